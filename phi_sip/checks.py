@@ -1,0 +1,109 @@
+"""Checks of arguments. Each raises an error that says what happened, why, and what to change."""
+from __future__ import annotations
+
+from typing import Any
+
+from phi.field import Field
+from phiml import math
+from phiml.math import Tensor
+
+from . import trees
+from .errors import GridMismatchError, NonFiniteError, ParameterError
+
+
+def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False) -> None:
+    """
+    Checks a physical parameter: a finite number ≥ 0, or a `Tensor` of such with batch dims only.
+
+    Args:
+        owner: Who asks, for the message.
+        name: Name of the parameter.
+        value: What was given.
+        positive: Whether 0 is excluded.
+
+    Raises:
+        ParameterError: if the value is of another type, has other dims, is NaN, infinite or negative.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
+        raise ParameterError(
+            f"{owner}: {name} is a {type(value).__name__}. Give a number, or a phiml tensor with batch dims."
+        )
+    tensor = math.wrap(value)
+    if tensor.shape.non_batch:
+        raise ParameterError(
+            f"{owner}: {name} has the dims {tensor.shape.non_batch}, but may vary between batch entries only. "
+            f"Make them batch dims, e.g. math.tensor([...], batch('batch'))."
+        )
+    if not tensor.available:
+        return
+    if not bool(math.is_finite(tensor).all):
+        raise ParameterError(f"{owner}: {name} = {value} is not finite. Check how it was computed.")
+    if bool((tensor < 0).any) or (positive and bool((tensor == 0).any)):
+        raise ParameterError(f"{owner}: {name} = {value}, but it must be {'> 0' if positive else '≥ 0'}.")
+
+
+def check_finite(what: str, tree: Any, remedy: str) -> None:
+    """Raises `NonFiniteError` if a leaf of `tree` holds NaN or infinity, naming `what` and how many cells are bad."""
+    if trees.all_finite(tree):
+        return
+    bad = sum(int(math.sum(math.cast(~math.is_finite(leaf), math.DType(int, 64)), leaf.shape)) for leaf in trees.leaves(tree))
+    total = sum(leaf.shape.volume for leaf in trees.leaves(tree))
+    raise NonFiniteError(f"{what} holds NaN or infinity in {bad} of {total} values. {remedy}")
+
+
+def check_same_grid(first_name: str, first: Any, second_name: str, second: Any) -> None:
+    """
+    Checks that two states can be subtracted: one structure, equal non-batch dims, batch dims that broadcast,
+    and for Fields the same geometry and boundary.
+
+    Raises:
+        GridMismatchError: naming what differs.
+    """
+    for a, b in zip(_nodes(first), _nodes(second), strict=False):
+        _check_same_node(first_name, a, second_name, b)
+    if len(_nodes(first)) != len(_nodes(second)):
+        raise GridMismatchError(
+            f"{first_name} is {trees.describe(first)}, but {second_name} is {trees.describe(second)}. "
+            f"Both must have one structure."
+        )
+
+
+def _nodes(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return [node for key in sorted(tree, key=str) for node in _nodes(tree[key])]
+    if isinstance(tree, (tuple, list)):
+        return [node for item in tree for node in _nodes(item)]
+    return [tree] if isinstance(tree, (Field, Tensor)) else trees.leaves(tree)
+
+
+def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
+    what = f"{first_name} is {trees.describe(a)}, {second_name} is {trees.describe(b)}"
+    shape_a, shape_b = (node.values.shape if isinstance(node, Field) else node.shape for node in (a, b))
+    if isinstance(a, Field) != isinstance(b, Field):
+        raise GridMismatchError(f"{what}. Give both as Fields, or both as Tensors.")
+    if set(shape_a.non_batch.names) != set(shape_b.non_batch.names) or any(
+        shape_a.get_size(n) != shape_b.get_size(n) for n in shape_a.non_batch.names
+    ):
+        raise GridMismatchError(f"{what}: their dims differ. Resample one onto the other, or name the dims alike.")
+    for name in set(shape_a.batch.names) & set(shape_b.batch.names):
+        if shape_a.get_size(name) != shape_b.get_size(name):
+            raise GridMismatchError(f"{what}: batch dim '{name}' has two sizes. Use the same batch for both.")
+    if isinstance(a, Field):
+        _check_same_geometry(first_name, a, second_name, b)
+
+
+def _check_same_geometry(first_name: str, a: Field, second_name: str, b: Field) -> None:
+    if a.boundary != b.boundary:
+        raise GridMismatchError(
+            f"{first_name} has boundary {a.boundary}, {second_name} has {b.boundary}. "
+            f"Set one boundary for both, e.g. with `with_boundary`."
+        )
+    if a.geometry is b.geometry or a.geometry == b.geometry:
+        return
+    if a.is_grid and b.is_grid:
+        difference = math.max(abs(a.bounds.lower - b.bounds.lower) + abs(a.bounds.upper - b.bounds.upper))
+        if bool((difference <= 1e-6 * math.max(a.bounds.size)).all):
+            return
+    raise GridMismatchError(
+        f"{first_name} lives on {a.bounds}, {second_name} on {b.bounds}. Give both the same `bounds`, or resample one."
+    )

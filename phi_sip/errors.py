@@ -1,0 +1,45 @@
+"""Errors and warnings of `phi_sip`. Every message says what happened, why, and what to change."""
+
+
+class SipError(Exception):
+    """Base of all errors raised by `phi_sip`."""
+
+
+class ParameterError(SipError, ValueError):
+    """An argument lies outside the range in which the equation makes sense."""
+
+
+class BoundaryError(SipError, ValueError):
+    """A field has boundary conditions that the physics does not cover."""
+
+
+class GridMismatchError(SipError, ValueError):
+    """Two fields that should live on the same grid do not."""
+
+
+class NonFiniteError(SipError, ArithmeticError):
+    """NaN or infinity met. Whatever was under way has been undone."""
+
+
+class NetworkOutputError(SipError, ValueError):
+    """The network returned something that is not a state of the physics."""
+
+
+class UnsupportedError(SipError, TypeError):
+    """No implementation for this type of network, optimizer or data."""
+
+
+class UnknownNameError(SipError, LookupError):
+    """No plugin has registered an object of this name."""
+
+
+class DuplicateNameError(SipError, ValueError):
+    """Two plugins have registered different objects under one name."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin was left out; the message names its distribution and the cause."""
+
+
+class FallbackWarning(UserWarning):
+    """A method other than the best was used because the best is not available."""

@@ -1,0 +1,25 @@
+"""NumPy: Fourier transforms. It has no automatic differentiation."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from scipy import fft
+
+from ..errors import UnsupportedError
+
+
+def rfftn(values: np.ndarray, rank: int) -> np.ndarray:
+    return fft.rfftn(values, axes=range(-rank, 0))
+
+
+def irfftn(coefficients: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    return fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0))
+
+
+def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:
+    raise UnsupportedError(
+        "NumPy cannot differentiate through the physics. Convert the fields to TensorFlow, PyTorch or JAX, "
+        "e.g. by importing phi.tf.flow, phi.torch.flow or phi.jax.flow before making them."
+    )

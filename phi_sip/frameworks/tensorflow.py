@@ -1,0 +1,46 @@
+"""TensorFlow: real Fourier transforms of any rank that can be differentiated, and vector–Jacobian products."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+# tf.signal.rfft3d has no gradient: ranks above two are a rank-two real transform, then complex ones axis by axis.
+_REAL = {1: (tf.signal.rfft, tf.signal.irfft), 2: (tf.signal.rfft2d, tf.signal.irfft2d)}
+
+
+def _along(function: Callable[[tf.Tensor], tf.Tensor], values: tf.Tensor, axis: int) -> tf.Tensor:
+    order = list(range(values.shape.rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    return tf.transpose(function(tf.transpose(values, order)), order)
+
+
+def rfftn(values: tf.Tensor, rank: int) -> tf.Tensor:
+    result = _REAL[min(rank, 2)][0](values)
+    for axis in range(-rank, -2):
+        result = _along(tf.signal.fft, result, axis)
+    return result
+
+
+def irfftn(coefficients: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
+    for axis in range(-len(sizes), -2):
+        coefficients = _along(tf.signal.ifft, coefficients, axis)
+    real_sizes = list(sizes[-2:])
+    return _REAL[len(real_sizes)][1](coefficients, fft_length=real_sizes)
+
+
+def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list[Any], Any]:
+    inputs = [tf.convert_to_tensor(value) for value in inputs]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        outputs = function(*inputs)
+
+    def pullback(cotangents: Sequence[Any]) -> list[Any]:
+        return list(
+            tape.gradient(
+                outputs, inputs, output_gradients=list(cotangents), unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+        )
+
+    return outputs, pullback

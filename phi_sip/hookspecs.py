@@ -1,0 +1,52 @@
+"""The contract of a plugin: four hooks. See `docs/design.md` and `examples/custom_physics`."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .operator import SipStep
+    from .physics.base import InvertiblePhysics
+    from .solvers.base import InverseSolver
+    from .update import SipUpdate
+
+PROJECT = "phi_sip"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def sip_physics() -> Sequence[type[InvertiblePhysics]]:
+    """The `InvertiblePhysics` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec
+def sip_solvers() -> Sequence[type[InverseSolver]]:
+    """The `InverseSolver` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def sip_inverse(
+    physics: InvertiblePhysics, y_target: Any, x: Any, step_size: float, solver: InverseSolver | None
+) -> SipStep | None:
+    """Inverts `physics` around `x`. The first plugin that returns a step wins; `None` passes on."""
+
+
+@hookspec(firstresult=True)
+def sip_update_weights(
+    net: Any,
+    optimizer: Any,
+    physics: InvertiblePhysics,
+    y_target: Any,
+    predict: Callable[[Any], Any] | None,
+    step_size: float,
+    solver: InverseSolver | None,
+    x_true: Any,
+    training: bool | None,
+) -> SipUpdate | None:
+    """Updates the weights of `net`. The plugin of the network's framework answers; `None` passes on."""

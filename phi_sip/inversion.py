@@ -1,0 +1,45 @@
+"""How `sip_inverse` inverts unless a plugin takes over: the solver asked for, else the closed form, else the default."""
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from . import trees
+from .checks import check_same_grid
+from .errors import FallbackWarning
+from .hookspecs import hookimpl
+from .operator import SipStep
+from .physics.base import Correction, InvertiblePhysics
+from .registry import get_solver
+from .solvers.base import InverseSolver
+
+DEFAULT_SOLVER = "gradient"
+
+
+@hookimpl(trylast=True)
+def sip_inverse(
+    physics: InvertiblePhysics, y_target: Any, x: Any, step_size: Any, solver: InverseSolver | None
+) -> SipStep:
+    """The default implementation of the hook."""
+    y = physics.forward(x)
+    check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
+    residual = trees.subtract(y_target, y)
+    target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
+    correction = _correct(physics, target, x, y, solver)
+    return SipStep(x, correction.dx, y, residual, correction.uncertainty, correction.stats)
+
+
+def _correct(
+    physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None
+) -> Correction:
+    if solver is not None:
+        return solver.solve(physics, target, x, y)
+    if physics.has_inverse:
+        return physics.inverse(target, x, y)
+    warnings.warn(
+        f"{type(physics).__name__} has no closed-form inverse: solver '{DEFAULT_SOLVER}' stands in. "
+        f"Implement `inverse`, or choose with solver=... to silence this.",
+        FallbackWarning,
+        stacklevel=2,
+    )
+    return get_solver(DEFAULT_SOLVER).solve(physics, target, x, y)

@@ -1,0 +1,137 @@
+"""The operator `sip_inverse`: a local inverse of any physics, by whichever plugin answers."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from phiml import math
+from phiml.math import Tensor
+
+from . import trees
+from .checks import check_finite, check_parameter
+from .errors import SipError, UnsupportedError
+from .physics.base import InvertiblePhysics
+from .plugins import DISABLE_VARIABLE, get_plugin_manager
+from .registry import get_solver
+from .solvers.base import InverseSolver
+
+
+@dataclass(frozen=True, eq=False)
+class SipStep:
+    """
+    One local inversion x̃ = P⁻¹(y + η (y* − y); x).
+
+    Plugins that wrap `sip_inverse` change a step with `replace(dx=...)`.
+
+    Attributes:
+        x: State around which was inverted.
+        dx: Correction x̃ − x, like `x`.
+        y: P(x).
+        residual: y* − y.
+        compute_uncertainty: What `uncertainty` calls, or `None`.
+        stats: Report of the method by name, see the physics or the solver.
+    """
+
+    x: Any
+    dx: Any
+    y: Any
+    residual: Any
+    compute_uncertainty: Callable[[], Any] | None = field(default=None, repr=False)
+    stats: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def x_target(self) -> Any:
+        """Corrected state x̃ = x + dx."""
+        return trees.add(self.x, self.dx)
+
+    @cached_property
+    def uncertainty(self) -> Any:
+        """Standard deviation of x̃ per cell that the observation noise causes, or `None`. Computed when first read."""
+        return self.compute_uncertainty() if self.compute_uncertainty else None
+
+    def replace(self, **changes: Any) -> SipStep:
+        """A copy with other attributes."""
+        return dataclasses.replace(self, **changes)
+
+
+def sip_inverse(
+    physics: InvertiblePhysics,
+    y_target: Any,
+    x: Any,
+    *,
+    step_size: float | Tensor = 1.0,
+    solver: str | InverseSolver | None = None,
+) -> SipStep:
+    """
+    Inverts `physics` locally: the state near x that explains the observation y* better,
+
+        y = P(x),   Δy = y* − y,   x̃ = P⁻¹(y + η Δy; x)
+
+    Computed in the floating point precision of `y_target`. A rule that knows `noise_std` takes it as the noise of
+    y + η Δy too, which is cautious for η < 1.
+
+    Args:
+        physics: Process to invert.
+        y_target: Observation y*: `Field`, `Tensor` or tree.
+        x: State around which to invert. Batch dims of `x` and `y_target` broadcast.
+        step_size: η > 0; a number, or a tensor with batch dims.
+        solver: Numerical inverse to use instead of the physics' own, by name or as object, e.g. `"gradient"`.
+            Default: the physics' own inverse; if it has none, the default numerical solver.
+
+    Returns:
+        `SipStep` with `x_target`, `dx`, `y`, `residual`, `uncertainty` and `stats`.
+
+    Raises:
+        NonFiniteError: if an input or the result holds NaN or infinity.
+        GridMismatchError: if P(x) and `y_target` cannot be compared.
+        ParameterError: if `step_size` is not a positive number.
+        UnknownNameError: if no plugin provides the solver.
+
+    Source: Holl, Koltun, Thuerey (arXiv 2109.15048), Algorithm 1.
+    """
+    if not isinstance(physics, InvertiblePhysics):
+        raise UnsupportedError(
+            f"physics is a {type(physics).__name__}. Give an InvertiblePhysics object such as HeatEquation(1.0, 8.0), "
+            f"or get_physics('heat', diffusivity=1.0, time=8.0)."
+        )
+    check_parameter("sip_inverse", "step_size", step_size, positive=True)
+    solver = resolve_solver(solver)
+    check_finite("y_target", y_target, "Remove or repair these samples before inverting.")
+    check_finite("x", x, "Check the network or the initial guess that produced it.")
+    precision = trees.precision_of(y_target)
+    with math.precision(precision):
+        step = get_plugin_manager().hook.sip_inverse(
+            physics=physics,
+            y_target=trees.cast(y_target, precision),
+            x=trees.cast(x, precision),
+            step_size=step_size,
+            solver=solver,
+        )
+        if step is None:
+            raise SipError(
+                f"No plugin inverted {type(physics).__name__}. The built-in plugin 'inverse' does; it is missing from "
+                f"this installation or blocked by {DISABLE_VARIABLE}."
+            )
+        check_finite(
+            f"The correction of {type(physics).__name__}", step.dx,
+            "Its inverse amplified something beyond the range of the arithmetic: regularize it, or use float64.",
+        )
+        return step
+
+
+def resolve_solver(solver: str | InverseSolver | None) -> InverseSolver | None:
+    """
+    The solver object for a name.
+
+    Raises:
+        UnknownNameError: if no plugin provides it.
+        UnsupportedError: if `solver` is neither a name nor an `InverseSolver`.
+    """
+    if solver is None or isinstance(solver, InverseSolver):
+        return solver
+    if isinstance(solver, str):
+        return get_solver(solver)
+    raise UnsupportedError(f"solver is a {type(solver).__name__}. Give a name, an InverseSolver object, or None.")

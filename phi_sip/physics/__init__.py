@@ -1,0 +1,1 @@
+"""Physics that can be inverted, one file each."""

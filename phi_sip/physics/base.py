@@ -1,0 +1,82 @@
+"""What every physics provides: a forward simulation and, where there is one, its local inverse."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """
+    What an inverse returns.
+
+    Attributes:
+        dx: Correction x̃ − x, of the structure, dims and units of x.
+        uncertainty: Computes the standard deviation of x̃ per cell, as a state like x, when called; `None` if unknown.
+        stats: What the method wants to report, by name, e.g. `kernel` or `iterations`.
+    """
+
+    dx: Any
+    uncertainty: Callable[[], Any] | None = field(default=None, repr=False)
+    stats: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class InvertiblePhysics(ABC):
+    """
+    A physical process y = P(x) together with what is known about its inverse.
+
+    Subclasses are frozen dataclasses. Their fields are the physical parameters: numbers, or phiml tensors with batch
+    dims. `forward` is required. `inverse` is optional: without it a numerical solver stands in.
+
+    Attributes:
+        name: Registry key of the class, see `get_physics`.
+    """
+
+    name: ClassVar[str] = ""
+
+    @abstractmethod
+    def forward(self, x: Any) -> Any:
+        """
+        y = P(x).
+
+        Args:
+            x: State: a `Field`, a `Tensor`, or a tree of them.
+
+        Returns:
+            Observation y, differentiable with respect to x.
+        """
+
+    def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
+        """
+        Local inverse x̃ = P⁻¹(y_target; x), in closed form.
+
+        Args:
+            y_target: Observation to be explained.
+            x: State around which to invert.
+            y: `forward(x)`, passed so that nothing is simulated twice.
+
+        Returns:
+            `Correction` x̃ − x.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed-form inverse")
+
+    def constrain(self, x: Any, y_target: Any) -> Any:
+        """
+        Imposes on a prediction x what `y_target` determines exactly, e.g. a conserved mean. Default: x as it is.
+
+        Args:
+            x: Predicted state.
+            y_target: Observation.
+
+        Returns:
+            State like `x`, differentiable with respect to it.
+        """
+        return x
+
+    @property
+    def has_inverse(self) -> bool:
+        """Whether `inverse` is implemented."""
+        return type(self).inverse is not InvertiblePhysics.inverse

@@ -1,0 +1,115 @@
+"""Discovery of plugins: entry-point group `phi_sip`, blocking, and what happens to a broken one."""
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+import pluggy
+
+from . import hookspecs
+from .errors import PluginWarning
+
+DISABLE_VARIABLE = "PHI_SIP_DISABLE_PLUGINS"
+
+
+@dataclass(frozen=True)
+class PluginFailure:
+    """A plugin that was left out, and why."""
+
+    name: str
+    distribution: str
+    cause: BaseException
+
+    def __str__(self) -> str:
+        return f"plugin '{self.name}' of {self.distribution}: {type(self.cause).__name__}: {self.cause}"
+
+
+class PluginManager(pluggy.PluginManager):
+    """A `pluggy.PluginManager` that isolates broken plugins and knows where each plugin comes from."""
+
+    def __init__(self) -> None:
+        super().__init__(hookspecs.PROJECT)
+        self.add_hookspecs(hookspecs)
+        self.failures: list[PluginFailure] = []
+        self._distributions: dict[str, str] = {}
+
+    def distribution_of(self, plugin_name: str) -> str:
+        """Name and version of the distribution that brought the plugin."""
+        return self._distributions.get(plugin_name, "this process")
+
+    def fail(self, name: str, cause: BaseException) -> None:
+        """Records and reports a plugin that cannot be used."""
+        failure = PluginFailure(name, self.distribution_of(name), cause)
+        self.failures.append(failure)
+        warnings.warn(
+            f"phi_sip goes on without {failure}. Update or remove {failure.distribution}, "
+            f"or silence this with {DISABLE_VARIABLE}={name}.",
+            PluginWarning,
+            stacklevel=2,
+        )
+
+    def load(self, entry: EntryPoint) -> None:
+        """Imports and registers one entry point. A plugin that fails is left out, named and kept in `failures`."""
+        if self.is_blocked(entry.name):
+            return
+        distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
+        if self.has_plugin(entry.name):
+            self._reject_second(entry, distribution)
+            return
+        self._distributions[entry.name] = distribution
+        plugin = None
+        try:
+            plugin = entry.load()
+            self.register(plugin, name=entry.name)
+            self.check_pending()
+        except (Exception, SystemExit) as cause:
+            if plugin is not None and self.get_plugin(entry.name) is plugin:
+                self.unregister(name=entry.name)
+            self.fail(entry.name, cause)
+
+    def _reject_second(self, entry: EntryPoint, distribution: str) -> None:
+        first = self.distribution_of(entry.name)
+        self.failures.append(
+            PluginFailure(entry.name, distribution, ValueError(f"{first} has a plugin of the same name"))
+        )
+        warnings.warn(
+            f"Both {first} and {distribution} name a plugin '{entry.name}'; that of {distribution} is left out. "
+            f"Uninstall one of the two.",
+            PluginWarning,
+            stacklevel=3,
+        )
+
+
+def create_plugin_manager(
+    entries: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None
+) -> PluginManager:
+    """
+    A new manager with all plugins loaded.
+
+    Args:
+        entries: Entry points to load; by default those of the group `phi_sip` of all installed distributions.
+        disabled: Names of plugins to leave out; by default those listed in `PHI_SIP_DISABLE_PLUGINS`.
+    """
+    manager = PluginManager()
+    entries = list(entry_points(group=hookspecs.PROJECT) if entries is None else entries)
+    if disabled is None:
+        disabled = [name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()]
+    for name in disabled:
+        if name not in {entry.name for entry in entries}:
+            known = ", ".join(sorted(entry.name for entry in entries))
+            warnings.warn(f"{DISABLE_VARIABLE} names '{name}', which no one provides. Plugins: {known}.",
+                          PluginWarning, stacklevel=2)
+        manager.set_blocked(name)
+    for entry in entries:
+        manager.load(entry)
+    return manager
+
+
+@functools.cache
+def get_plugin_manager() -> PluginManager:
+    """The manager of this process; plugins are loaded at the first call."""
+    return create_plugin_manager()

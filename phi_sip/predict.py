@@ -1,0 +1,59 @@
+"""How a network is called on an observation when the user does not say."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from phi.field import Field
+from phiml import math
+from phiml.math import Tensor, expand, unpack_dim
+
+from . import trees
+from .errors import NetworkOutputError, ParameterError
+
+_OUTPUT = "network_output"
+
+
+def call_network(call: Callable[[Any], Any], y: Any) -> Any:
+    """
+    Evaluates a network that maps observations to states of the same dims, in single precision.
+
+    Batch and dual dims of y go into the batch, channel dims into the channels of the network, as with PhiFlow's
+    `native_call`.
+
+    Args:
+        call: Network, taking and returning one native tensor.
+        y: Observation, a `Field` or `Tensor`.
+
+    Returns:
+        Prediction x like `y`, in single precision.
+
+    Raises:
+        ParameterError: if y is a tree, for which there is no one way.
+        NetworkOutputError: if the network's output has another shape than its input.
+    """
+    if isinstance(y, Field):
+        return y.with_values(call_network(call, y.values))
+    if not isinstance(y, Tensor):
+        raise ParameterError(
+            f"y_target is {trees.describe(y)}: how the network is called on it is not known. "
+            f"Pass predict=lambda y: ..., which returns x."
+        )
+    channels = y.shape.channel
+
+    def checked(native: Any) -> Any:
+        output = call(native)
+        if getattr(output, "shape", None) is None or tuple(output.shape) != tuple(native.shape):
+            found = tuple(output.shape) if hasattr(output, "shape") else type(output).__name__
+            raise NetworkOutputError(
+                f"The network returned {found} for an observation of {tuple(native.shape)}. It must return a state "
+                f"of the same shape: {max(1, channels.volume)} channel(s) in and out at the same resolution. "
+                f"If states and observations differ in shape, pass predict=lambda y: ..., which returns x."
+            )
+        return output
+
+    with math.precision(32):
+        values = math.native_call(checked, math.to_float(y), channel_dim=_OUTPUT)
+        if _OUTPUT in values.shape:
+            return unpack_dim(values, _OUTPUT, channels)
+        return expand(values, channels) if channels else values

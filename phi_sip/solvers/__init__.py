@@ -1,0 +1,1 @@
+"""Numerical local inverses for physics without a closed form, one file each."""

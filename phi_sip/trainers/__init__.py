@@ -1,0 +1,1 @@
+"""One plugin per framework: how a weight update is recorded, applied and undone there."""

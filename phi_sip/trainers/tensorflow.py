@@ -1,0 +1,88 @@
+"""Updates of Keras networks with Keras optimizers."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import trees
+from ..errors import UnsupportedError
+from ..hookspecs import hookimpl
+from ..update import SipUpdate, update
+from .base import Recompute, Trainer, defined_in
+
+if TYPE_CHECKING:
+    from phiml.backend import Backend
+
+
+class TensorFlowTrainer(Trainer):
+    """A Keras model or other object with `trainable_variables`, and a Keras optimizer."""
+
+    def __init__(self, net: Any, optimizer: Any, training: bool | None) -> None:
+        import tensorflow as tf
+        from phi.tf import TENSORFLOW
+
+        if not hasattr(optimizer, "apply_gradients"):
+            raise UnsupportedError(
+                f"The optimizer of a TensorFlow network must be a Keras optimizer, not {type(optimizer).__name__}. "
+                f"Create it with phi.tf.flow.adam(net) or keras.optimizers."
+            )
+        self.tf = tf
+        self.backend: Backend = TENSORFLOW
+        self.net, self.optimizer, self.training = net, optimizer, training
+
+    def call(self, native: Any) -> Any:
+        if self.training is None:
+            return self.net(native)
+        return self.net(native, training=self.training)
+
+    def save(self) -> Any:
+        if not getattr(self.optimizer, "built", True):
+            self.optimizer.build(self.net.trainable_variables)
+        return [(variable, self.tf.identity(variable)) for variable in self._variables()]
+
+    def restore(self, saved: Any) -> None:
+        for variable, value in saved:
+            variable.assign(value)
+
+    def record(self, predict: Recompute) -> Any:
+        with self.tf.GradientTape() as self.tape:
+            self.x = predict()
+            self.outputs = trees.natives(self.x)
+        return trees.with_natives(self.x, [self.tf.stop_gradient(value) for value in self.outputs])
+
+    def gradients(self, cotangent: Any) -> list[Any]:
+        cotangents = trees.natives(cotangent, like=self.x)
+        return list(self.tape.gradient(self.outputs, self.net.trainable_variables, output_gradients=cotangents))
+
+    def apply(self, gradients: list[Any], loss: Callable[[Any], tuple[Any, Any]], predict: Recompute) -> None:
+        pairs = zip(gradients, self.net.trainable_variables, strict=True)
+        self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+
+    def is_finite(self, values: list[Any]) -> bool:
+        tf = self.tf
+        return bool(tf.reduce_all([tf.reduce_all(tf.math.is_finite(v)) for v in values if v is not None]))
+
+    def state(self) -> list[Any]:
+        values = [self.tf.convert_to_tensor(variable) for variable in self._variables()]
+        return [value for value in values if value.dtype.is_floating]
+
+    def _variables(self) -> list[Any]:
+        return [*self.net.variables, *self.optimizer.variables]
+
+
+@hookimpl
+def sip_update_weights(
+    net: Any,
+    optimizer: Any,
+    physics: Any,
+    y_target: Any,
+    predict: Any,
+    step_size: Any,
+    solver: Any,
+    x_true: Any,
+    training: bool | None,
+) -> SipUpdate | None:
+    if not (defined_in(net, "keras", "tensorflow") and hasattr(net, "trainable_variables")):
+        return None
+    trainer = TensorFlowTrainer(net, optimizer, training)
+    return update(trainer, physics, y_target, predict, step_size, solver, x_true)

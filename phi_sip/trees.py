@@ -1,0 +1,163 @@
+"""Leaf-wise operations on states: a `Field`, a `Tensor`, or tuples, lists, dicts and dataclasses of them."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from phi.field import Field
+from phiml import math
+from phiml.backend import Backend
+from phiml.math import Shape, Tensor
+
+from .errors import GridMismatchError, UnsupportedError
+
+
+def tree_map(function: Callable[..., Tensor], tree: Any, *others: Any) -> Any:
+    """
+    Applies `function` to corresponding tensors of states with the same structure.
+
+    Args:
+        function: Takes one `Tensor` of each state and returns a `Tensor`.
+        tree: State whose structure, geometry and boundary the result takes.
+        *others: States of the same structure.
+
+    Raises:
+        GridMismatchError: if the structures differ.
+        UnsupportedError: if `tree` holds something that is neither a state nor a container of states.
+    """
+    if isinstance(tree, Tensor):
+        return function(tree, *(_as_tensor(other) for other in others))
+    if isinstance(tree, Field):
+        return tree.with_values(function(tree.values, *(_as_tensor(other) for other in others)))
+    if isinstance(tree, (int, float)):
+        return function(math.wrap(tree), *(_as_tensor(other) for other in others))
+    if isinstance(tree, (tuple, list, dict)):
+        return _map_container(function, tree, others)
+    attributes = _value_attributes(tree)
+    return math.copy_with(
+        tree, **{a: tree_map(function, getattr(tree, a), *(getattr(other, a) for other in others)) for a in attributes}
+    )
+
+
+def _map_container(function: Callable[..., Tensor], tree: Any, others: Sequence[Any]) -> Any:
+    keys = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+    for other in others:
+        if type(other) is not type(tree) or len(other) != len(tree) or (isinstance(tree, dict) and set(other) != set(keys)):
+            raise GridMismatchError(
+                f"Two states have different structures: {describe(tree)} and {describe(other)}. "
+                f"Return from `forward` and `predict` the structure that went in."
+            )
+    items = {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in keys}
+    return items if isinstance(tree, dict) else type(tree)(items[key] for key in keys)
+
+
+def _as_tensor(value: Any) -> Tensor:
+    if isinstance(value, Field):
+        return value.values
+    if isinstance(value, (Tensor, int, float)):
+        return math.wrap(value)
+    raise GridMismatchError(
+        f"Expected a Field or Tensor but found {describe(value)}. States that are combined must have one structure."
+    )
+
+
+def _value_attributes(node: Any) -> Sequence[str]:
+    for name in ("__value_attrs__", "__all_attrs__", "__variable_attrs__"):
+        if hasattr(node, name):
+            return tuple(getattr(node, name)())
+    if isinstance(getattr(node, "value_attrs", None), tuple):
+        return tuple(node.value_attrs)
+    raise UnsupportedError(
+        f"{type(node).__name__} is not a state. Use Fields, phiml Tensors, tuples, lists or dicts of them, "
+        f"or a phiml tree node with `__value_attrs__`."
+    )
+
+
+def leaves(tree: Any) -> list[Tensor]:
+    """All tensors of a state, in a fixed order."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    tree_map(keep, tree)
+    return found
+
+
+def with_leaves(tree: Any, tensors: Sequence[Tensor]) -> Any:
+    """The state `tree` with its tensors replaced, in the order of `leaves`."""
+    remaining = iter(tensors)
+    return tree_map(lambda _: next(remaining), tree)
+
+
+def subtract(a: Any, b: Any) -> Any:
+    """a − b, with the geometry of `a`."""
+    return tree_map(lambda u, v: u - v, a, b)
+
+
+def add(a: Any, b: Any) -> Any:
+    """a + b, with the geometry of `a`."""
+    return tree_map(lambda u, v: u + v, a, b)
+
+
+def scale(a: Any, factor: Any) -> Any:
+    """a · factor, with `factor` a number or a `Tensor` that broadcasts against every leaf."""
+    return tree_map(lambda u: u * factor, a)
+
+
+def l2_loss(tree: Any) -> Tensor:
+    """½ Σ u² over all cells and components of all leaves; batch dims are kept, as in PhiFlow's `l2_loss`."""
+    return sum((math.l2_loss(leaf, leaf.shape.non_batch) for leaf in leaves(tree)), math.wrap(0.0))
+
+
+def all_finite(tree: Any) -> bool:
+    """Whether no leaf holds NaN or infinity."""
+    return all(bool(math.is_finite(leaf).all) for leaf in leaves(tree))
+
+
+def cast(tree: Any, precision: int) -> Any:
+    """Converts all leaves to floating point numbers of `precision` bits."""
+    dtype = math.DType(float, precision)
+    return tree_map(lambda u: u if u.dtype == dtype else math.cast(u, dtype), tree)
+
+
+def precision_of(tree: Any) -> int:
+    """The highest floating point precision among the leaves in bits; PhiFlow's current precision if all are integer."""
+    found = [leaf.dtype.precision for leaf in leaves(tree) if leaf.dtype.kind is float]
+    return max(found, default=math.get_precision())
+
+
+def to_backend(tree: Any, backend: Backend) -> Any:
+    """Converts leaves that belong to another framework."""
+    return tree_map(lambda u: u if u.default_backend is backend else math.convert(u, backend), tree)
+
+
+def natives(tree: Any, like: Any = None) -> list[Any]:
+    """
+    The native tensors of all leaves.
+
+    Args:
+        tree: State.
+        like: State of the same structure; the dim order and size of its leaves are used. Default `tree`.
+    """
+    templates = leaves(tree if like is None else like)
+    return [leaf.native(template.shape) for leaf, template in zip(leaves(tree), templates, strict=True)]
+
+
+def with_natives(tree: Any, values: Sequence[Any]) -> Any:
+    """The inverse of `natives`: a state like `tree` with other native tensors in the dim order of its leaves."""
+    shapes: list[Shape] = [leaf.shape for leaf in leaves(tree)]
+    tensors = [math.reshaped_tensor(v, [*s], convert=False) for v, s in zip(values, shapes, strict=True)]
+    return with_leaves(tree, tensors)
+
+
+def describe(tree: Any) -> str:
+    """A short description of a state for messages, e.g. `Field (batch=8, x=64, y=64)`."""
+    if isinstance(tree, (Tensor, Field)):
+        return f"{type(tree).__name__} {tree.shape}"
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{key}: {describe(value)}" for key, value in tree.items()) + "}"
+    if isinstance(tree, (tuple, list)):
+        return "(" + ", ".join(describe(value) for value in tree) + ")"
+    return type(tree).__name__
