@@ -45,12 +45,16 @@ class SipStep:
     @cached_property
     def x_target(self) -> Any:
         """Corrected state x̃ = x + dx."""
-        return trees.add(self.x, self.dx)
+        with math.precision(trees.precision_of(self.dx)):
+            return trees.add(self.x, self.dx)
 
     @cached_property
     def uncertainty(self) -> Any:
         """Standard deviation of x̃ per cell that the observation noise causes, or `None`. Computed when first read."""
-        return self.compute_uncertainty() if self.compute_uncertainty else None
+        if self.compute_uncertainty is None:
+            return None
+        with math.precision(trees.precision_of(self.dx)):
+            return self.compute_uncertainty()
 
     def replace(self, **changes: Any) -> SipStep:
         """A copy with other attributes."""

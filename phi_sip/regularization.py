@@ -194,9 +194,14 @@ def _propagated_variance(kernel: Callable[[Tensor], Tensor], power: Tensor, nois
 
     The kernel depends on the data, so the noise passes through it twice; taking the kernel as fixed understates the
     result by a third. Here the noise is integrated out: Gauss–Laguerre in |n|² (exponentially distributed), the
-    midpoint rule in the angle between s and n, with |s|² estimated by |â|² − E|n|².
+    midpoint rule in the angle between s and n. |s| is estimated by the positive-part shrinkage |â| (1 − E|n|² / |â|²).
+    Against Monte-Carlo this is right within 5 % for `ProbabilisticDamping`; for `PublishedDamping`, which inverts more
+    modes that hold nothing but noise, it overstates by up to 40 % where the noise is below 1e-4 of the data.
+
+    Source: James, Stein, "Estimation with Quadratic Loss", 1961 (shrinkage); parametric bootstrap.
     """
-    signal = math.sqrt(math.maximum(power - noise_power, 0.0))
+    known = power > 0
+    signal = math.where(known, math.maximum(power - noise_power, 0.0) / math.sqrt(math.where(known, power, 1.0)), 0.0)
     radii, weights = np.polynomial.laguerre.laggauss(3)
     angles = (np.arange(4) + 0.5) * np.pi / 4
     noise = math.sqrt(noise_power)

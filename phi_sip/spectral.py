@@ -60,14 +60,14 @@ class FourierBasis:
     def transform(self, values: Tensor) -> Tensor:
         """Coefficients of real `values` given per cell. Other dims are kept."""
         others = values.shape.without(self.resolution)
-        native = math.reshaped_native(values, [others, *self.resolution.names])
+        native = values.native([others, *self.resolution.names])
         result = framework_of(values.default_backend).rfftn(native, self.resolution.rank)
         return math.reshaped_tensor(result, [others, *self.half_resolution], convert=False) / self._norm
 
     def inverse(self, coefficients: Tensor) -> Tensor:
         """Values per cell from the coefficients of the kept modes. Other dims are kept."""
         others = coefficients.shape.without(self.resolution)
-        native = math.reshaped_native(coefficients * self._norm, [others, *self.resolution.names])
+        native = (coefficients * self._norm).native([others, *self.resolution.names])
         result = framework_of(coefficients.default_backend).irfftn(native, self.resolution.sizes)
         return math.reshaped_tensor(result, [others, *self.resolution], convert=False)
 

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import frameworks
+import pytest
+from phiml import math
+
+from phi_sip import plugins
+
+
+@pytest.fixture(params=frameworks.TABLE, ids=lambda row: row.name)
+def framework(request: pytest.FixtureRequest) -> Iterator[frameworks.Framework]:
+    """One of TensorFlow, PyTorch and JAX, as PhiFlow's default backend, at single precision."""
+    with request.param.backend:
+        yield request.param
+
+
+@pytest.fixture(autouse=True)
+def _phiflow_defaults() -> Iterator[None]:
+    """No test may leave PhiFlow's global settings changed."""
+    before = math.get_precision()
+    yield
+    after = math.get_precision()
+    math.set_global_precision(before)
+    assert after == before, "the global precision was changed"
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    with math.precision(64):
+        yield
+
+
+@pytest.fixture
+def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The next use of a plugin discovers all plugins anew; the ordinary manager is back afterwards."""
+    plugins.get_plugin_manager.cache_clear()
+    yield
+    plugins.get_plugin_manager.cache_clear()

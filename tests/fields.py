@@ -1,0 +1,43 @@
+"""Small fields that tests share."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from phi.field import CenteredGrid, Field
+from phi.geom import Box
+from phiml import math
+from phiml.math import batch, channel, extrapolation, spatial
+
+AXES = "xyz"
+
+
+def periodic(values: np.ndarray, dx: tuple[float, ...] | None = None, vector: bool = False) -> Field:
+    """A periodic grid on the default backend from an array (batch, x, [y, [z]], [vector])."""
+    rank = values.ndim - 1 - vector
+    sizes = values.shape[1 : 1 + rank]
+    lengths = [n * d for n, d in zip(sizes, dx or (1.0,) * rank, strict=True)]
+    dims = [batch("batch"), *(spatial(a) for a in AXES[:rank])]
+    if vector:
+        dims.append(channel(vector=list(AXES[: values.shape[-1]])))
+    return CenteredGrid(
+        math.tensor(values, *dims),
+        extrapolation.PERIODIC,
+        bounds=Box(**dict(zip(AXES, lengths, strict=False))),
+        resolution=spatial(**dict(zip(AXES, sizes, strict=False))),
+    )
+
+
+def array(field: Any) -> np.ndarray:
+    """(batch, x, [y, [z]], [vector]) from a grid or tensor."""
+    values = field.values if isinstance(field, Field) else field
+    return values.numpy([*values.shape.batch.names, *sorted(values.shape.spatial.names), *values.shape.channel.names])
+
+
+def smooth(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Random fields (batch, cells…) with most of their power in long waves, so that diffusion leaves some of it."""
+    noise = rng.standard_normal(shape)
+    axes = tuple(range(1, len(shape)))
+    squares = [np.fft.fftfreq(n, 1 / n) ** 2 for n in shape[1:]]
+    k2 = sum(s.reshape([-1 if a == i else 1 for a in range(len(squares))]) for i, s in enumerate(squares))
+    return np.fft.ifftn(np.fft.fftn(noise, axes=axes) / (1 + k2), axes=axes).real * np.sqrt(np.prod(shape[1:])) / 8
