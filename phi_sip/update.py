@@ -133,7 +133,7 @@ def update(
     with trainer.backend:
         y_target = trees.to_backend(y_target, trainer.backend)
         evaluate = _prediction(trainer, physics, y_target, predict)
-        saved = trainer.save()
+        trainer.save()
         try:
             x = trainer.record(evaluate)
             _check_prediction(x, x_true)
@@ -147,7 +147,7 @@ def update(
                     "Lower the learning rate or clip the gradient."
                 )
         except BaseException:
-            trainer.restore(saved)
+            trainer.restore()
             raise
         with math.precision(trees.precision_of(y_target)):
             x_l2 = None if x_true is None else trees.l2_loss(_difference(step.x, x_true, trainer))

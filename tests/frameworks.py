@@ -45,8 +45,7 @@ class Framework:
             return phiml.nn.sgd(net, learning_rate)
 
     def seed(self, seed: int) -> None:
-        with self.backend:
-            math.seed(seed)
+        self.backend.seed(seed)  # `math.seed` skips backends that have not been used yet
         keras.utils.set_random_seed(seed)
 
     def everything(self, net: Any, optimizer: Any) -> list[np.ndarray]:

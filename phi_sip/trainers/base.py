@@ -25,12 +25,12 @@ class Trainer(ABC):
         """Evaluates the network on one native tensor in the layout of the framework."""
 
     @abstractmethod
-    def save(self) -> Any:
-        """Copies of all weights, batch statistics and optimizer state."""
+    def save(self) -> None:
+        """Keeps copies of all weights, batch statistics and optimizer state."""
 
     @abstractmethod
-    def restore(self, saved: Any) -> None:
-        """Puts back what `save` returned, bit for bit."""
+    def restore(self) -> None:
+        """Puts back what `save` kept, bit for bit."""
 
     @abstractmethod
     def record(self, predict: Recompute) -> Any:

@@ -43,11 +43,11 @@ class JaxTrainer(Trainer):
     def call(self, native: Any) -> Any:
         return self.net(native)
 
-    def save(self) -> Any:
-        return self.net.parameters, self.optimizer.state
+    def save(self) -> None:
+        self.saved = self.net.parameters, self.optimizer.state
 
-    def restore(self, saved: Any) -> None:
-        self.net.parameters, self.optimizer.state = saved
+    def restore(self) -> None:
+        self.net.parameters, self.optimizer.state = self.saved
 
     def record(self, predict: Recompute) -> Any:
         parameters = self.net.parameters

@@ -35,13 +35,12 @@ class TensorFlowTrainer(Trainer):
             return self.net(native)
         return self.net(native, training=self.training)
 
-    def save(self) -> Any:
-        if not getattr(self.optimizer, "built", True):
-            self.optimizer.build(self.net.trainable_variables)
-        return [(variable, self.tf.identity(variable)) for variable in self._variables()]
+    def save(self) -> None:
+        self.saved: list[tuple[Any, Any]] = []
+        self._keep(self._variables())
 
-    def restore(self, saved: Any) -> None:
-        for variable, value in saved:
+    def restore(self) -> None:
+        for variable, value in self.saved:
             variable.assign(value)
 
     def record(self, predict: Recompute) -> Any:
@@ -55,6 +54,9 @@ class TensorFlowTrainer(Trainer):
         return list(self.tape.gradient(self.outputs, self.net.trainable_variables, output_gradients=cotangents))
 
     def apply(self, gradients: list[Any], loss: Callable[[Any], tuple[Any, Any]], predict: Recompute) -> None:
+        if not getattr(self.optimizer, "built", True):
+            self.optimizer.build(self.net.trainable_variables)
+            self._keep(self.optimizer.variables)
         pairs = zip(gradients, self.net.trainable_variables, strict=True)
         self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
 
@@ -65,6 +67,9 @@ class TensorFlowTrainer(Trainer):
     def state(self) -> list[Any]:
         values = [self.tf.convert_to_tensor(variable) for variable in self._variables()]
         return [value for value in values if value.dtype.is_floating]
+
+    def _keep(self, variables: list[Any]) -> None:
+        self.saved += [(variable, self.tf.identity(variable)) for variable in variables]
 
     def _variables(self) -> list[Any]:
         return [*self.net.variables, *self.optimizer.variables]

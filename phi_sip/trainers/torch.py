@@ -39,16 +39,16 @@ class TorchTrainer(Trainer):
             raise ParameterError("With several networks it is not known how they are called: pass predict=...")
         return self.net(native)
 
-    def save(self) -> Any:
+    def save(self) -> None:
         tensors = [t for m in self.modules for t in (*m.parameters(), *m.buffers())] + self.parameters
-        return [(t, t.detach().clone()) for t in tensors], copy.deepcopy(self.optimizer.state_dict())
+        self.saved = [(tensor, tensor.detach().clone()) for tensor in tensors]
+        self.saved_optimizer = copy.deepcopy(self.optimizer.state_dict())
 
-    def restore(self, saved: Any) -> None:
-        tensors, optimizer_state = saved
+    def restore(self) -> None:
         with self.torch.no_grad():
-            for tensor, value in tensors:
+            for tensor, value in self.saved:
                 tensor.copy_(value)
-        self.optimizer.load_state_dict(optimizer_state)
+        self.optimizer.load_state_dict(self.saved_optimizer)
         self.optimizer.zero_grad()
 
     def record(self, predict: Recompute) -> Any:

@@ -1,0 +1,208 @@
+"""
+Train a network to invert heat conduction without labels: scale-invariant physics (SIP) against differentiable physics (DP).
+
+The experiment of the chapter "Learning to Invert Heat Conduction with Scale-invariant Updates" (arXiv 2109.05237) with
+`phi_sip`. Writes figures, `records.json` and `summary.md` to the output folder. Ctrl-C keeps what was done so far.
+
+    python examples/heat_inversion.py                       # 50 steps of SIP, then DP
+    python examples/heat_inversion.py --supervised          # and training with the true x as labels: the limit
+    python examples/heat_inversion.py --noise 1e-3 --batch 32 --steps 150 --framework torch
+    python examples/heat_inversion.py --quick               # seconds, to see that everything works
+"""
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from phi.field import Field
+from phiml import math, nn
+from phiml.math import batch, spatial
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from phi_sip import (
+    Correction,
+    HeatEquation,
+    InverseSolver,
+    OptaxOptimizer,
+    PublishedDamping,
+    SipUpdate,
+    sip_inverse,
+    sip_update_weights,
+)
+from phi_sip.data import heat_rectangles
+from phi_sip.plots import plot_damping, plot_losses, plot_reconstructions
+from phi_sip.records import TrainingRecord, save_records
+
+FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
+LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Labels(InverseSolver):
+    """Training with labels, as the limit of what training without them can reach: x̃ is the true state."""
+
+    name: ClassVar[str] = "labels"
+    x_true: Field
+
+    def solve(self, physics: Any, y_target: Field, x: Field, y: Field) -> Correction:
+        return Correction(self.x_true - x)
+
+
+METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Labels}
+
+
+def main() -> None:
+    options = parse_arguments()
+    importlib.import_module(FLOW[options.framework])  # makes it PhiFlow's default backend
+    rule = PublishedDamping() if options.published else None
+    physics = HeatEquation(diffusivity=1.0, time=8.0, noise_std=0.0 if options.published else options.noise, regularization=rule)
+    methods = ["SIP", "DP"] + ["supervised"] * options.supervised
+    console = Console()
+    console.print(
+        f"Heat inversion on {options.framework}: ν·t = 8, {options.resolution}² cells, batch {options.batch}, "
+        f"noise σ = {options.noise:g}, {options.steps} steps of {', '.join(methods)}"
+    )
+    records, last = [], {}
+    with math.precision(64):  # the physics; networks run in single precision
+        try:
+            for method in methods:
+                record = TrainingRecord(method)
+                records.append(record)
+                for update, x_true, y_target in train(method, record, physics, options, console):
+                    last[method] = (update, x_true, y_target)
+        except KeyboardInterrupt:
+            console.print("Interrupted: reporting what was done so far.")
+        records = [record for record in records if record.x_l2]
+        if records:
+            report(records, last, physics, options, console)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--framework", choices=FLOW, default="tensorflow")
+    parser.add_argument("--steps", type=int, default=50, help="weight updates per method (default 50)")
+    parser.add_argument("--batch", type=int, default=128, help="samples per update (default 128)")
+    parser.add_argument("--resolution", type=int, default=64, help="cells per axis, a multiple of 8 (default 64)")
+    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of noise in y* (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of data and initial weights (default 0)")
+    parser.add_argument("--supervised", action="store_true", help="also train with the true x as labels")
+    parser.add_argument("--published", action="store_true", help="the published damping, which is not told the noise")
+    parser.add_argument("--output", type=Path, default=Path("results/heat"), help="folder (default results/heat)")
+    parser.add_argument("--quick", action="store_true", help="8 steps of batch 8 at 32² cells")
+    options = parser.parse_args()
+    if options.quick:
+        options.steps, options.batch, options.resolution = 8, 8, 32
+    if options.resolution % 8 or min(options.steps, options.batch, options.resolution) <= 0 or options.noise < 0:
+        parser.error("steps and batch must be positive, resolution a positive multiple of 8, noise ≥ 0")
+    return options
+
+
+def make_network(framework: str, seed: int) -> tuple[Any, Any]:
+    """The same for all methods. Chosen by measurement (docs/design.md); PhiML's JAX u_net has no periodic padding."""
+    math.seed(seed)
+    if framework == "tensorflow":
+        import keras
+
+        keras.utils.set_random_seed(seed)  # math.seed gives every Keras network the same weights
+    with math.precision(32):
+        net = nn.u_net(1, 1, periodic=framework != "jax")
+    if framework == "jax":
+        import optax
+
+        return net, OptaxOptimizer(net, optax.adam(LEARNING_RATE))
+    return net, nn.adam(net, LEARNING_RATE)
+
+
+def make_data(physics: HeatEquation, options: argparse.Namespace, step: int) -> tuple[Field, Field]:
+    """Unseen samples x and noisy observations y*, the same for every method and framework."""
+    seed = 100_000 * options.seed + step
+    n = options.resolution
+    x = heat_rectangles(batch(batch=options.batch), spatial(x=n, y=n), bounds=None, seed=seed)
+    noise = options.noise * np.random.default_rng([seed, 1]).standard_normal((options.batch, n, n))
+    return x, physics.forward(x) + math.tensor(noise, batch("batch"), spatial("x,y"))
+
+
+def train(method: str, record: TrainingRecord, physics: HeatEquation, options: argparse.Namespace, console: Console):
+    """Yields (update, x, y*) after each step."""
+    net, optimizer = make_network(options.framework, options.seed)
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    losses = TextColumn("x loss {task.fields[x_l2]:8.2f}   y loss {task.fields[y_l2]:9.4f}")
+    with Progress(*columns, losses, console=console) as progress:
+        task = progress.add_task(method, total=options.steps, x_l2=np.nan, y_l2=np.nan)
+        for step in range(options.steps):
+            start = time.perf_counter()
+            x, y_target = make_data(physics, options, step)
+            update = sip_update_weights(net, optimizer, physics, y_target, x_true=x, solver=METHODS[method](x))
+            record.append(update, time.perf_counter() - start)
+            progress.update(task, advance=1, x_l2=record.x_l2[-1], y_l2=record.y_l2[-1])
+            yield update, x, y_target
+
+
+def report(
+    records: list[TrainingRecord],
+    last: dict[str, tuple[SipUpdate, Field, Field]],
+    physics: HeatEquation,
+    options: argparse.Namespace,
+    console: Console,
+) -> None:
+    """Prints the summary and writes figures, records and the summary to the output folder."""
+    table = Table(title="Mean of the last 10 steps, on samples not seen before")
+    rows = [["method", "steps", "x loss", "y loss", "x loss ÷ SIP's", "seconds a step"]]
+    for r in records:
+        ratio = r.final("x_l2") / records[0].final("x_l2")
+        seconds = np.median(r.seconds)
+        rows.append(
+            [r.method, str(len(r.x_l2)), f"{r.final('x_l2'):.2f}", f"{r.final('y_l2'):.4f}", f"{ratio:.3f}", f"{seconds:.2f}"]
+        )
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console.print(table)
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    (options.output / "summary.md").write_text("\n".join(lines) + "\n")
+    save_records(records, options.output / "records.json")
+    for name, figure in make_figures(records, last, physics).items():
+        figure.savefig(options.output / f"{name}.png", dpi=150)
+    console.print(f"Figures, records.json and summary.md are in {options.output}")
+
+
+def make_figures(records: list[TrainingRecord], last: dict[str, tuple[SipUpdate, Field, Field]], physics: HeatEquation) -> dict:
+    first = records[0].method
+    update, x_true, y_target = last[first]
+
+    def sample(field: Field) -> np.ndarray:
+        return field.values.batch[0].numpy("x,y")
+
+    # An interrupted method has seen other samples last: compare those that ended on the same.
+    same = {m: u for m, (u, x, _) in last.items() if np.array_equal(sample(x), sample(x_true))}
+    step = sip_inverse(physics, y_target, update.x)
+    gain = math.exp(step.stats["log_gain"])
+    wavenumber = math.sqrt(-step.stats["log_gain"] / (physics.diffusivity * physics.time))
+    return {
+        "x_loss": plot_losses(records, "x_l2"),
+        "y_loss": plot_losses(records, "y_l2", smooth=2),
+        "reconstructions": plot_reconstructions(
+            sample(x_true), sample(y_target), {m: sample(u.x) for m, u in same.items()}
+        ),
+        "damping": plot_damping(
+            wavenumber.numpy("x,y"), gain.numpy("x,y"), (step.stats["kernel"] * gain).numpy("batch,x,y")
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()
