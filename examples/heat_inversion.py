@@ -1,5 +1,5 @@
 """
-Train a network to invert heat conduction without labels: scale-invariant physics (SIP) against differentiable physics (DP).
+Train a network to invert heat conduction without labels: scale-invariant (SIP) against differentiable physics (DP).
 
 The experiment of the chapter "Learning to Invert Heat Conduction with Scale-invariant Updates" (arXiv 2109.05237) with
 `phi_sip`. Writes figures, `records.json` and `summary.md` to the output folder. Ctrl-C keeps what was done so far.
@@ -9,6 +9,7 @@ The experiment of the chapter "Learning to Invert Heat Conduction with Scale-inv
     python examples/heat_inversion.py --noise 1e-3 --batch 32 --steps 150 --framework torch
     python examples/heat_inversion.py --quick               # seconds, to see that everything works
 """
+
 from __future__ import annotations
 
 import argparse
@@ -65,7 +66,9 @@ def main() -> None:
     options = parse_arguments()
     importlib.import_module(FLOW[options.framework])  # makes it PhiFlow's default backend
     rule = PublishedDamping() if options.published else None
-    physics = HeatEquation(diffusivity=1.0, time=8.0, noise_std=0.0 if options.published else options.noise, regularization=rule)
+    physics = HeatEquation(
+        diffusivity=1.0, time=8.0, noise_std=0.0 if options.published else options.noise, regularization=rule
+    )
     methods = ["SIP", "DP"] + ["supervised"] * options.supervised
     console = Console()
     console.print(
@@ -162,7 +165,14 @@ def report(
         ratio = r.final("x_l2") / records[0].final("x_l2")
         seconds = np.median(r.seconds)
         rows.append(
-            [r.method, str(len(r.x_l2)), f"{r.final('x_l2'):.2f}", f"{r.final('y_l2'):.4f}", f"{ratio:.3f}", f"{seconds:.2f}"]
+            [
+                r.method,
+                str(len(r.x_l2)),
+                f"{r.final('x_l2'):.2f}",
+                f"{r.final('y_l2'):.4f}",
+                f"{ratio:.3f}",
+                f"{seconds:.2f}",
+            ]
         )
     for name in rows[0]:
         table.add_column(name, justify="left" if name == "method" else "right")
@@ -180,7 +190,9 @@ def report(
     console.print(f"Figures, records.json and summary.md are in {options.output}")
 
 
-def make_figures(records: list[TrainingRecord], last: dict[str, tuple[SipUpdate, Field, Field]], physics: HeatEquation) -> dict:
+def make_figures(
+    records: list[TrainingRecord], last: dict[str, tuple[SipUpdate, Field, Field]], physics: HeatEquation
+) -> dict:
     first = records[0].method
     update, x_true, y_target = last[first]
 

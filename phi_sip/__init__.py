@@ -3,6 +3,7 @@ Scale-invariant physics (SIP) training for PhiFlow.
 
 Call `sip_update_weights` where a PhiFlow script calls `update_weights`. See `docs/design.md`.
 """
+
 from .errors import (
     BoundaryError,
     DuplicateNameError,

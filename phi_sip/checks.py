@@ -1,4 +1,5 @@
 """Checks of arguments. Each raises an error that says what happened, why, and what to change."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -36,7 +37,9 @@ def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False
         )
     if not tensor.available:
         return
-    if not bool(math.is_finite(tensor).all):
+    with math.precision(64):
+        finite = bool(math.is_finite(tensor).all)
+    if not finite:
         raise ParameterError(f"{owner}: {name} = {value} is not finite. Check how it was computed.")
     if bool((tensor < 0).any) or (positive and bool((tensor == 0).any)):
         raise ParameterError(f"{owner}: {name} = {value}, but it must be {'> 0' if positive else '≥ 0'}.")
@@ -46,7 +49,9 @@ def check_finite(what: str, tree: Any, remedy: str) -> None:
     """Raises `NonFiniteError` if a leaf of `tree` holds NaN or infinity, naming `what` and how many cells are bad."""
     if trees.all_finite(tree):
         return
-    bad = sum(int(math.sum(math.cast(~math.is_finite(leaf), math.DType(int, 64)), leaf.shape)) for leaf in trees.leaves(tree))
+    bad = sum(
+        int(math.sum(math.cast(~math.is_finite(leaf), math.DType(int, 64)), leaf.shape)) for leaf in trees.leaves(tree)
+    )
     total = sum(leaf.shape.volume for leaf in trees.leaves(tree))
     raise NonFiniteError(f"{what} holds NaN or infinity in {bad} of {total} values. {remedy}")
 

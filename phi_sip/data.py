@@ -1,4 +1,5 @@
 """Random states to train and test with."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -41,7 +42,7 @@ def heat_rectangles(
     """
     dims = math.merge_shapes(*shape)
     _check(dims, count, seed)
-    rng = np.random.default_rng(np.random.randint(2**31) if seed is None else seed)
+    rng = np.random.default_rng(np.random.randint(2**31) if seed is None else seed)  # noqa: NPY002
     entries, least, largest = dims.batch.volume, *count
     rank = dims.spatial.rank
     heat = rng.random((entries, largest)) * (np.arange(largest) < rng.integers(least, largest + 1, (entries, 1)))
@@ -66,7 +67,9 @@ def _check(dims: Shape, count: tuple[int, int], seed: int | None) -> None:
             f"e.g. batch(batch=128), spatial(x=64, y=64)."
         )
     if not 0 <= count[0] <= count[1]:
-        raise ParameterError(f"heat_rectangles: count = {count}, but it must be (least, largest) with 0 ≤ least ≤ largest.")
+        raise ParameterError(
+            f"heat_rectangles: count = {count}, but it must be (least, largest) with 0 ≤ least ≤ largest."
+        )
     if seed is not None and seed < 0:
         raise ParameterError(f"heat_rectangles: seed = {seed}, but it must be ≥ 0.")
 
@@ -76,4 +79,5 @@ def _covered_fraction(centers: np.ndarray, half_widths: np.ndarray, cells: int) 
     edges = np.arange(cells)
     lower = (centers - half_widths)[..., None] * cells
     upper = (centers + half_widths)[..., None] * cells
-    return np.clip(np.minimum(upper, edges + 1) - np.maximum(lower, edges), 0, 1)
+    covered: np.ndarray = np.clip(np.minimum(upper, edges + 1) - np.maximum(lower, edges), 0, 1)
+    return covered

@@ -1,4 +1,5 @@
 """The contract of a plugin: four hooks. See `docs/design.md` and `examples/custom_physics`."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

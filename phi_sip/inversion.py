@@ -1,4 +1,5 @@
-"""How `sip_inverse` inverts unless a plugin takes over: the solver asked for, else the closed form, else the default."""
+"""How `sip_inverse` inverts unless a plugin takes over: the solver asked for, the closed form, or the default."""
+
 from __future__ import annotations
 
 import warnings
@@ -29,9 +30,7 @@ def sip_inverse(
     return SipStep(x, correction.dx, y, residual, correction.uncertainty, correction.stats)
 
 
-def _correct(
-    physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None
-) -> Correction:
+def _correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None) -> Correction:
     if solver is not None:
         return solver.solve(physics, target, x, y)
     if physics.has_inverse:

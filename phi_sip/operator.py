@@ -1,4 +1,5 @@
 """The operator `sip_inverse`: a local inverse of any physics, by whichever plugin answers."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -107,7 +108,7 @@ def sip_inverse(
     check_finite("x", x, "Check the network or the initial guess that produced it.")
     precision = trees.precision_of(y_target)
     with math.precision(precision):
-        step = get_plugin_manager().hook.sip_inverse(
+        step: SipStep | None = get_plugin_manager().hook.sip_inverse(
             physics=physics,
             y_target=trees.cast(y_target, precision),
             x=trees.cast(x, precision),
@@ -120,7 +121,8 @@ def sip_inverse(
                 f"this installation or blocked by {DISABLE_VARIABLE}."
             )
         check_finite(
-            f"The correction of {type(physics).__name__}", step.dx,
+            f"The correction of {type(physics).__name__}",
+            step.dx,
             "Its inverse amplified something beyond the range of the arithmetic: regularize it, or use float64.",
         )
         return step

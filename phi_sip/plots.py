@@ -1,4 +1,5 @@
-"""Figures of training runs and inversions, drawn from plain arrays and records. Colours are safe for colour-blind readers."""
+"""Figures of training runs and inversions, drawn from plain arrays and records, in colours that all can tell apart."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -6,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from scipy.ndimage import gaussian_filter1d
 
 from .records import TrainingRecord
@@ -100,6 +102,6 @@ def plot_damping(wavenumber: np.ndarray, gain: np.ndarray, recovered: np.ndarray
     return figure
 
 
-def _show(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> object:
+def _show(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:
     axes.set(xticks=[], yticks=[])
     return axes.imshow(values.T, origin="lower", cmap=colors, vmin=low, vmax=high)

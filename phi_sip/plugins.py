@@ -1,4 +1,5 @@
 """Discovery of plugins: entry-point group `phi_sip`, blocking, and what happens to a broken one."""
+
 from __future__ import annotations
 
 import functools
@@ -101,8 +102,11 @@ def create_plugin_manager(
     for name in disabled:
         if name not in {entry.name for entry in entries}:
             known = ", ".join(sorted(entry.name for entry in entries))
-            warnings.warn(f"{DISABLE_VARIABLE} names '{name}', which no one provides. Plugins: {known}.",
-                          PluginWarning, stacklevel=2)
+            warnings.warn(
+                f"{DISABLE_VARIABLE} names '{name}', which no one provides. Plugins: {known}.",
+                PluginWarning,
+                stacklevel=2,
+            )
         manager.set_blocked(name)
     for entry in entries:
         manager.load(entry)

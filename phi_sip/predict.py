@@ -1,4 +1,5 @@
 """How a network is called on an observation when the user does not say."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

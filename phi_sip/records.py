@@ -1,4 +1,5 @@
 """Plain records of a training run: numbers only, for plots, tables and files."""
+
 from __future__ import annotations
 
 import dataclasses

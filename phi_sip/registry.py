@@ -1,4 +1,5 @@
 """Physics and solvers by name, collected from all plugins."""
+
 from __future__ import annotations
 
 import difflib

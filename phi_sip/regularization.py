@@ -1,4 +1,5 @@
 """What keeps an ill-posed inverse stable: rules for how far each mode of an observation can be trusted."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,5 @@
 """The orthonormal real Fourier basis of a periodic grid, in which translation-invariant physics is diagonal."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

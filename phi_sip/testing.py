@@ -1,4 +1,5 @@
 """Conformance check for authors of physics: what every registered physics must do."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -50,7 +51,7 @@ class PhysicsCheckError(AssertionError):
     """A physics does not do what training needs; the message is the report, with a remedy per failed check."""
 
 
-class _Skip(Exception):
+class _NotApplicableError(Exception):
     """A check does not apply."""
 
 
@@ -98,7 +99,9 @@ class _Sample:
     """The situation in which all checks look at a physics: an observation and a perturbed guess."""
 
     def __init__(self, physics: InvertiblePhysics, x: Any, tolerance: float | None, seed: int) -> None:
-        batch_dims = [name for leaf in trees.leaves(x) for name in leaf.shape.batch.names if leaf.shape.get_size(name) > 1]
+        batch_dims = [
+            name for leaf in trees.leaves(x) for name in leaf.shape.batch.names if leaf.shape.get_size(name) > 1
+        ]
         if not batch_dims:
             raise ParameterError("check_physics needs x with a batch dim of size 2 or more: stack several samples.")
         self.physics = physics
@@ -133,7 +136,7 @@ class _Sample:
 def _run(name: str, check: Callable[[_Sample], str], sample: _Sample) -> CheckResult:
     try:
         return CheckResult(name, "passed", check(sample))
-    except _Skip as reason:
+    except _NotApplicableError as reason:
         return CheckResult(name, "skipped", str(reason))
     except Exception as error:
         kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
@@ -158,7 +161,8 @@ def _check_definition(sample: _Sample) -> str:
     assert isinstance(cls.name, str), "Give the class a `name: ClassVar[str]`."
     assert cls.name, "Give the class a `name`: the key under which users ask for it."
     assert dataclasses.is_dataclass(cls), "Decorate the class with @dataclass(frozen=True)."
-    assert cls.__dataclass_params__.frozen, "Use @dataclass(frozen=True): a physics must not change during training."
+    frozen = cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert frozen, "Use @dataclass(frozen=True): a physics must not change during training."
     return f"name '{cls.name}'"
 
 
@@ -186,7 +190,7 @@ def _vjp(sample: _Sample, x: Any, cotangent_of: Callable[[Any], Any]) -> tuple[A
     """(P(x), Jᵀ c) with c = cotangent_of(P(x))."""
     backend = choose_backend(*trees.natives(x))
     if not backend.supports(Backend.jacobian):
-        raise _Skip(f"{backend.name} has no automatic differentiation: give x on TensorFlow, PyTorch or JAX")
+        raise _NotApplicableError(f"{backend.name} cannot differentiate: give x on TensorFlow, PyTorch or JAX")
     y = sample.forward(x)
     cotangent = cotangent_of(y)
 
@@ -291,7 +295,7 @@ def _check_constraint(sample: _Sample) -> str:
 def _check_uncertainty(sample: _Sample) -> str:
     uncertainty = sample.step().uncertainty
     if uncertainty is None:
-        raise _Skip("the inverse reports none")
+        raise _NotApplicableError("the inverse reports none")
     assert trees.all_finite(uncertainty), "The uncertainty holds NaN or infinity."
     least = min(float(math.min(leaf, leaf.shape)) for leaf in trees.leaves(uncertainty))
     assert least >= 0, f"The uncertainty is {least:.1e} somewhere. It is a standard deviation: ≥ 0."

@@ -1,4 +1,5 @@
 """Leaf-wise operations on states: a `Field`, a `Tensor`, or tuples, lists, dicts and dataclasses of them."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -42,7 +43,11 @@ def tree_map(function: Callable[..., Tensor], tree: Any, *others: Any) -> Any:
 def _map_container(function: Callable[..., Tensor], tree: Any, others: Sequence[Any]) -> Any:
     keys = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
     for other in others:
-        if type(other) is not type(tree) or len(other) != len(tree) or (isinstance(tree, dict) and set(other) != set(keys)):
+        if (
+            type(other) is not type(tree)
+            or len(other) != len(tree)
+            or (isinstance(tree, dict) and set(other) != set(keys))
+        ):
             raise GridMismatchError(
                 f"Two states have different structures: {describe(tree)} and {describe(other)}. "
                 f"Return from `forward` and `predict` the structure that went in."
@@ -125,7 +130,7 @@ def cast(tree: Any, precision: int) -> Any:
 def precision_of(tree: Any) -> int:
     """The highest floating point precision among the leaves in bits; PhiFlow's current precision if all are integer."""
     found = [leaf.dtype.precision for leaf in leaves(tree) if leaf.dtype.kind is float]
-    return max(found, default=math.get_precision())
+    return int(max(found, default=math.get_precision()))
 
 
 def to_backend(tree: Any, backend: Backend) -> Any:

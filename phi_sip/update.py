@@ -1,4 +1,5 @@
 """`sip_update_weights`: one weight update with a local inverse of the physics in place of its gradient."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -101,7 +102,7 @@ def sip_update_weights(
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
     solver = resolve_solver(solver)
     check_finite("y_target", y_target, "Nothing was changed. Remove or repair these observations.")
-    result = get_plugin_manager().hook.sip_update_weights(
+    result: SipUpdate | None = get_plugin_manager().hook.sip_update_weights(
         net=net,
         optimizer=optimizer,
         physics=physics,

@@ -1,4 +1,5 @@
 """Small fields that tests share."""
+
 from __future__ import annotations
 
 from typing import Any

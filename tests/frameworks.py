@@ -1,4 +1,5 @@
 """The three frameworks as rows of a table: how a PhiFlow user makes networks and optimizers there."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

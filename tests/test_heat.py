@@ -1,4 +1,5 @@
 """The heat equation against analytic modes and an independent implementation."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -142,8 +143,12 @@ def test_vector_fields_are_their_components(framework, double):
 
 
 def test_periodic_staggered_grids(framework, double):
-    v = StaggeredGrid(lambda x, y: math.stack({"x": math.sin(x), "y": math.cos(y)}, math.channel("vector")),
-                      extrapolation.PERIODIC, x=16, y=12)
+    v = StaggeredGrid(
+        lambda x, y: math.stack({"x": math.sin(x), "y": math.cos(y)}, math.channel("vector")),
+        extrapolation.PERIODIC,
+        x=16,
+        y=12,
+    )
     y = HeatEquation(0.5, 1.0).forward(v)
     assert y.is_staggered
     for axis in "xy":
@@ -191,7 +196,9 @@ def test_no_diffusion_is_the_identity(framework, double):
 
 def test_axes_are_named_not_ordered(framework, double):
     x = periodic(smooth(np.random.default_rng(7), 2, 12, 8), (0.5, 2.0))
-    turned = x.with_values(math.reshaped_tensor(x.values.native("y,batch,x"), [*x.values.shape.only("y,batch,x", True)]))
+    turned = x.with_values(
+        math.reshaped_tensor(x.values.native("y,batch,x"), [*x.values.shape.only("y,batch,x", True)])
+    )
     physics = HeatEquation(1.0, 0.2, 1e-3)
     np.testing.assert_allclose(array(physics.forward(turned)), array(physics.forward(x)), atol=1e-14)
     step = sip_inverse(physics, x, turned * 0)

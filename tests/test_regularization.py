@@ -1,4 +1,5 @@
 """The rules that keep the inverse stable: the published one to the letter, and the safe one in every respect."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,7 +23,9 @@ def rectangles(seed: int = 0, samples: int = 8, n: int = 64):
 
 
 def noisy(y, sigma: float, seed: int = 0):
-    return y + math.tensor(sigma * np.random.default_rng(seed).standard_normal(array(y).shape), batch("batch"), spatial("x,y"))
+    return y + math.tensor(
+        sigma * np.random.default_rng(seed).standard_normal(array(y).shape), batch("batch"), spatial("x,y")
+    )
 
 
 def error(x, truth) -> float:
@@ -47,7 +50,7 @@ def test_published_rule_to_the_letter(framework, double, setting):
     seen = amplitude > 1e-6 * amplitude.max()
     probability = array(step.stats["signal_probability"])
     np.testing.assert_allclose(probability[seen], data["signal_probability"][half][seen], atol=1e-9)
-    # The published uncertainty takes the kernel as fixed and divides by N_x where it should divide by √(cells)·√(cells).
+    # The published uncertainty takes the kernel as fixed, and divides by N_x in place of the cells.
     noise = array(step.stats["noise_std"])
     published = np.sqrt((data["kernel"] ** 2).sum((1, 2)) * noise**2 * cells) / data["dx"].shape[1]
     np.testing.assert_allclose(published, data["uncertainty"], rtol=1e-9)

@@ -1,4 +1,5 @@
 """The training step on three frameworks: what it computes, and that nothing is lost when it fails."""
+
 from __future__ import annotations
 
 import jax
@@ -10,8 +11,8 @@ import pytest
 import tensorflow as tf
 import torch
 from fields import array, periodic, smooth
-from phi.field import native_call
 from phi.field import l2_loss as field_l2_loss
+from phi.field import native_call
 from phi.jax import JAX
 from phi.tf import TENSORFLOW
 from phi.torch import TORCH
@@ -247,7 +248,9 @@ class Raises(HeatEquation):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("physics", "error"), [(Huge, NonFiniteError), (Broken, NonFiniteError), (Raises, KeyboardInterrupt)])
+@pytest.mark.parametrize(
+    ("physics", "error"), [(Huge, NonFiniteError), (Broken, NonFiniteError), (Raises, KeyboardInterrupt)]
+)
 def test_failed_updates_change_nothing(framework, physics, error):
     y_target = PHYSICS.forward(states())
     net = framework.u_net(batch_norm=True)
@@ -318,7 +321,9 @@ def test_keras_learning_rate_can_change():
 def test_torch_optimizers(name):
     torch.manual_seed(0)
     with TORCH:
-        net = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(8, 1, 3, padding=1))
+        net = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(8, 1, 3, padding=1)
+        )
         rate = {"LBFGS": 0.5, "SGD": 1e-3}.get(name, 1e-2)
         optimizer = getattr(torch.optim, name)(net.parameters(), rate)
         y_target = PHYSICS.forward(states())
@@ -336,7 +341,9 @@ def test_several_torch_networks():
         def predict(y):
             return y.with_values(math.native_call(lambda v: nets[1](nets[0](v)), math.to_float(y.values)))
 
-        losses = [float(sip_update_weights(nets, optimizer, PHYSICS, y_target, predict=predict).loss.mean) for _ in range(10)]
+        losses = [
+            float(sip_update_weights(nets, optimizer, PHYSICS, y_target, predict=predict).loss.mean) for _ in range(10)
+        ]
         assert losses[-1] < losses[0]
         with pytest.raises(ParameterError, match="predict"):
             sip_update_weights(nets, optimizer, PHYSICS, y_target)
@@ -415,9 +422,13 @@ def test_trees_of_states(framework):
 
 def test_dropout_and_randomness_are_allowed():
     with TENSORFLOW:
-        net = keras.Sequential([keras.layers.Conv2D(8, 3, padding="same"), keras.layers.Dropout(0.5), keras.layers.Conv2D(1, 1)])
+        net = keras.Sequential(
+            [keras.layers.Conv2D(8, 3, padding="same"), keras.layers.Dropout(0.5), keras.layers.Conv2D(1, 1)]
+        )
         y_target = PHYSICS.forward(states())
         optimizer = phiml.nn.adam(net)
-        losses = {float(sip_update_weights(net, optimizer, PHYSICS, y_target, training=True).loss.mean) for _ in range(3)}
+        losses = {
+            float(sip_update_weights(net, optimizer, PHYSICS, y_target, training=True).loss.mean) for _ in range(3)
+        }
     assert len(losses) == 3
     assert tf.executing_eagerly()

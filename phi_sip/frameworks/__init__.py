@@ -1,4 +1,5 @@
 """Native operations that PhiML lacks, one file per framework: real Fourier transforms and vector–Jacobian products."""
+
 from __future__ import annotations
 
 import importlib

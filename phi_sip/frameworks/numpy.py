@@ -1,4 +1,5 @@
 """NumPy: Fourier transforms. It has no automatic differentiation."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -10,11 +11,11 @@ from scipy import fft
 from ..errors import UnsupportedError
 
 
-def rfftn(values: np.ndarray, rank: int) -> np.ndarray:
+def rfftn(values: np.ndarray, rank: int) -> Any:
     return fft.rfftn(values, axes=range(-rank, 0))
 
 
-def irfftn(coefficients: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+def irfftn(coefficients: np.ndarray, sizes: Sequence[int]) -> Any:
     return fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0))
 
 

@@ -1,4 +1,5 @@
 """TensorFlow: real Fourier transforms of any rank that can be differentiated, and vector–Jacobian products."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,5 @@
 """PyTorch: real Fourier transforms and vector–Jacobian products."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

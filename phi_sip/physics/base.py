@@ -1,4 +1,5 @@
 """What every physics provides: a forward simulation and, where there is one, its local inverse."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,5 @@
 """The heat equation: diffusion of a field, and its regularized inverse."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
 """What can stand in for a closed-form inverse."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

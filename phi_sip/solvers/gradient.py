@@ -1,4 +1,5 @@
 """The gradient through the physics: ordinary training, the baseline to compare with."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
 """What a training step needs to know about a framework."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,5 @@
 """Updates of PhiML's JAX networks, with optax or PhiML's own optimizers."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -58,7 +59,9 @@ class JaxTrainer(Trainer):
                 self.x = predict()
             finally:
                 self.net.parameters = parameters
-            return trees.natives(self.x)
+            natives = trees.natives(self.x)
+            self.connected = any(isinstance(native, self.jax.core.Tracer) for native in natives)
+            return natives
 
         outputs, self.pull_back = self.jax.vjp(run, parameters)
         self.x = trees.with_natives(self.x, outputs)
@@ -67,14 +70,14 @@ class JaxTrainer(Trainer):
     def gradients(self, cotangent: Any) -> list[Any]:
         (tree,) = self.pull_back(trees.natives(cotangent, like=self.x))
         leaves, self.structure = self.jax.tree_util.tree_flatten(tree)
-        return list(leaves)
+        return list(leaves) if self.connected else [None] * len(leaves)
 
     def apply(self, gradients: list[Any], loss: Callable[[Any], tuple[Any, Any]], predict: Recompute) -> None:
         tree = self.jax.tree_util.tree_unflatten(self.structure, gradients)
         self.net.parameters = self.optimizer.step(tree, self.net.parameters)
 
     def is_finite(self, values: list[Any]) -> bool:
-        return all(bool(self.jax.numpy.isfinite(value).all()) for value in values)
+        return all(bool(self.jax.numpy.isfinite(value).all()) for value in values if value is not None)
 
     def state(self) -> list[Any]:
         leaves = self.jax.tree_util.tree_leaves((self.net.parameters, self.optimizer.state))

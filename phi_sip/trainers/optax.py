@@ -1,4 +1,5 @@
 """An optax transformation together with its state, for networks that keep their own weights."""
+
 from __future__ import annotations
 
 from typing import Any, Protocol

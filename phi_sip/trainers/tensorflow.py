@@ -1,4 +1,5 @@
 """Updates of Keras networks with Keras optimizers."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

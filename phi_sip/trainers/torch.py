@@ -1,4 +1,5 @@
 """Updates of PyTorch modules with PyTorch optimizers."""
+
 from __future__ import annotations
 
 import copy
@@ -112,5 +113,7 @@ def sip_update_weights(
     if not nets or not all(defined_in(n, "torch") and hasattr(n, "parameters") for n in nets):
         return None
     if training is not None:
-        raise ParameterError("training=... is for Keras networks. PyTorch modules carry it: call net.train() or .eval().")
+        raise ParameterError(
+            "training=... is for Keras networks. PyTorch modules carry it: call net.train() or .eval()."
+        )
     return update(TorchTrainer(net, optimizer), physics, y_target, predict, step_size, solver, x_true)

@@ -1,0 +1,155 @@
+"""Every physics, one row each, on all frameworks; and the check itself against physics that are wrong on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from fields import periodic, smooth
+from phiml import math
+from phiml.backend import NUMPY
+from phiml.math import batch
+
+from phi_sip import Correction, HeatEquation, InvertiblePhysics, ParameterError, PublishedDamping
+from phi_sip.testing import PhysicsCheckError, check_physics
+
+
+def field(*shape: int, **options: Any) -> Callable[[], Any]:
+    return lambda: periodic(1 + smooth(np.random.default_rng(0), *shape), **options)
+
+
+# name → physics, sample states. A new physics is a new row.
+CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
+    "heat-1d": (lambda: HeatEquation(0.5, 1.0), field(3, 24)),
+    "heat-2d": (lambda: HeatEquation(0.5, 1.0), field(3, 12, 10)),
+    "heat-2d-cells": (lambda: HeatEquation(0.5, 1.0), field(3, 12, 10, dx=(0.5, 2.0))),
+    "heat-3d": (lambda: HeatEquation(0.5, 1.0), field(2, 8, 6, 5)),
+    "heat-noise": (lambda: HeatEquation(0.5, 1.0, 1e-4), field(3, 12, 10)),
+    "heat-batch": (lambda: HeatEquation(math.tensor([0.1, 1.0, 2.0], batch("batch")), 0.5), field(3, 12, 10)),
+    "heat-published": (lambda: HeatEquation(0.5, 1.0, 0.0, PublishedDamping()), field(3, 12, 12)),
+}
+
+
+@pytest.mark.parametrize("precision", [32, 64])
+@pytest.mark.parametrize("case", CASES)
+def test_registered_physics_conform(framework, case, precision):
+    make_physics, make_x = CASES[case]
+    with math.precision(precision):
+        report = check_physics(make_physics(), make_x())
+    assert {result.outcome for result in report.results} == {"passed"}, str(report)
+    assert str(report).startswith("check_physics: HeatEquation")
+
+
+@dataclass(frozen=True)
+class Good(InvertiblePhysics):
+    name: ClassVar[str] = "good"
+
+    def forward(self, x):
+        return x * 2
+
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) / 2)
+
+
+class WrongSign(Good):
+    def inverse(self, y_target, x, y):
+        return Correction((y - y_target) / 2)
+
+
+class TooFar(Good):
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) * 5)
+
+
+class MixesBatch(Good):
+    def inverse(self, y_target, x, y):
+        residual = y_target.values - y.values
+        return Correction(x.with_values((residual + 0.1 * math.mean(residual, "batch")) / 2))
+
+
+class LosesADim(Good):
+    def inverse(self, y_target, x, y):
+        return Correction(math.mean((y_target - y).values, "y") / 2)
+
+
+class NaN(Good):
+    def forward(self, x):
+        return x * float("nan")
+
+
+class Random(Good):
+    def forward(self, x):
+        return x * 2 + math.random_normal(x.values.shape) * 1e-3
+
+
+class Doubles(Good):
+    def forward(self, x):
+        return x.with_values(math.cast(x.values * 2, math.DType(float, 32)))
+
+
+class StopsGradient(Good):
+    def forward(self, x):
+        return x.with_values(math.stop_gradient(x.values) * 2)
+
+
+class NeverRests(Good):
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) / 2 + x * 0.02)
+
+
+class WrongConstraint(Good):
+    def constrain(self, x, y_target):
+        return x * 0.5
+
+
+class NegativeUncertainty(Good):
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) / 2, lambda: x * 0 - 1)
+
+
+class Nameless(Good):
+    name: ClassVar[str] = ""
+
+
+WRONG = {
+    WrongSign: ("approaches the target", "Check sign and scale"),
+    TooFar: ("approaches the target", "shorten the step"),
+    MixesBatch: ("batch entries do not mix", "Reduce over spatial"),
+    LosesADim: ("inverse keeps dims", "error|dims|structure|Error"),
+    NaN: ("forward is finite", "stability"),
+    Random: ("forward is repeatable", "random numbers"),
+    Doubles: ("forward keeps precision", "64 bits"),
+    StopsGradient: ("forward is differentiable", "stop_gradient"),
+    NeverRests: ("inverse rests at the solution", "return 0"),
+    WrongConstraint: ("constraint holds", "again"),
+    NegativeUncertainty: ("uncertainty is a deviation", "standard deviation"),
+    Nameless: ("definition", "name"),
+}
+
+
+@pytest.mark.parametrize("cls", WRONG, ids=lambda cls: cls.__name__)
+def test_wrong_physics_are_caught_for_their_own_reason(framework, double, cls):
+    check, remedy = WRONG[cls]
+    with pytest.raises(PhysicsCheckError, match=f"{check}.*FAILED.*({remedy})"):
+        check_physics(cls(), field(3, 8, 8)())
+
+
+def test_good_physics_pass(framework, double):
+    report = check_physics(Good(), field(3, 8, 8)())
+    assert not report.failed
+    assert "uncertainty is a deviation" in str(report)
+
+
+def test_numpy_skips_derivatives_and_says_so():
+    with NUMPY, math.precision(64):
+        report = check_physics(HeatEquation(0.5, 1.0), field(2, 8, 8)())
+    skipped = [r for r in report.results if r.outcome == "skipped"]
+    assert {r.name for r in skipped} == {"forward is differentiable", "inverse is a descent direction"}
+
+
+def test_needs_a_batch():
+    with pytest.raises(ParameterError, match="batch dim"):
+        check_physics(Good(), field(1, 8, 8)())

@@ -1,0 +1,66 @@
+"""README and docs say what the code does: snippets run, tables agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import phi_sip
+from phi_sip import hookspecs
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+DESIGN = (ROOT / "docs" / "design.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("index", range(len(SNIPPETS)))
+def test_readme_snippets_run(index):
+    result = subprocess.run([sys.executable, "-c", SNIPPETS[index]], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_script_is_as_short_as_promised():
+    lines = [line for line in SNIPPETS[0].splitlines() if line.strip()]
+    assert len(lines) <= 15
+
+
+@pytest.mark.parametrize("text", [README, DESIGN], ids=["README", "design"])
+def test_hook_tables_are_complete(text):
+    hooks = {name for name, value in vars(hookspecs).items() if name.startswith("sip_") and callable(value)}
+    assert set(re.findall(r"^\| `(sip_\w+)` \|", text, re.MULTILINE)) == hooks
+
+
+def test_ci_runs_the_readme_command():
+    commands = re.findall(r"^python3 -m venv .*-m pytest$", README, re.MULTILINE)
+    assert len(commands) == 1
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_links_lead_somewhere():
+    for page in (README, DESIGN, (ROOT / "CONTRIBUTING.md").read_text()):
+        base = ROOT if page is not DESIGN else ROOT / "docs"
+        for link in re.findall(r"\]\(([^)#]+)\)", page):
+            assert link.startswith("http") or (base / link).exists(), link
+
+
+def test_entry_points_in_design():
+    ours = [entry for entry in entry_points(group="phi_sip") if entry.dist.name == "phi-sip"]
+    assert ours
+    for entry in ours:
+        assert f"`{entry.name}`" in DESIGN, entry.name
+
+
+def test_everything_public_is_documented():
+    for name in phi_sip.__all__:
+        assert getattr(phi_sip, name).__doc__, name
+
+
+def test_changelog_has_unreleased_on_top():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"

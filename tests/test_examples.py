@@ -1,0 +1,91 @@
+"""Examples run as a user runs them, small."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from phi_sip.records import TrainingRecord, load_records, save_records
+
+SCRIPT = Path(__file__).parent.parent / "examples" / "heat_inversion.py"
+FIGURES = ("x_loss", "y_loss", "reconstructions", "damping")
+
+
+def command(output: Path, *flags: str) -> list[str]:
+    return [sys.executable, str(SCRIPT), "--output", str(output), *flags]
+
+
+def check_outputs(output: Path, methods: list[str], steps: int) -> None:
+    records = load_records(output / "records.json")
+    assert [record.method for record in records] == methods
+    for record in records:
+        assert len(record.x_l2) == len(record.y_l2) == len(record.seconds) == steps
+        assert np.isfinite(record.x_l2).all()
+    for name in FIGURES:
+        image = matplotlib.image.imread(output / f"{name}.png")
+        assert image.shape[0] > 300
+        assert image.std() > 0.01, f"{name} is blank"
+    assert (output / "summary.md").read_text().count("\n") == 2 + len(methods)
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_quick_mode(framework, tmp_path):
+    flags = ["--quick", "--framework", framework, "--noise", "1e-3", "--supervised"]
+    result = subprocess.run(command(tmp_path, *flags), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Mean of the last 10 steps" in result.stdout
+    check_outputs(tmp_path, ["SIP", "DP", "supervised"], steps=8)
+
+
+def test_published_rule_diverges_under_noise(tmp_path):
+    flags = ["--framework", "torch", "--batch", "8", "--steps", "15", "--resolution", "64", "--noise", "1e-2"]
+    for flag in ([], ["--published"]):
+        subprocess.run(command(tmp_path / str(len(flag)), *flags, *flag), check=True, capture_output=True)
+    safe, published = (load_records(tmp_path / str(i) / "records.json")[0] for i in range(2))
+    assert safe.final("x_l2") < safe.x_l2[0]
+    assert published.final("x_l2") > 10 * safe.final("x_l2")
+
+
+def test_interrupting_keeps_what_was_done(tmp_path):
+    flags = ["--framework", "torch", "--batch", "4", "--steps", "100000", "--resolution", "16"]
+    process = subprocess.Popen(
+        command(tmp_path, *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    time.sleep(25)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "Interrupted" in output
+    (record,) = load_records(tmp_path / "records.json")
+    check_outputs(tmp_path, ["SIP"], steps=len(record.x_l2))
+    assert len(record.x_l2) > 0
+
+
+@pytest.mark.parametrize(
+    "flags", [["--resolution", "20"], ["--steps", "0"], ["--noise", "-1"], ["--framework", "caffe"]]
+)
+def test_bad_flags(flags, tmp_path):
+    result = subprocess.run(command(tmp_path, *flags), capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "usage" in result.stderr
+
+
+def test_records_survive_a_file(tmp_path):
+    record = TrainingRecord("SIP", [1.0], [2.0], [float("nan")], [0.1])
+    save_records([record], tmp_path / "r.json")
+    (loaded,) = load_records(tmp_path / "r.json")
+    assert loaded.method == "SIP"
+    assert np.isnan(loaded.final("y_l2"))
+    assert np.isnan(TrainingRecord("none").final("x_l2"))

@@ -1,0 +1,275 @@
+"""Discovery of plugins: blocking, duplicates, broken ones, wrappers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from importlib.metadata import EntryPoint
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from fields import array, periodic
+
+import phi_sip
+from phi_sip import (
+    Correction,
+    DuplicateNameError,
+    HeatEquation,
+    InvertiblePhysics,
+    ParameterError,
+    PluginWarning,
+    UnknownNameError,
+    UnsupportedError,
+    hookimpl,
+    sip_inverse,
+    sip_update_weights,
+)
+from phi_sip.plugins import create_plugin_manager, get_plugin_manager
+from phi_sip.solvers.gradient import GradientSolver
+
+
+class Doubling(InvertiblePhysics):
+    name: ClassVar[str] = "doubling"
+
+    def forward(self, x):
+        return x * 2
+
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) / 2)
+
+
+class ImpostorHeat(Doubling):
+    name: ClassVar[str] = "heat"
+
+
+def plugin(name: str, **hooks) -> types.SimpleNamespace:
+    """A plugin with the given hook implementations, registered with the current manager."""
+    namespace = types.SimpleNamespace(**{hook: hookimpl(function) for hook, function in hooks.items()})
+    get_plugin_manager().register(namespace, name=name)
+    return namespace
+
+
+def module(monkeypatch, name: str, source: str) -> EntryPoint:
+    """An entry point whose module runs `source` when imported."""
+    finder_source = {name: source}
+
+    class Finder:
+        @staticmethod
+        def find_spec(fullname, path=None, target=None):
+            import importlib.util
+
+            if fullname not in finder_source:
+                return None
+            return importlib.util.spec_from_loader(fullname, Loader())
+
+    class Loader:
+        @staticmethod
+        def create_module(spec):
+            return None
+
+        @staticmethod
+        def exec_module(mod):
+            exec(finder_source[mod.__name__], mod.__dict__)
+
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return EntryPoint(name=name, value=name, group="phi_sip")
+
+
+def test_built_ins_come_through_the_entry_points():
+    entries = {entry.name for entry in __import__("importlib.metadata").metadata.entry_points(group="phi_sip")}
+    assert {"heat", "gradient", "inverse", "tensorflow", "torch", "jax"} <= entries
+    assert "heat" in phi_sip.available_physics()
+    assert "gradient" in phi_sip.available_solvers()
+    assert isinstance(phi_sip.get_physics("heat", diffusivity=1.0, time=2.0), HeatEquation)
+    assert isinstance(phi_sip.get_solver("gradient"), GradientSolver)
+
+
+def test_import_loads_no_framework_and_no_plugin():
+    code = (
+        "import sys, phi_sip, phi_sip.plugins as p;"
+        "bad = [m for m in ('tensorflow', 'keras', 'torch', 'jax', 'optax', 'matplotlib',"
+        " 'phi_sip.trainers.tensorflow', 'phi_sip.solvers.gradient', 'phi_sip.inversion') if m in sys.modules];"
+        "assert not bad, bad; assert p.get_plugin_manager.cache_info().currsize == 0;"
+        "phi_sip.available_physics();"
+        "bad = [m for m in ('tensorflow', 'keras', 'torch', 'jax', 'optax') if m in sys.modules]; assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_names_suggest(fresh_plugins):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'heat'\?.*Registered: .*heat"):
+        phi_sip.get_physics("haet")
+    with pytest.raises(UnknownNameError, match="gradient"):
+        phi_sip.get_solver("nonsense")
+    field = periodic(np.ones((1, 4, 4)))
+    with pytest.raises(UnknownNameError, match="No solver is named 'nonsense'"):
+        sip_inverse(HeatEquation(1.0, 1.0), field, field, solver="nonsense")
+
+
+def test_wrong_parameters_are_named():
+    with pytest.raises(ParameterError, match="viscosity"):
+        phi_sip.get_physics("heat", viscosity=1.0)
+
+
+def test_blocking_by_environment(fresh_plugins, monkeypatch):
+    monkeypatch.setenv("PHI_SIP_DISABLE_PLUGINS", "heat, gradient")
+    assert "heat" not in phi_sip.available_physics()
+    assert "gradient" not in phi_sip.available_solvers()
+
+
+def test_blocking_a_name_that_no_one_has_is_reported(fresh_plugins, monkeypatch):
+    monkeypatch.setenv("PHI_SIP_DISABLE_PLUGINS", "haet")
+    with pytest.warns(PluginWarning, match="haet"):
+        assert "heat" in phi_sip.available_physics()
+
+
+def test_blocked_built_ins_give_clear_errors(fresh_plugins, monkeypatch):
+    monkeypatch.setenv("PHI_SIP_DISABLE_PLUGINS", "inverse")
+    field = periodic(np.ones((1, 4, 4)))
+    with pytest.raises(phi_sip.SipError, match="PHI_SIP_DISABLE_PLUGINS"):
+        sip_inverse(HeatEquation(1.0, 1.0), field, field)
+
+
+def test_duplicates_are_refused_and_both_named(fresh_plugins):
+    plugin("impostor", sip_physics=lambda: [ImpostorHeat])
+    with pytest.raises(DuplicateNameError) as error:
+        phi_sip.get_physics("heat", diffusivity=1.0, time=1.0)
+    for part in ("HeatEquation", "ImpostorHeat", "phi-sip", "impostor", "PHI_SIP_DISABLE_PLUGINS"):
+        assert part in str(error.value)
+
+
+def test_broken_plugins_are_isolated_and_named(monkeypatch, fresh_plugins):
+    good = EntryPoint(name="heat", value="phi_sip.physics.heat", group="phi_sip")
+    bad = module(monkeypatch, "broken_plugin", "raise RuntimeError('needs a licence')")
+    with pytest.warns(PluginWarning, match="broken_plugin.*RuntimeError: needs a licence"):
+        manager = create_plugin_manager([bad, good], disabled=[])
+    assert manager.has_plugin("heat")
+    monkeypatch.setattr("phi_sip.registry.get_plugin_manager", lambda: manager)
+    assert phi_sip.available_physics() == ("heat",)
+    with pytest.raises(UnknownNameError, match="needs a licence") as error:
+        phi_sip.get_physics("licensed")
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("import sys; sys.exit(3)", "SystemExit"),
+        ("import no_such_module", "no_such_module"),
+        ("def x(:", "SyntaxError"),
+        ("from phi_sip import hookimpl\n@hookimpl\ndef sip_phisics(): return []", "sip_phisics"),
+        ("from phi_sip import hookimpl\n@hookimpl\ndef sip_physics(extra): return []", "extra"),
+    ],
+    ids=["exit", "import", "syntax", "unknown-hook", "unknown-argument"],
+)
+def test_each_way_to_be_broken_is_reported(monkeypatch, source, complaint):
+    entry = module(monkeypatch, "bad_plugin", source)
+    with pytest.warns(PluginWarning, match=complaint):
+        manager = create_plugin_manager([entry], disabled=[])
+    assert not manager.has_plugin("bad_plugin")
+    assert [failure.name for failure in manager.failures] == ["bad_plugin"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (lambda: 1 / 0, "ZeroDivisionError"),
+        (lambda: [int], "expected subclasses"),
+        (lambda: None, "NoneType"),
+        (lambda: [type("Nameless", (Doubling,), {"name": ""})], "name"),
+    ],
+    ids=["raises", "wrong-class", "none", "nameless"],
+)
+def test_hooks_that_answer_wrongly_are_isolated(fresh_plugins, answer, complaint):
+    plugin("wrong", sip_physics=answer)
+    with pytest.warns(PluginWarning, match=complaint):
+        assert "heat" in phi_sip.available_physics()
+    assert "heat" in phi_sip.available_physics()  # reported once
+
+
+def test_the_same_plugin_name_twice(monkeypatch):
+    first = EntryPoint(name="heat", value="phi_sip.physics.heat", group="phi_sip")
+    second = EntryPoint(name="heat", value="phi_sip.solvers.gradient", group="phi_sip")
+    with pytest.warns(PluginWarning, match="Both .* name a plugin 'heat'"):
+        manager = create_plugin_manager([first, second], disabled=[])
+    assert manager.get_plugin("heat").__name__ == "phi_sip.physics.heat"
+
+
+def test_wrapping_every_inversion(fresh_plugins):
+    """Clip, log, time: a wrapper sees each step on its way out."""
+    seen = []
+
+    def clip(physics, step_size):
+        step = yield
+        seen.append((type(physics).__name__, step_size))
+        return step.replace(dx=step.dx * 0.5)
+
+    x = periodic(np.random.default_rng(0).standard_normal((2, 8, 8)))
+    physics = HeatEquation(0.1, 1.0)
+    before = sip_inverse(physics, x, x * 0)
+    namespace = types.SimpleNamespace(sip_inverse=hookimpl(clip, wrapper=True))
+    get_plugin_manager().register(namespace, name="clip")
+    after = sip_inverse(physics, x, x * 0, step_size=1.0)
+    np.testing.assert_allclose(array(after.dx), 0.5 * array(before.dx))
+    np.testing.assert_allclose(array(after.x_target), 0.5 * array(before.x_target), atol=1e-6)
+    assert seen == [("HeatEquation", 1.0)]
+
+
+def test_a_wrapper_acts_on_training_too(framework, fresh_plugins):
+    def stop():
+        step = yield
+        return step.replace(dx=step.dx * 0)
+
+    get_plugin_manager().register(types.SimpleNamespace(sip_inverse=hookimpl(stop, wrapper=True)), name="stop")
+    net = framework.u_net()
+    before = framework.weights(net)
+    y = periodic(np.random.default_rng(0).standard_normal((2, 8, 8)))
+    update = sip_update_weights(net, framework.sgd(net), HeatEquation(0.1, 1.0), y)
+    assert float(update.loss.mean) == 0
+    for a, b in zip(before, framework.weights(net), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_taking_over_an_inversion(fresh_plugins):
+    def take_over(physics, y_target, x):
+        if not isinstance(physics, Doubling):
+            return None
+        return phi_sip.SipStep(x, x * 0 + 7, x, x, stats={"by": "plugin"})
+
+    plugin("special", sip_inverse=take_over)
+    x = periodic(np.ones((1, 4, 4)))
+    assert sip_inverse(Doubling(), x, x).stats == {"by": "plugin"}
+    assert "kernel" in sip_inverse(HeatEquation(1.0, 1.0), x, x).stats
+
+
+def test_physics_without_a_closed_form_fall_back_and_say_so(framework):
+    class NoInverse(InvertiblePhysics):
+        name = "no-inverse"
+
+        def forward(self, x):
+            return x * 2
+
+    x = periodic(np.ones((1, 4, 4)))
+    with pytest.warns(phi_sip.FallbackWarning, match="gradient"):
+        step = sip_inverse(NoInverse(), x, x)
+    np.testing.assert_allclose(array(step.dx), 2 * (1 - 2))
+
+
+def test_gradient_needs_a_differentiable_framework():
+    import phiml
+
+    with phiml.backend.NUMPY:
+        x = periodic(np.ones((1, 4, 4)))
+        with pytest.raises(UnsupportedError, match=r"phi\.tf\.flow"):
+            sip_inverse(HeatEquation(1.0, 1.0), x, x, solver="gradient")
+
+
+def test_disable_variable_in_a_process_of_its_own():
+    code = "import phi_sip; print(phi_sip.available_physics())"
+    env = {**os.environ, "PHI_SIP_DISABLE_PLUGINS": "heat"}
+    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert "heat" not in out
