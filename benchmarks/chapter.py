@@ -50,7 +50,7 @@ def loss(net: Any, x_true: Field, sip: bool) -> tuple:
     """The chapter's loss function: the proxy loss of SIP, or the loss through the physics."""
     y_target = diffuse.fourier(x_true, AMOUNT, 1)
     with math.precision(32):
-        prediction = native_call(net, y_target).vector[0]
+        prediction = native_call(net, y_target)
     prediction += mean(x_true) - mean(prediction)
     x = stop_gradient(prediction)
     if sip:

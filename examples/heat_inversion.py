@@ -196,8 +196,11 @@ def make_figures(
     first = records[0].method
     update, x_true, y_target = last[first]
 
+    errors = update.x_l2.numpy("batch")
+    typical = int(np.argsort(errors)[len(errors) // 2])  # the sample with the median error
+
     def sample(field: Field) -> np.ndarray:
-        return field.values.batch[0].numpy("x,y")
+        return field.values.batch[typical].numpy("x,y")
 
     # An interrupted method has seen other samples last: compare those that ended on the same.
     same = {m: u for m, (u, x, _) in last.items() if np.array_equal(sample(x), sample(x_true))}

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import LogFormatter
 from scipy.ndimage import gaussian_filter1d
 
 from .records import TrainingRecord
@@ -36,6 +37,8 @@ def plot_losses(records: Sequence[TrainingRecord], quantity: str, *, smooth: flo
             values = gaussian_filter1d(values, smooth, mode="nearest")
         axes.plot(steps, values, color=color, linestyle=style, lw=2, label=record.method)
     axes.set(xlabel="training step", ylabel=LABELS[quantity], yscale="log")
+    for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        axis_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 20 rather than 2·10¹
     axes.grid(True, which="both", alpha=0.25)
     axes.legend()
     return figure
