@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from phi.field import Field
@@ -25,11 +26,11 @@ def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False
     Raises:
         ParameterError: if the value is of another type, has other dims, is NaN, infinite or negative.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
+    if isinstance(value, bool) or not isinstance(value, (Real, Tensor)):
         raise ParameterError(
             f"{owner}: {name} is a {type(value).__name__}. Give a number, or a phiml tensor with batch dims."
         )
-    tensor = math.wrap(value)
+    tensor = value if isinstance(value, Tensor) else math.wrap(float(value))
     if tensor.shape.non_batch:
         raise ParameterError(
             f"{owner}: {name} has the dims {tensor.shape.non_batch}, but may vary between batch entries only. "
@@ -54,6 +55,18 @@ def check_finite(what: str, tree: Any, remedy: str) -> None:
     )
     total = sum(leaf.shape.volume for leaf in trees.leaves(tree))
     raise NonFiniteError(f"{what} holds NaN or infinity in {bad} of {total} values. {remedy}")
+
+
+def check_like(name: str, correction: Any, x: Any) -> None:
+    """Raises `GridMismatchError` if a correction has another structure or other dims than the state it corrects."""
+    for a, b in zip(trees.leaves(correction, like=x), trees.leaves(x), strict=True):
+        if set(a.shape.names) != set(b.shape.names) or any(
+            a.shape.get_size(n) != b.shape.get_size(n) for n in a.shape.names
+        ):
+            raise GridMismatchError(
+                f"{name} has the dims {a.shape}, but x has {b.shape}. Return a correction like x; where a parameter or "
+                f"step_size has a batch dim, the data need it too."
+            )
 
 
 def check_same_grid(first_name: str, first: Any, second_name: str, second: Any) -> None:

@@ -12,7 +12,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from . import trees
-from .checks import check_finite, check_parameter
+from .checks import check_finite, check_like, check_parameter
 from .errors import SipError, UnsupportedError
 from .physics.base import InvertiblePhysics
 from .plugins import DISABLE_VARIABLE, get_plugin_manager
@@ -25,7 +25,8 @@ class SipStep:
     """
     One local inversion x̃ = P⁻¹(y + η (y* − y); x).
 
-    Plugins that wrap `sip_inverse` change a step with `replace(dx=...)`.
+    Plugins that wrap `sip_inverse` change a step with `replace(dx=...)`; where that changes what is known about the
+    spread of x̃, they replace `compute_uncertainty` too.
 
     Attributes:
         x: State around which was inverted.
@@ -91,7 +92,7 @@ def sip_inverse(
 
     Raises:
         NonFiniteError: if an input or the result holds NaN or infinity.
-        GridMismatchError: if P(x) and `y_target` cannot be compared.
+        GridMismatchError: if P(x) and `y_target` cannot be compared, or the correction has other dims than x.
         ParameterError: if `step_size` is not a positive number.
         UnknownNameError: if no plugin provides the solver.
 
@@ -108,24 +109,30 @@ def sip_inverse(
     check_finite("x", x, "Check the network or the initial guess that produced it.")
     precision = trees.precision_of(y_target)
     with math.precision(precision):
-        step: SipStep | None = get_plugin_manager().hook.sip_inverse(
-            physics=physics,
-            y_target=trees.cast(y_target, precision),
-            x=trees.cast(x, precision),
-            step_size=step_size,
-            solver=solver,
-        )
-        if step is None:
+        y_target = trees.stop_gradient(trees.cast(y_target, precision))
+        x = _with_batch_of(y_target, trees.stop_gradient(trees.cast(x, precision)))
+        hook = get_plugin_manager().hook.sip_inverse
+        step = hook(physics=physics, y_target=y_target, x=x, step_size=step_size, solver=solver)
+        if not isinstance(step, SipStep):
+            plugins = ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls())
             raise SipError(
-                f"No plugin inverted {type(physics).__name__}. The built-in plugin 'inverse' does; it is missing from "
-                f"this installation or blocked by {DISABLE_VARIABLE}."
+                f"The inversion of {type(physics).__name__} gave {type(step).__name__} in place of a SipStep. Plugins "
+                f"asked: {plugins or 'none'}. One of them returns something else, a wrapper has no `return`, or the "
+                f"built-in plugin 'inverse' is blocked by {DISABLE_VARIABLE}."
             )
+        check_like("dx", step.dx, x)
         check_finite(
             f"The correction of {type(physics).__name__}",
             step.dx,
             "Its inverse amplified something beyond the range of the arithmetic: regularize it, or use float64.",
         )
         return step
+
+
+def _with_batch_of(y_target: Any, x: Any) -> Any:
+    """x, repeated along batch dims that only `y_target` has."""
+    dims = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
+    return trees.tree_map(lambda u: math.expand(u, dims.without(u.shape)), x)
 
 
 def resolve_solver(solver: str | InverseSolver | None) -> InverseSolver | None:

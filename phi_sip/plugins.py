@@ -58,31 +58,18 @@ class PluginManager(pluggy.PluginManager):
         if self.is_blocked(entry.name):
             return
         distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
-        if self.has_plugin(entry.name):
-            self._reject_second(entry, distribution)
-            return
-        self._distributions[entry.name] = distribution
+        # Two distributions may name an entry point alike: what counts is what they register.
+        name = entry.name if entry.name not in self._distributions else f"{entry.name} ({distribution})"
+        self._distributions[name] = distribution
         plugin = None
         try:
             plugin = entry.load()
-            self.register(plugin, name=entry.name)
+            self.register(plugin, name=name)
             self.check_pending()
         except (Exception, SystemExit) as cause:
-            if plugin is not None and self.get_plugin(entry.name) is plugin:
-                self.unregister(name=entry.name)
-            self.fail(entry.name, cause)
-
-    def _reject_second(self, entry: EntryPoint, distribution: str) -> None:
-        first = self.distribution_of(entry.name)
-        self.failures.append(
-            PluginFailure(entry.name, distribution, ValueError(f"{first} has a plugin of the same name"))
-        )
-        warnings.warn(
-            f"Both {first} and {distribution} name a plugin '{entry.name}'; that of {distribution} is left out. "
-            f"Uninstall one of the two.",
-            PluginWarning,
-            stacklevel=3,
-        )
+            if plugin is not None and self.get_plugin(name) is plugin:
+                self.unregister(name=name)
+            self.fail(name, cause)
 
 
 def create_plugin_manager(

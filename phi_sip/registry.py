@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from typing import Any, TypeVar
+import inspect
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from .errors import DuplicateNameError, ParameterError, UnknownNameError
+from .errors import DuplicateNameError, ParameterError, PluginWarning, UnknownNameError
 from .physics.base import InvertiblePhysics
 from .plugins import DISABLE_VARIABLE, PluginManager, get_plugin_manager
 from .solvers.base import InverseSolver
@@ -26,6 +29,7 @@ def get_physics(name: str, **parameters: Any) -> InvertiblePhysics:
 
     Raises:
         UnknownNameError: if no plugin provides `name`; it is chained to the error of a plugin that failed to load.
+        DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the parameters do not fit the constructor.
     """
     return _create("physics", name, _collect("sip_physics", InvertiblePhysics), parameters)
@@ -41,31 +45,50 @@ def get_solver(name: str, **options: Any) -> InverseSolver:
 
     Raises:
         UnknownNameError: if no plugin provides `name`; it is chained to the error of a plugin that failed to load.
+        DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the options do not fit the constructor.
     """
     return _create("solver", name, _collect("sip_solvers", InverseSolver), options)
 
 
 def available_physics() -> tuple[str, ...]:
-    """Names of all registered physics, sorted."""
-    return tuple(sorted(_collect("sip_physics", InvertiblePhysics)))
+    """Names of all registered physics, sorted, without those that two plugins claim."""
+    return _names(_collect("sip_physics", InvertiblePhysics))
 
 
 def available_solvers() -> tuple[str, ...]:
-    """Names of all registered numerical inverses, sorted."""
-    return tuple(sorted(_collect("sip_solvers", InverseSolver)))
+    """Names of all registered numerical inverses, sorted, without those that two plugins claim."""
+    return _names(_collect("sip_solvers", InverseSolver))
 
 
-def _create(kind: str, name: str, registered: dict[str, type[T]], arguments: dict[str, Any]) -> T:
-    if name not in registered:
-        raise _unknown(kind, name, registered)
+@dataclass
+class _Registered(Generic[T]):
+    """What plugins have registered: classes with the plugin that each comes from, and complaints by contested name."""
+
+    classes: dict[str, tuple[type[T], str]] = field(default_factory=dict)
+    contested: dict[str, str] = field(default_factory=dict)
+
+
+def _names(registered: _Registered[Any]) -> tuple[str, ...]:
+    for complaint in registered.contested.values():
+        warnings.warn(complaint, PluginWarning, stacklevel=3)
+    return tuple(sorted(set(registered.classes) - set(registered.contested)))
+
+
+def _create(kind: str, name: str, registered: _Registered[T], arguments: dict[str, Any]) -> T:
+    if name in registered.contested:
+        raise DuplicateNameError(registered.contested[name])
+    if name not in registered.classes:
+        raise _unknown(kind, name, registered.classes)
+    cls, _ = registered.classes[name]
     try:
-        return registered[name](**arguments)
+        inspect.signature(cls).bind(**arguments)
     except TypeError as error:
-        raise ParameterError(f"{kind} '{name}' does not take these arguments: {error}") from error
+        raise ParameterError(f"{kind} '{name}' takes {inspect.signature(cls)}: {error}.") from error
+    return cls(**arguments)
 
 
-def _unknown(kind: str, name: str, registered: dict[str, type[T]]) -> UnknownNameError:
+def _unknown(kind: str, name: str, registered: Iterable[str]) -> UnknownNameError:
     close = difflib.get_close_matches(name, registered, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     message = f"No {kind} is named '{name}'.{hint} Registered: {', '.join(sorted(registered)) or 'none'}."
@@ -79,11 +102,11 @@ def _unknown(kind: str, name: str, registered: dict[str, type[T]]) -> UnknownNam
     return error
 
 
-def _collect(hook: str, base: type[T]) -> dict[str, type[T]]:
+def _collect(hook: str, base: type[T]) -> _Registered[T]:
     """All classes that plugins give for `hook`. A plugin that raises or answers wrongly is isolated and named."""
     manager = get_plugin_manager()
     failed = {failure.name for failure in manager.failures}
-    found: dict[str, tuple[type[T], str]] = {}
+    registered: _Registered[T] = _Registered()
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         if implementation.plugin_name in failed:
             continue
@@ -93,15 +116,14 @@ def _collect(hook: str, base: type[T]) -> dict[str, type[T]]:
             manager.fail(implementation.plugin_name, cause)
             continue
         for cls in classes:
-            _add(found, cls, implementation.plugin_name, manager)
-    return {name: cls for name, (cls, _) in found.items()}
+            _add(registered, cls, implementation.plugin_name, manager)
+    return registered
 
 
 def _checked(implementation: pluggy.HookImpl, base: type[T]) -> list[type[T]]:
     if implementation.wrapper or implementation.hookwrapper:
         raise TypeError(f"{implementation.function.__name__} is collected from all plugins and cannot be wrapped")
-    answer: Callable[[], Any] = implementation.function
-    classes = list(answer())
+    classes: list[type[T]] = list(implementation.function())  # type: ignore[call-overload]
     for cls in classes:
         if not (isinstance(cls, type) and issubclass(cls, base)):
             raise TypeError(f"expected subclasses of {base.__name__}, got {cls!r}")
@@ -110,12 +132,12 @@ def _checked(implementation: pluggy.HookImpl, base: type[T]) -> list[type[T]]:
     return classes
 
 
-def _add(found: dict[str, tuple[type[T], str]], cls: type[T], plugin: str, manager: PluginManager) -> None:
-    if cls.name in found and found[cls.name][0] is not cls:
-        first, first_plugin = found[cls.name]
-        raise DuplicateNameError(
+def _add(registered: _Registered[T], cls: type[T], plugin: str, manager: PluginManager) -> None:
+    first, first_plugin = registered.classes.setdefault(cls.name, (cls, plugin))
+    if first is not cls:
+        registered.contested[cls.name] = (
             f"'{cls.name}' is registered twice: {first.__module__}.{first.__qualname__} by plugin '{first_plugin}' of "
             f"{manager.distribution_of(first_plugin)}, and {cls.__module__}.{cls.__qualname__} by plugin '{plugin}' "
-            f"of {manager.distribution_of(plugin)}. Rename one, or leave one out with {DISABLE_VARIABLE}={plugin}."
+            f"of {manager.distribution_of(plugin)}. Rename one, uninstall one of the two, or leave one out with "
+            f"{DISABLE_VARIABLE}={plugin}."
         )
-    found[cls.name] = (cls, plugin)

@@ -40,6 +40,20 @@ class SpectralResidual:
         """|â_k|²."""
         return abs(self.coefficients) ** 2
 
+    def in_units_of_largest_gain(self) -> tuple[SpectralResidual, Tensor]:
+        """The residual of P / h_max, and h_max: what a rule decides must not depend on the units of y."""
+        largest = math.max(self.log_gain, self.basis.resolution.names)
+        unit = math.exp(largest)
+        scaled = SpectralResidual(
+            self.coefficients / unit,
+            self.log_gain - largest,
+            self.noise_std / unit,
+            self.residual_mean_square / unit**2,
+            self.target_mean_square / unit**2,
+            self.basis,
+        )
+        return scaled, unit
+
     @property
     def rounding_unit(self) -> float:
         """ε of the floating point type of the data."""
@@ -97,6 +111,7 @@ class _Damping(Regularization):
         """P_k for observed |â_k|² = `power`."""
 
     def estimate(self, residual: SpectralResidual) -> SpectralEstimate:
+        residual, unit = residual.in_units_of_largest_gain()
         noise_power = self._noise_power(residual)
         power = residual.power
 
@@ -110,7 +125,7 @@ class _Damping(Regularization):
             return math.sqrt(residual.basis.sum(variance) / residual.basis.resolution.volume)
 
         factor, probability = kernel(power)
-        return SpectralEstimate(factor, probability, math.sqrt(noise_power), uncertainty)
+        return SpectralEstimate(factor / unit, probability, math.sqrt(noise_power) * unit, uncertainty)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,10 @@ def _map_container(function: Callable[..., Tensor], tree: Any, others: Sequence[
                 f"Return from `forward` and `predict` the structure that went in."
             )
     items = {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in keys}
-    return items if isinstance(tree, dict) else type(tree)(items[key] for key in keys)
+    if isinstance(tree, dict):
+        return items
+    make = getattr(tree, "_make", type(tree))  # named tuples
+    return make(items[key] for key in keys)
 
 
 def _as_tensor(value: Any) -> Tensor:
@@ -78,15 +81,15 @@ def _value_attributes(node: Any) -> Sequence[str]:
     )
 
 
-def leaves(tree: Any) -> list[Tensor]:
-    """All tensors of a state, in a fixed order."""
+def leaves(tree: Any, like: Any = None) -> list[Tensor]:
+    """All tensors of a state, in the order of the state `like` of the same structure; default `tree` itself."""
     found: list[Tensor] = []
 
-    def keep(tensor: Tensor) -> Tensor:
+    def keep(template: Tensor, tensor: Tensor) -> Tensor:
         found.append(tensor)
-        return tensor
+        return template
 
-    tree_map(keep, tree)
+    tree_map(keep, tree if like is None else like, tree)
     return found
 
 
@@ -117,8 +120,13 @@ def l2_loss(tree: Any) -> Tensor:
 
 
 def all_finite(tree: Any) -> bool:
-    """Whether no leaf holds NaN or infinity."""
-    return all(bool(math.is_finite(leaf).all) for leaf in leaves(tree))
+    """Whether no leaf holds NaN or infinity, as far as is known: values that are being traced count as finite."""
+    return all(bool(math.is_finite(leaf).all) for leaf in leaves(tree) if leaf.available)
+
+
+def stop_gradient(tree: Any) -> Any:
+    """The state without derivative information."""
+    return tree_map(math.stop_gradient, tree)
 
 
 def cast(tree: Any, precision: int) -> Any:
@@ -147,7 +155,7 @@ def natives(tree: Any, like: Any = None) -> list[Any]:
         like: State of the same structure; the dim order and size of its leaves are used. Default `tree`.
     """
     templates = leaves(tree if like is None else like)
-    return [leaf.native(template.shape) for leaf, template in zip(leaves(tree), templates, strict=True)]
+    return [leaf.native(template.shape) for leaf, template in zip(leaves(tree, like), templates, strict=True)]
 
 
 def with_natives(tree: Any, values: Sequence[Any]) -> Any:

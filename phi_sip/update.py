@@ -12,7 +12,7 @@ from phiml.math import Tensor
 from . import trees
 from .checks import check_finite, check_parameter, check_same_grid
 from .errors import NetworkOutputError, NonFiniteError, ParameterError, UnsupportedError
-from .operator import resolve_solver, sip_inverse
+from .operator import SipStep, resolve_solver, sip_inverse
 from .physics.base import InvertiblePhysics
 from .plugins import get_plugin_manager
 from .predict import call_network
@@ -141,6 +141,7 @@ def update(
             step = sip_inverse(physics, y_target, x, step_size=step_size, solver=solver)
             gradients = trainer.gradients(trees.scale(step.dx, -1))
             _check_gradients(trainer, gradients)
+            result = _report(step, None if x_true is None else trees.to_backend(x_true, trainer.backend))
             trainer.apply(gradients, lambda x: _proxy_loss(x, step.x_target), evaluate)
             if not trainer.is_finite(trainer.state()):
                 raise NonFiniteError(
@@ -150,10 +151,14 @@ def update(
         except BaseException:
             trainer.restore()
             raise
-        with math.precision(trees.precision_of(y_target)):
-            x_l2 = None if x_true is None else trees.l2_loss(_difference(step.x, x_true, trainer))
-            loss, y_l2 = trees.l2_loss(step.dx), trees.l2_loss(step.residual)
-            return SipUpdate(loss, step.x, step.y, step.x_target, y_l2, x_l2)
+        return result
+
+
+def _report(step: SipStep, x_true: Any) -> SipUpdate:
+    with math.precision(trees.precision_of(step.y)):
+        x_l2 = None if x_true is None else trees.l2_loss(trees.subtract(step.x, x_true))
+        loss, y_l2 = trees.l2_loss(step.dx), trees.l2_loss(step.residual)
+    return SipUpdate(loss, step.x, step.y, step.x_target, y_l2, x_l2)
 
 
 def _prediction(
@@ -194,7 +199,3 @@ def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
     """½ ‖x − x̃‖², summed over the batch, and its gradient in x."""
     difference = trees.subtract(x, x_target)
     return math.sum(trees.l2_loss(difference), dim=math.batch), difference
-
-
-def _difference(x: Any, x_true: Any, trainer: Trainer) -> Any:
-    return trees.subtract(x, trees.to_backend(x_true, trainer.backend))

@@ -33,11 +33,11 @@ class Framework:
         with self.backend, math.precision(32):
             return phiml.nn.u_net(channels, channels, in_spatial=in_spatial, **options)
 
-    def adam(self, net: Any, learning_rate: float = 1e-3) -> Any:
+    def adam(self, net: Any, learning_rate: float = 1e-3, epsilon: float = 1e-7) -> Any:
         if self.name == "jax":
-            return OptaxOptimizer(net, optax.adam(learning_rate))
+            return OptaxOptimizer(net, optax.adam(learning_rate, eps=epsilon))
         with self.backend:
-            return phiml.nn.adam(net, learning_rate)
+            return phiml.nn.adam(net, learning_rate, epsilon=epsilon)
 
     def sgd(self, net: Any, learning_rate: float = 1e-3) -> Any:
         if self.name == "jax":

@@ -9,6 +9,7 @@ import numpy as np
 import phiml.nn
 import pytest
 from fields import periodic, smooth
+from frameworks import TABLE
 from hypothesis import given
 from hypothesis import strategies as st
 from phi.field import CenteredGrid, PointCloud
@@ -140,6 +141,13 @@ TRAINING: dict[str, tuple[Callable[[], Any], dict, type[Exception], str]] = {
     "NaN in y*": (lambda: with_bad_cell(np.nan), {}, NonFiniteError, "y_target"),
     "insulated": (insulated, {}, BoundaryError, "zero-gradient"),
     "unknown solver": (good, {"solver": "newton"}, UnknownNameError, "newton"),
+    "a tensor for a field": (lambda: good().values, {}, UnsupportedError, "uniform grid"),
+    "step sizes for other samples": (
+        good,
+        {"step_size": math.tensor([1.0, 0.5], batch("run"))},
+        GridMismatchError,
+        "batch dim",
+    ),
     "negative step": (good, {"step_size": -1.0}, ParameterError, "step_size"),
     "truth on another grid": (good, {"x_true": good(12)}, GridMismatchError, "x_true"),
     "wrong prediction shape": (
@@ -173,14 +181,34 @@ def test_network_with_wrong_output(framework):
     with framework.backend, math.precision(32):
         net = phiml.nn.u_net(1, 3, levels=2, filters=4)
     optimizer = framework.adam(net)
+    before = framework.everything(net, optimizer)
     with pytest.raises(NetworkOutputError, match=r"1 channel\(s\) in and out"):
         sip_update_weights(net, optimizer, HEAT, good())
+    for a, b in zip(before, framework.everything(net, optimizer), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_optimizer_of_another_framework(framework):
     net = framework.u_net()
     with pytest.raises(UnsupportedError, match="optimizer"):
         sip_update_weights(net, object(), HEAT, good())
+
+
+def test_keras_optimizer_of_another_network():
+    row = TABLE[0]
+    with row.backend:
+        nets = [row.u_net() for _ in range(2)]
+        optimizer = row.adam(nets[0])
+        sip_update_weights(nets[0], optimizer, HEAT, good())
+        before = row.everything(nets[1], optimizer)
+        with pytest.raises(UnsupportedError, match="optimizer for each network"):
+            sip_update_weights(nets[1], optimizer, HEAT, good())
+        for a, b in zip(before, row.everything(nets[1], optimizer), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_numbers_of_numpy_are_numbers():
+    HeatEquation(np.float32(1), np.int64(2), np.float64(0.1))
 
 
 def test_network_of_no_framework():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -85,6 +85,61 @@ def test_forward_runs_once():
     x = states(0)
     sip_inverse(Counted(0.5, 1.0), x, x)
     assert len(calls) == 1
+
+
+def test_no_gradient_flows_through_the_inversion(framework, double):
+    """A proxy loss that inverts inside has the gradient x − x̃ all the same."""
+    y_target = PHYSICS.forward(states(1))
+    x = states(0)
+
+    def proxy(values):
+        step = sip_inverse(PHYSICS, y_target, x.with_values(values))
+        return math.sum(math.l2_loss(values - step.x_target.values), "batch")
+
+    gradient = math.gradient(proxy, "values", get_output=False)(x.values)
+    np.testing.assert_allclose(array(gradient), -array(sip_inverse(PHYSICS, y_target, x).dx), atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", [None, "gradient"])
+def test_guesses_broadcast_over_the_batch(framework, double, solver):
+    y_target = PHYSICS.forward(states(0))
+    step = sip_inverse(PHYSICS, y_target, states(1).batch[0], solver=solver)
+    assert step.x_target.shape.get_size("batch") == 3
+
+
+def test_order_of_keys_does_not_matter(framework, double):
+    class Pair(InvertiblePhysics):
+        name: ClassVar[str] = "pair"
+
+        def forward(self, x):
+            return {"b": x["b"] * 2, "a": x["a"] * 3}
+
+    x = {key: math.tensor(np.ones((2, 3)), batch("batch"), channel("k")) for key in "ab"}
+    y_target = {"a": x["a"] * 4, "b": x["b"] * 2}
+    dx = sip_inverse(Pair(), y_target, x, solver="gradient").dx
+    np.testing.assert_allclose(dx["a"].numpy("batch,k"), 3.0)
+    np.testing.assert_allclose(dx["b"].numpy("batch,k"), 0.0)
+
+
+def test_named_tuples_are_states(double):
+    class State(NamedTuple):
+        heat: Any
+        source: Any
+
+    class Twice(InvertiblePhysics):
+        name: ClassVar[str] = "twice"
+
+        def forward(self, x):
+            return State(x.heat * 2, x.source)
+
+        def inverse(self, y_target, x, y):
+            return Correction(State((y_target.heat - y.heat) / 2, y_target.source - y.source))
+
+    x = State(states(0), math.tensor([1.0, 2.0, 3.0], batch("batch")))
+    step = sip_inverse(Twice(), State(x.heat * 2, x.source + 1), State(x.heat * 0, x.source))
+    assert isinstance(step.x_target, State)
+    np.testing.assert_allclose(array(step.x_target.heat), array(x.heat))
+    np.testing.assert_allclose(step.x_target.source.numpy("batch"), [2.0, 3.0, 4.0])
 
 
 def test_guess_without_batch_dims_broadcasts(double):

@@ -112,7 +112,7 @@ def test_unknown_names_suggest(fresh_plugins):
 
 def test_wrong_parameters_are_named():
     with pytest.raises(ParameterError, match="viscosity"):
-        phi_sip.get_physics("heat", viscosity=1.0)
+        phi_sip.get_physics("heat", diffusivity=1.0, time=1.0, viscosity=1.0)
 
 
 def test_blocking_by_environment(fresh_plugins, monkeypatch):
@@ -191,12 +191,50 @@ def test_hooks_that_answer_wrongly_are_isolated(fresh_plugins, answer, complaint
     assert "heat" in phi_sip.available_physics()  # reported once
 
 
-def test_the_same_plugin_name_twice(monkeypatch):
-    first = EntryPoint(name="heat", value="phi_sip.physics.heat", group="phi_sip")
-    second = EntryPoint(name="heat", value="phi_sip.solvers.gradient", group="phi_sip")
-    with pytest.warns(PluginWarning, match="Both .* name a plugin 'heat'"):
-        manager = create_plugin_manager([first, second], disabled=[])
-    assert manager.get_plugin("heat").__name__ == "phi_sip.physics.heat"
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_distributions_may_name_their_plugins_alike(monkeypatch, order):
+    entries = [
+        EntryPoint(name="heat", value=value, group="phi_sip")
+        for value in ("phi_sip.physics.heat", "phi_sip.solvers.gradient")
+    ]
+    manager = create_plugin_manager(entries[::order], disabled=[])
+    monkeypatch.setattr("phi_sip.registry.get_plugin_manager", lambda: manager)
+    assert phi_sip.available_physics() == ("heat",)
+    assert phi_sip.available_solvers() == ("gradient",)
+
+
+def test_a_contested_name_leaves_the_others_usable(fresh_plugins):
+    plugin("impostor", sip_physics=lambda: [ImpostorHeat, Doubling])
+    assert isinstance(phi_sip.get_physics("doubling"), Doubling)
+    with pytest.warns(PluginWarning, match="registered twice"):
+        assert "heat" not in phi_sip.available_physics()
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [lambda physics: 3, lambda physics, x: Correction(x)],
+    ids=["number", "correction"],
+)
+def test_inversions_of_the_wrong_type_are_refused_before_anything_changes(framework, fresh_plugins, hook):
+    plugin("wrong", sip_inverse=hook)
+    net = framework.u_net()
+    optimizer = framework.adam(net)
+    before = framework.weights(net)
+    with pytest.raises(phi_sip.SipError, match=r"in place of a SipStep.*wrong"):
+        sip_update_weights(net, optimizer, HeatEquation(1.0, 1.0), periodic(np.ones((2, 8, 8))))
+    for a, b in zip(before, framework.weights(net), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_trainers_do_not_depend_on_their_order(framework, fresh_plugins):
+    """Each knows its own networks."""
+    manager = get_plugin_manager()
+    for name in ("jax", "tensorflow", "torch"):
+        trainer = manager.get_plugin(name)
+        manager.unregister(trainer)
+        manager.register(trainer, name=name)
+    net = framework.u_net()
+    sip_update_weights(net, framework.adam(net), HeatEquation(1.0, 1.0), periodic(np.ones((2, 8, 8))))
 
 
 def test_wrapping_every_inversion(fresh_plugins):

@@ -109,14 +109,26 @@ def test_scaling_the_data_scales_the_answer(framework, precision, factor, sigma)
     assert difference < (1e-6 if precision == 64 else 2e-2)
 
 
-@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
-def test_scaling_the_physics_leaves_the_correction(double, factor):
-    """What gives the method its name: y* in other units, dx the same. P scaled by c is P with x measured in 1/c."""
-    x = rectangles(samples=4, n=32)
-    y = HeatEquation(4.0, 1.0).forward(x)
-    dx = sip_inverse(HeatEquation(4.0, 1.0, 1e-3 * factor), y * factor, x * 0).dx / factor
-    reference = sip_inverse(HeatEquation(4.0, 1.0, 1e-3), y, x * 0).dx
-    np.testing.assert_allclose(array(dx), array(reference), atol=1e-9)
+@pytest.mark.parametrize("precision", [32, 64])
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6])
+@pytest.mark.parametrize("sigma", [0.0, 1e-3])
+def test_scaling_the_physics_leaves_the_correction(framework, precision, factor, sigma):
+    """What gives the method its name: P, y* and noise in other units, dx the same."""
+
+    class Scaled(HeatEquation):
+        def forward(self, x):
+            return super().forward(x) * factor
+
+        def _log_gain(self, basis):
+            return super()._log_gain(basis) + float(np.log(factor))
+
+    with math.precision(precision):
+        x = rectangles(samples=4, n=32)
+        y_target = noisy(HeatEquation(4.0, 1.0).forward(x), sigma)
+        reference = array(sip_inverse(HeatEquation(4.0, 1.0, sigma), y_target, x * 0).dx)
+        dx = array(sip_inverse(Scaled(4.0, 1.0, sigma * factor), y_target * factor, x * 0).dx)
+    difference = np.linalg.norm(dx - reference) / np.linalg.norm(reference)
+    assert difference < (1e-6 if precision == 64 else 2e-2)
 
 
 @pytest.mark.parametrize(

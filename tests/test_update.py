@@ -31,6 +31,7 @@ from phi_sip import (
 )
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4)
+ADAM_EPSILON = 1.0  # Adam's first step is the sign of the gradient unless ε is large, and rounding has random signs
 
 
 def states(samples: int = 4, n: int = 16, seed: int = 0, rank: int = 2):
@@ -65,20 +66,18 @@ def test_gradient_solver_is_update_weights(framework, optimizer, batch_norm):
         net = framework.u_net(batch_norm=batch_norm)
         predict = predictor(net)
         if use_sip:
-            opt = getattr(framework, optimizer)(net, 1e-3)
+            opt = framework.adam(net, 1e-3, ADAM_EPSILON) if optimizer == "adam" else framework.sgd(net, 1e-3)
             sip_update_weights(net, opt, PHYSICS, y_target, predict=predict, solver="gradient")
         else:
-            opt = getattr(phiml.nn, optimizer)(net, 1e-3)
+            options = {"epsilon": ADAM_EPSILON} if optimizer == "adam" else {}
+            opt = getattr(phiml.nn, optimizer)(net, 1e-3, **options)
             phiml.nn.update_weights(
                 net, opt, lambda predict=predict: field_l2_loss(PHYSICS.forward(predict(y_target)) - y_target)
             )
         results.append(np.concatenate([w.ravel() for w in framework.weights(net)]))
     start = np.concatenate([w.ravel() for w in framework.weights(framework.u_net(batch_norm=batch_norm))])
     ours, theirs = (result - start for result in results)
-    # Adam's first step is the sign of the gradient. Where the gradient is rounding (biases before batch normalization,
-    # units that hardly fire), so is its sign; all other weights must agree.
-    agree = np.abs(ours - theirs) <= 1e-3 * np.abs(theirs).max()
-    assert agree.mean() > (0.9 if optimizer == "adam" else 0.999)
+    assert np.abs(ours - theirs).max() <= 1e-3 * np.abs(theirs).max()
     assert np.abs(theirs).max() > 0
 
 
@@ -117,22 +116,6 @@ def test_proxy_gradient_in_x_is_the_correction(framework, precision, step_size):
         difference = np.abs(array(gradient) + array(step.dx)).max() / np.abs(array(x)).max()
         assert difference < (1e-6 if precision == 32 else 1e-14)
         np.testing.assert_allclose(array(step.residual), array(y_target) - array(PHYSICS.forward(x)), atol=1e-6)
-
-
-def test_no_gradient_flows_through_the_physics(framework):
-    """A physics that records derivatives of its forward would be seen by the framework."""
-    seen = []
-
-    class Watched(HeatEquation):
-        def inverse(self, y_target, x, y):
-            for values in (x.values, y.values, y_target.values):
-                native = values.native(values.shape)
-                seen.append(bool(getattr(native, "requires_grad", False)) or "Tracer" in type(native).__name__)
-            return super().inverse(y_target, x, y)
-
-    net = framework.u_net()
-    sip_update_weights(net, framework.adam(net), Watched(1.0, 1.0), PHYSICS.forward(states()))
-    assert seen == [False] * 3
 
 
 def test_training_learns_the_inverse(framework):
@@ -178,8 +161,6 @@ def test_truth_never_enters_the_gradient(framework):
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_networks_of_any_spatial_rank(framework, rank):
-    if framework.name == "jax" and rank == 1:
-        rank = 2  # PhiML's JAX u_net has no 1-D upsampling
     x = states(n=8, rank=rank)
     net = framework.u_net(in_spatial=rank)
     update = sip_update_weights(net, framework.adam(net), PHYSICS, PHYSICS.forward(x), x_true=x)
@@ -305,6 +286,28 @@ def test_plain_keras_models_and_optimizers():
     assert int(optimizer.iterations) == 10
 
 
+@pytest.mark.parametrize("failure", ["optimizer", "inverse"])
+def test_first_update_of_an_unbuilt_keras_model_can_fail(failure):
+    """A model that makes its variables in the update that fails keeps their initial values."""
+    with TENSORFLOW:
+        results = []
+        for fails in (False, True):
+            keras.utils.set_random_seed(0)
+            layers = [keras.layers.Conv2D(4, 3, padding="same"), keras.layers.BatchNormalization()]
+            net = keras.Sequential([*layers, keras.layers.Conv2D(1, 3, padding="same")])
+            y_target = PHYSICS.forward(states())
+            if not fails:
+                net.build((None, 16, 16, 1))
+            elif failure == "optimizer":
+                with pytest.raises(NonFiniteError):
+                    sip_update_weights(net, keras.optimizers.SGD(1e38), PHYSICS, y_target, step_size=1e3, training=True)
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    sip_update_weights(net, keras.optimizers.SGD(1e-3), Raises(1.0, 1.0), y_target, training=True)
+            results.append([v.numpy() for v in net.variables])
+    assert_same(*results)
+
+
 def test_keras_learning_rate_can_change():
     with TENSORFLOW:
         net = phiml.nn.u_net(1, 1, levels=2, filters=4)
@@ -325,7 +328,8 @@ def test_torch_optimizers(name):
             torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(8, 1, 3, padding=1)
         )
         rate = {"LBFGS": 0.5, "SGD": 1e-3}.get(name, 1e-2)
-        optimizer = getattr(torch.optim, name)(net.parameters(), rate)
+        options = {"line_search_fn": "strong_wolfe", "max_iter": 4} if name == "LBFGS" else {}
+        optimizer = getattr(torch.optim, name)(net.parameters(), rate, **options)
         y_target = PHYSICS.forward(states())
         losses = [float(sip_update_weights(net, optimizer, PHYSICS, y_target).loss.mean) for _ in range(10)]
     assert losses[-1] < 0.9 * losses[0]
@@ -368,7 +372,11 @@ def test_phiml_adam_on_jax_is_adam():
             JAX.seed(0)
             net = phiml.nn.u_net(1, 1, levels=2, filters=4, batch_norm=False)
             y_target = PHYSICS.forward(states())
-            optimizer = OptaxOptimizer(net, optax.adam(1e-3, eps=1e-7)) if use_optax else phiml.nn.adam(net, 1e-3)
+            optimizer = (
+                OptaxOptimizer(net, optax.adam(1e-3, eps=ADAM_EPSILON))
+                if use_optax
+                else phiml.nn.adam(net, 1e-3, epsilon=ADAM_EPSILON)
+            )
             for _ in range(5):
                 sip_update_weights(net, optimizer, PHYSICS, y_target)
             results.append([np.array(leaf) for leaf in jax.tree_util.tree_leaves(net.parameters)])

@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from scipy import fft
 
 from ..errors import UnsupportedError
 
 
 def rfftn(values: np.ndarray, rank: int) -> Any:
-    return fft.rfftn(values, axes=range(-rank, 0))
+    return np.fft.rfftn(values, axes=range(-rank, 0))
 
 
 def irfftn(coefficients: np.ndarray, sizes: Sequence[int]) -> Any:
-    return fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0))
+    return np.fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0))
 
 
 def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:

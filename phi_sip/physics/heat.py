@@ -10,6 +10,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor, expand, extrapolation
 
+from .. import trees
 from ..checks import check_parameter
 from ..errors import BoundaryError, ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
@@ -80,8 +81,9 @@ class HeatEquation(InvertiblePhysics):
             Heat u(t) on the same grid.
         """
         basis = _periodic_basis(x, "x")
-        gain = math.exp(self._log_gain(basis))
-        return x.with_values(basis.inverse(basis.transform(x.values) * gain))
+        with math.precision(trees.precision_of(x)):
+            gain = math.exp(self._log_gain(basis))
+            return x.with_values(basis.inverse(basis.transform(x.values) * gain))
 
     def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
         """
@@ -97,6 +99,10 @@ class HeatEquation(InvertiblePhysics):
             reckoned with, and `log_gain` log h.
         """
         basis = _periodic_basis(y_target, "y_target")
+        with math.precision(trees.precision_of(y_target)):
+            return self._invert(basis, y_target, x, y)
+
+    def _invert(self, basis: FourierBasis, y_target: Field, x: Field, y: Field) -> Correction:
         residual = y_target.values - y.values
         seen = SpectralResidual(
             basis.transform(residual),
@@ -121,8 +127,10 @@ class HeatEquation(InvertiblePhysics):
 
     def constrain(self, x: Field, y_target: Field) -> Field:
         """x + mean y* − mean x: diffusion on a periodic domain conserves the mean of every component."""
-        cells = x.resolution
-        return x.with_values(x.values + (math.mean(y_target.values, cells) - math.mean(x.values, cells)))
+        cells = _periodic_basis(x, "x").resolution
+        _periodic_basis(y_target, "y_target")
+        with math.precision(trees.precision_of(x)):
+            return x.with_values(x.values + (math.mean(y_target.values, cells) - math.mean(x.values, cells)))
 
     def _log_gain(self, basis: FourierBasis) -> Tensor:
         """log h_k = −|k|² ν t, computed in double precision and rounded to the current one."""

@@ -72,4 +72,5 @@ class Trainer(ABC):
 
 def defined_in(thing: Any, *packages: str) -> bool:
     """Whether the class of `thing`, or a base of it, comes from one of `packages`. Imports nothing."""
-    return any(cls.__module__.partition(".")[0] in packages for cls in type(thing).__mro__)
+    modules = [f"{cls.__module__}." for cls in type(thing).__mro__]
+    return any(module.startswith(f"{package}.") for module in modules for package in packages)

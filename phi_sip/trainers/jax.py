@@ -129,7 +129,7 @@ def sip_update_weights(
     x_true: Any,
     training: bool | None,
 ) -> SipUpdate | None:
-    if not (defined_in(net, "phiml") and hasattr(net, "parameters") and callable(net)):
+    if not (defined_in(net, "phiml.backend.jax") and hasattr(net, "parameters") and callable(net)):
         return None
     if training is not None:
         raise ParameterError("training=... is for Keras networks. The JAX networks of phiml.nn have no such mode.")

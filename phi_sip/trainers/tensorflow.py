@@ -45,6 +45,8 @@ class TensorFlowTrainer(Trainer):
             variable.assign(value)
 
     def record(self, predict: Recompute) -> Any:
+        if not getattr(self.net, "built", True):
+            self._build(predict)
         with self.tf.GradientTape() as self.tape:
             self.x = predict()
             self.outputs = trees.natives(self.x)
@@ -59,7 +61,13 @@ class TensorFlowTrainer(Trainer):
             self.optimizer.build(self.net.trainable_variables)
             self._keep(self.optimizer.variables)
         pairs = zip(gradients, self.net.trainable_variables, strict=True)
-        self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        try:
+            self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        except ValueError as error:
+            raise UnsupportedError(
+                "The Keras optimizer refused the variables of this network, most likely because it was built for "
+                "another one. Create an optimizer for each network."
+            ) from error
 
     def is_finite(self, values: list[Any]) -> bool:
         tf = self.tf
@@ -68,6 +76,15 @@ class TensorFlowTrainer(Trainer):
     def state(self) -> list[Any]:
         values = [self.tf.convert_to_tensor(variable) for variable in self._variables()]
         return [value for value in values if value.dtype.is_floating]
+
+    def _build(self, predict: Recompute) -> None:
+        """A Keras model makes its variables when it is first called: do so before anything can change them."""
+        training, self.training = self.training, False
+        try:
+            predict()
+        finally:
+            self.training = training
+        self._keep(self.net.variables)
 
     def _keep(self, variables: list[Any]) -> None:
         self.saved += [(variable, self.tf.identity(variable)) for variable in variables]

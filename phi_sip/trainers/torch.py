@@ -65,15 +65,13 @@ class TorchTrainer(Trainer):
         evaluated = False
 
         def closure() -> Any:
-            nonlocal gradients, evaluated
+            nonlocal evaluated
             with self.torch.enable_grad():
                 x = predict() if evaluated else self.x
             value, cotangent = loss(trees.with_natives(x, [v.detach() for v in trees.natives(x)]))
             if evaluated:
-                gradients = self._pull_back(x, cotangent)
+                self._pull_back(x, cotangent)
             evaluated = True
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                parameter.grad = gradient
             return value.native()
 
         self.optimizer.step(closure)
@@ -86,15 +84,17 @@ class TorchTrainer(Trainer):
         return [value for value in (*self.parameters, *slots) if value.is_floating_point()]
 
     def _pull_back(self, x: Any, cotangent: Any) -> list[Any]:
+        """Accumulates in `grad`, on which DistributedDataParallel hooks its reduction over processes."""
+        self.optimizer.zero_grad()
         connected = [
             (out, cot)
             for out, cot in zip(trees.natives(x), trees.natives(cotangent, like=x), strict=True)
             if out.requires_grad
         ]
-        if not connected:
-            return [None] * len(self.parameters)
-        outputs, cotangents = zip(*connected, strict=True)
-        return list(self.torch.autograd.grad(outputs, self.parameters, cotangents, allow_unused=True))
+        if connected:
+            outputs, cotangents = zip(*connected, strict=True)
+            self.torch.autograd.backward(outputs, cotangents)
+        return [parameter.grad for parameter in self.parameters]
 
 
 @hookimpl
