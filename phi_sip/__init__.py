@@ -4,28 +4,34 @@ Scale-invariant physics (SIP) training for PhiFlow.
 Call `sip_update_weights` where a PhiFlow script calls `update_weights`. See `docs/design.md`.
 """
 
-from .errors import (
-    BoundaryError,
-    DuplicateNameError,
-    FallbackWarning,
-    GridMismatchError,
-    NetworkOutputError,
-    NonFiniteError,
-    ParameterError,
-    PluginWarning,
-    SipError,
-    UnknownNameError,
-    UnsupportedError,
-)
-from .hookspecs import hookimpl
-from .operator import SipStep, sip_inverse
-from .physics.base import Correction, InvertiblePhysics
-from .physics.heat import HeatEquation
-from .registry import available_physics, available_solvers, get_physics, get_solver
-from .regularization import ProbabilisticDamping, PublishedDamping, Regularization
-from .solvers.base import InverseSolver
-from .trainers.optax import OptaxOptimizer
-from .update import SipUpdate, sip_update_weights
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import (
+        BoundaryError,
+        DuplicateNameError,
+        FallbackWarning,
+        GridMismatchError,
+        NetworkOutputError,
+        NonFiniteError,
+        ParameterError,
+        PluginWarning,
+        SipError,
+        UnknownNameError,
+        UnsupportedError,
+    )
+    from .hookspecs import hookimpl
+    from .operator import SipStep, sip_inverse
+    from .physics.base import Correction, InvertiblePhysics
+    from .physics.heat import HeatEquation
+    from .registry import available_physics, available_solvers, get_physics, get_solver
+    from .regularization import ProbabilisticDamping, PublishedDamping, Regularization
+    from .solvers.base import InverseSolver
+    from .trainers.optax import OptaxOptimizer
+    from .update import SipUpdate, sip_update_weights
 
 __version__ = "0.1.0"
 
@@ -59,3 +65,40 @@ __all__ = [
     "sip_inverse",
     "sip_update_weights",
 ]
+
+# Names are imported when they are first used, so that `import phi_sip` costs nothing.
+_MODULES = {
+    ".errors": (
+        "BoundaryError",
+        "DuplicateNameError",
+        "FallbackWarning",
+        "GridMismatchError",
+        "NetworkOutputError",
+        "NonFiniteError",
+        "ParameterError",
+        "PluginWarning",
+        "SipError",
+        "UnknownNameError",
+        "UnsupportedError",
+    ),
+    ".hookspecs": ("hookimpl",),
+    ".operator": ("SipStep", "sip_inverse"),
+    ".physics.base": ("Correction", "InvertiblePhysics"),
+    ".physics.heat": ("HeatEquation",),
+    ".registry": ("available_physics", "available_solvers", "get_physics", "get_solver"),
+    ".regularization": ("ProbabilisticDamping", "PublishedDamping", "Regularization"),
+    ".solvers.base": ("InverseSolver",),
+    ".trainers.optax": ("OptaxOptimizer",),
+    ".update": ("SipUpdate", "sip_update_weights"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'phi_sip' has no attribute '{name}'")
+    return getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -20,7 +20,7 @@ class SpectralResidual:
     A residual Δy = y* − y, seen in the modes of linear physics ŷ_k = h_k x̂_k.
 
     Attributes:
-        coefficients: Complex coefficients â_k of Δy in `basis`.
+        power: |â_k|² of the coefficients â_k of Δy in `basis`.
         log_gain: log h_k, real, ≤ 0 where the physics damps.
         noise_std: Standard deviation σ of the observation noise per cell, from the physics.
         residual_mean_square: Mean of Δy² over the cells, per batch entry and component.
@@ -28,24 +28,19 @@ class SpectralResidual:
         basis: The modes.
     """
 
-    coefficients: Tensor
+    power: Tensor
     log_gain: Tensor
     noise_std: Tensor
     residual_mean_square: Tensor
     target_mean_square: Tensor
     basis: FourierBasis
 
-    @property
-    def power(self) -> Tensor:
-        """|â_k|²."""
-        return abs(self.coefficients) ** 2
-
     def in_units_of_largest_gain(self) -> tuple[SpectralResidual, Tensor]:
         """The residual of P / h_max, and h_max: what a rule decides must not depend on the units of y."""
         largest = math.max(self.log_gain, self.basis.resolution.names)
         unit = math.exp(largest)
         scaled = SpectralResidual(
-            self.coefficients / unit,
+            self.power / unit**2,
             self.log_gain - largest,
             self.noise_std / unit,
             self.residual_mean_square / unit**2,

@@ -56,9 +56,19 @@ def test_entry_points_in_design():
         assert f"`{entry.name}`" in DESIGN, entry.name
 
 
-def test_everything_public_is_documented():
+def test_everything_public_can_be_imported_and_is_documented():
+    assert set(phi_sip._MODULE_OF) == set(phi_sip.__all__)
     for name in phi_sip.__all__:
-        assert getattr(phi_sip, name).__doc__, name
+        documented = getattr(phi_sip, name).__doc__ or ""
+        assert len(documented) > 20, name
+        assert not documented.startswith(f"{name}("), f"{name} has the docstring that dataclasses make"
+    with pytest.raises(AttributeError, match="no attribute 'sip_updat'"):
+        _ = phi_sip.sip_updat
+
+
+def test_no_placeholders():
+    for page in (README, DESIGN):
+        assert not re.search(r"^[A-Z_]{6,}$|[A-Z]+_TABLE", page, re.MULTILINE)
 
 
 def test_changelog_has_unreleased_on_top():

@@ -92,7 +92,8 @@ def test_import_loads_no_framework_and_no_plugin():
     code = (
         "import sys, phi_sip, phi_sip.plugins as p;"
         "bad = [m for m in ('tensorflow', 'keras', 'torch', 'jax', 'optax', 'matplotlib',"
-        " 'phi_sip.trainers.tensorflow', 'phi_sip.solvers.gradient', 'phi_sip.inversion') if m in sys.modules];"
+        " 'phi_sip.trainers.tensorflow', 'phi_sip.solvers.gradient', 'phi_sip.inversion',"
+        " 'phi_sip.physics.heat', 'phi') if m in sys.modules];"
         "assert not bad, bad; assert p.get_plugin_manager.cache_info().currsize == 0;"
         "phi_sip.available_physics();"
         "bad = [m for m in ('tensorflow', 'keras', 'torch', 'jax', 'optax') if m in sys.modules]; assert not bad, bad"

@@ -104,8 +104,9 @@ class HeatEquation(InvertiblePhysics):
 
     def _invert(self, basis: FourierBasis, y_target: Field, x: Field, y: Field) -> Correction:
         residual = y_target.values - y.values
+        coefficients = basis.transform(residual)
         seen = SpectralResidual(
-            basis.transform(residual),
+            math.real(coefficients) ** 2 + math.imag(coefficients) ** 2,
             self._log_gain(basis),
             math.cast(math.wrap(self.noise_std), residual.dtype),
             math.mean(residual**2, basis.resolution),
@@ -120,7 +121,7 @@ class HeatEquation(InvertiblePhysics):
             "log_gain": seen.log_gain,
         }
         return Correction(
-            x.with_values(basis.inverse(seen.coefficients * estimate.kernel)),
+            x.with_values(basis.inverse(coefficients * estimate.kernel)),
             lambda: x.with_values(expand(estimate.uncertainty(), basis.resolution)),
             stats,
         )

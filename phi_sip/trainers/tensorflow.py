@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from .. import trees
 from ..errors import UnsupportedError
@@ -60,9 +62,9 @@ class TensorFlowTrainer(Trainer):
         if not getattr(self.optimizer, "built", True):
             self.optimizer.build(self.net.trainable_variables)
             self._keep(self.optimizer.variables)
-        pairs = zip(gradients, self.net.trainable_variables, strict=True)
+        pairs = [(g, v) for g, v in zip(gradients, self.net.trainable_variables, strict=True) if g is not None]
         try:
-            self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+            _compiled_apply(self.tf, self.optimizer, [v for _, v in pairs])([g for g, _ in pairs])
         except ValueError as error:
             raise UnsupportedError(
                 "The Keras optimizer refused the variables of this network, most likely because it was built for "
@@ -91,6 +93,30 @@ class TensorFlowTrainer(Trainer):
 
     def _variables(self) -> list[Any]:
         return [*self.net.variables, *self.optimizer.variables]
+
+
+Apply = Callable[[list[Any]], None]
+
+_compiled: WeakKeyDictionary[Any, tuple[list[Any], Apply]] = WeakKeyDictionary()
+
+
+def _compiled_apply(tf: Any, optimizer: Any, variables: list[Any]) -> Apply:
+    """`optimizer.apply_gradients` on `variables` as one graph, traced once; eagerly it goes variable by variable."""
+    known, apply = _compiled.get(optimizer, ([], None))
+    if apply is None or [id(v) for v in known] != [id(v) for v in variables]:
+        apply = _trace_apply(tf, weakref.ref(optimizer), variables)
+        _compiled[optimizer] = variables, apply
+    return apply
+
+
+def _trace_apply(tf: Any, optimizer: Callable[[], Any], variables: list[Any]) -> Apply:
+    """Takes a weak reference: the graph must not keep the optimizer alive, which is its key in the cache."""
+
+    def apply(gradients: list[Any]) -> None:
+        optimizer().apply_gradients(list(zip(gradients, variables, strict=True)))
+
+    compiled: Apply = tf.function(apply, autograph=False)
+    return compiled
 
 
 @hookimpl
