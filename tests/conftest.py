@@ -7,10 +7,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import frameworks
+import hypothesis
 import pytest
 from phiml import math
 
 from phi_sip import plugins
+
+hypothesis.settings.register_profile("phi_sip", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("phi_sip")
 
 
 @pytest.fixture(params=frameworks.TABLE, ids=lambda row: row.name)

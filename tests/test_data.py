@@ -91,7 +91,7 @@ def test_one_seed_is_one_data_set_on_all_frameworks():
     st.integers(0, 9),
     st.sampled_from([32, 64]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_shapes_and_types(sizes, samples, seed, precision):
     with NUMPY, math.precision(precision):
         shape = spatial(**dict(zip("xyz", sizes, strict=False)))

@@ -56,7 +56,7 @@ def test_inverse_recovers_a_single_mode(framework, double, row):
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_forward_agrees_with_scipy_gaussian(sizes, amount, seed, data):
     """Diffusion by ν t is a Gaussian blur of variance 2 ν t."""
     dx = tuple(data.draw(st.sampled_from([0.5, 1.0, 2.0])) for _ in sizes)
