@@ -47,8 +47,7 @@ class SipStep:
     @cached_property
     def x_target(self) -> Any:
         """Corrected state x̃ = x + dx."""
-        with math.precision(trees.precision_of(self.dx)):
-            return trees.add(self.x, self.dx)
+        return trees.add(self.x, self.dx)
 
     @cached_property
     def uncertainty(self) -> Any:

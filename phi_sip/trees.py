@@ -100,23 +100,27 @@ def with_leaves(tree: Any, tensors: Sequence[Tensor]) -> Any:
 
 
 def subtract(a: Any, b: Any) -> Any:
-    """a − b, with the geometry of `a`."""
-    return tree_map(lambda u, v: u - v, a, b)
+    """a − b, with the geometry and in the precision of `a`."""
+    with math.precision(precision_of(a)):
+        return tree_map(lambda u, v: u - v, a, b)
 
 
 def add(a: Any, b: Any) -> Any:
-    """a + b, with the geometry of `a`."""
-    return tree_map(lambda u, v: u + v, a, b)
+    """a + b, with the geometry and in the precision of `a`."""
+    with math.precision(precision_of(a)):
+        return tree_map(lambda u, v: u + v, a, b)
 
 
 def scale(a: Any, factor: Any) -> Any:
-    """a · factor, with `factor` a number or a `Tensor` that broadcasts against every leaf."""
-    return tree_map(lambda u: u * factor, a)
+    """a · factor, with `factor` a number or a `Tensor` that broadcasts against every leaf, in the precision of `a`."""
+    with math.precision(precision_of(a)):
+        return tree_map(lambda u: u * factor, a)
 
 
 def l2_loss(tree: Any) -> Tensor:
     """½ Σ u² over all cells and components of all leaves; batch dims are kept, as in PhiFlow's `l2_loss`."""
-    return sum((math.l2_loss(leaf, leaf.shape.non_batch) for leaf in leaves(tree)), math.wrap(0.0))
+    with math.precision(precision_of(tree)):
+        return sum((math.l2_loss(leaf, leaf.shape.non_batch) for leaf in leaves(tree)), math.wrap(0.0))
 
 
 def all_finite(tree: Any) -> bool:

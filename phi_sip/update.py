@@ -155,9 +155,8 @@ def update(
 
 
 def _report(step: SipStep, x_true: Any) -> SipUpdate:
-    with math.precision(trees.precision_of(step.y)):
-        x_l2 = None if x_true is None else trees.l2_loss(trees.subtract(step.x, x_true))
-        loss, y_l2 = trees.l2_loss(step.dx), trees.l2_loss(step.residual)
+    x_l2 = None if x_true is None else trees.l2_loss(trees.subtract(step.x, x_true))
+    loss, y_l2 = trees.l2_loss(step.dx), trees.l2_loss(step.residual)
     return SipUpdate(loss, step.x, step.y, step.x_target, y_l2, x_l2)
 
 

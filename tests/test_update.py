@@ -149,6 +149,18 @@ def test_report_of_an_update(framework, double):
     assert sip_update_weights(net, framework.adam(net), PHYSICS, y_target).x_l2 is None
 
 
+@pytest.mark.parametrize("solver", [None, "gradient"])
+def test_double_precision_data_at_single_precision(framework, solver):
+    """PhiFlow's default precision is single: the physics still runs in that of the data."""
+    with math.precision(64):
+        x = states()
+    y_target = PHYSICS.forward(x)
+    net = framework.u_net()
+    update = sip_update_weights(net, framework.adam(net), PHYSICS, y_target, x_true=x, solver=solver)
+    for tensor in (update.x.values, update.y.values, update.x_target.values, update.loss, update.x_l2):
+        assert tensor.dtype.precision == 64
+
+
 def test_truth_never_enters_the_gradient(framework):
     y_target = PHYSICS.forward(states())
     results = []
