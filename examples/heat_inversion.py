@@ -16,9 +16,9 @@ import argparse
 import importlib
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -30,36 +30,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from phi_sip import (
-    Correction,
-    HeatEquation,
-    InverseSolver,
-    OptaxOptimizer,
-    PublishedDamping,
-    SipUpdate,
-    sip_inverse,
-    sip_update_weights,
-)
+from phi_sip import HeatEquation, OptaxOptimizer, PublishedDamping, SipUpdate, sip_inverse, sip_update_weights
 from phi_sip.data import heat_rectangles
 from phi_sip.plots import plot_damping, plot_losses, plot_reconstructions
 from phi_sip.records import TrainingRecord, save_records
+from phi_sip.solvers.supervised import Supervised
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 LEARNING_RATE = 1e-3
 
 
-@dataclass(frozen=True)
-class Labels(InverseSolver):
-    """Training with labels, as the limit of what training without them can reach: x̃ is the true state."""
-
-    name: ClassVar[str] = "labels"
-    x_true: Field
-
-    def solve(self, physics: Any, y_target: Field, x: Field, y: Field) -> Correction:
-        return Correction(self.x_true - x)
-
-
-METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Labels}
+METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}  # solver for the true x
 
 
 def main() -> None:
@@ -67,7 +48,7 @@ def main() -> None:
     importlib.import_module(FLOW[options.framework])  # makes it PhiFlow's default backend
     rule = PublishedDamping() if options.published else None
     physics = HeatEquation(
-        diffusivity=1.0, time=8.0, noise_std=0.0 if options.published else options.noise, regularization=rule
+        diffusivity=1.0, time=8.0, noise_std=0.0 if options.published else "auto", regularization=rule
     )
     methods = ["SIP", "DP"] + ["supervised"] * options.supervised
     console = Console()
@@ -81,7 +62,7 @@ def main() -> None:
             for method in methods:
                 record = TrainingRecord(method)
                 records.append(record)
-                for update, x_true, y_target in train(method, record, physics, options, console):
+                for update, x_true, y_target in train(METHODS[method], record, physics, options, console):
                     last[method] = (update, x_true, y_target)
         except KeyboardInterrupt:
             console.print("Interrupted: reporting what was done so far.")
@@ -135,17 +116,23 @@ def make_data(physics: HeatEquation, options: argparse.Namespace, step: int) -> 
     return x, physics.forward(x) + math.tensor(noise, batch("batch"), spatial("x,y"))
 
 
-def train(method: str, record: TrainingRecord, physics: HeatEquation, options: argparse.Namespace, console: Console):
-    """Yields (update, x, y*) after each step."""
+def train(
+    solver: Callable[[Field], Any],
+    record: TrainingRecord,
+    physics: HeatEquation,
+    options: argparse.Namespace,
+    console: Console,
+):
+    """Yields (update, x, y*) after each step; `solver` makes one for the true x."""
     net, optimizer = make_network(options.framework, options.seed)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     losses = TextColumn("x loss {task.fields[x_l2]:8.2f}   y loss {task.fields[y_l2]:9.4f}")
     with Progress(*columns, losses, console=console) as progress:
-        task = progress.add_task(method, total=options.steps, x_l2=np.nan, y_l2=np.nan)
+        task = progress.add_task(record.method, total=options.steps, x_l2=np.nan, y_l2=np.nan)
         for step in range(options.steps):
             start = time.perf_counter()
             x, y_target = make_data(physics, options, step)
-            update = sip_update_weights(net, optimizer, physics, y_target, x_true=x, solver=METHODS[method](x))
+            update = sip_update_weights(net, optimizer, physics, y_target, x_true=x, solver=solver(x))
             record.append(update, time.perf_counter() - start)
             progress.update(task, advance=1, x_l2=record.x_l2[-1], y_l2=record.y_l2[-1])
             yield update, x, y_target

@@ -24,12 +24,30 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from .hookspecs import hookimpl
+    from .noise import EmptyModes
     from .operator import SipStep, sip_inverse
     from .physics.base import Correction, InvertiblePhysics
     from .physics.heat import HeatEquation
+    from .physics.masked import Masked
     from .registry import available_physics, available_solvers, get_physics, get_solver
-    from .regularization import ProbabilisticDamping, PublishedDamping, Regularization
+    from .regularization import (
+        CrossValidated,
+        DiscrepancyPrinciple,
+        EmpiricalBayes,
+        GeneralizedCrossValidation,
+        LCurve,
+        MeasuredSpectrum,
+        PowerLaw,
+        ProbabilisticDamping,
+        PublishedDamping,
+        Regularization,
+        Tikhonov,
+        TotalVariation,
+        TruncatedSVD,
+        Wiener,
+    )
     from .solvers.base import InverseSolver
+    from .solvers.conjugate_gradient import ConjugateGradient
     from .trainers.optax import OptaxOptimizer
     from .update import SipUpdate, sip_update_weights
 
@@ -37,26 +55,40 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BoundaryError",
+    "ConjugateGradient",
     "Correction",
+    "CrossValidated",
+    "DiscrepancyPrinciple",
     "DuplicateNameError",
+    "EmpiricalBayes",
+    "EmptyModes",
     "FallbackWarning",
+    "GeneralizedCrossValidation",
     "GridMismatchError",
     "HeatEquation",
     "InverseSolver",
     "InvertiblePhysics",
+    "LCurve",
+    "Masked",
+    "MeasuredSpectrum",
     "NetworkOutputError",
     "NonFiniteError",
     "OptaxOptimizer",
     "ParameterError",
     "PluginWarning",
+    "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
     "Regularization",
     "SipError",
     "SipStep",
     "SipUpdate",
+    "Tikhonov",
+    "TotalVariation",
+    "TruncatedSVD",
     "UnknownNameError",
     "UnsupportedError",
+    "Wiener",
     "available_physics",
     "available_solvers",
     "get_physics",
@@ -82,12 +114,30 @@ _MODULES = {
         "UnsupportedError",
     ),
     ".hookspecs": ("hookimpl",),
+    ".noise": ("EmptyModes",),
     ".operator": ("SipStep", "sip_inverse"),
     ".physics.base": ("Correction", "InvertiblePhysics"),
     ".physics.heat": ("HeatEquation",),
+    ".physics.masked": ("Masked",),
     ".registry": ("available_physics", "available_solvers", "get_physics", "get_solver"),
-    ".regularization": ("ProbabilisticDamping", "PublishedDamping", "Regularization"),
+    ".regularization": (
+        "CrossValidated",
+        "DiscrepancyPrinciple",
+        "EmpiricalBayes",
+        "GeneralizedCrossValidation",
+        "LCurve",
+        "MeasuredSpectrum",
+        "PowerLaw",
+        "ProbabilisticDamping",
+        "PublishedDamping",
+        "Regularization",
+        "Tikhonov",
+        "TotalVariation",
+        "TruncatedSVD",
+        "Wiener",
+    ),
     ".solvers.base": ("InverseSolver",),
+    ".solvers.conjugate_gradient": ("ConjugateGradient",),
     ".trainers.optax": ("OptaxOptimizer",),
     ".update": ("SipUpdate", "sip_update_weights"),
 }

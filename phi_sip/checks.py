@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -13,7 +14,9 @@ from . import trees
 from .errors import GridMismatchError, NonFiniteError, ParameterError
 
 
-def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False) -> None:
+def check_parameter(
+    owner: str, name: str, value: Any, *, positive: bool = False, per_axis: bool = False, other_dims: int = 0
+) -> None:
     """
     Checks a physical parameter: a finite number ≥ 0, or a `Tensor` of such with batch dims only.
 
@@ -22,6 +25,8 @@ def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False
         name: Name of the parameter.
         value: What was given.
         positive: Whether 0 is excluded.
+        per_axis: Whether a channel dim `vector` that names the axes is allowed too.
+        other_dims: How many channel dims of other names are allowed.
 
     Raises:
         ParameterError: if the value is of another type, has other dims, is NaN, infinite or negative.
@@ -31,7 +36,9 @@ def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False
             f"{owner}: {name} is a {type(value).__name__}. Give a number, or a phiml tensor with batch dims."
         )
     tensor = value if isinstance(value, Tensor) else math.wrap(float(value))
-    if tensor.shape.non_batch:
+    if per_axis and "vector" in tensor.shape.channel:
+        _check_names_axes(owner, name, tensor)
+    elif tensor.shape.non_batch.rank > other_dims or (tensor.shape.spatial or "vector" in tensor.shape):
         raise ParameterError(
             f"{owner}: {name} has the dims {tensor.shape.non_batch}, but may vary between batch entries only. "
             f"Make them batch dims, e.g. math.tensor([...], batch('batch'))."
@@ -44,6 +51,23 @@ def check_parameter(owner: str, name: str, value: Any, *, positive: bool = False
         raise ParameterError(f"{owner}: {name} = {value} is not finite. Check how it was computed.")
     if bool((tensor < 0).any) or (positive and bool((tensor == 0).any)):
         raise ParameterError(f"{owner}: {name} = {value}, but it must be {'> 0' if positive else '≥ 0'}.")
+
+
+def _check_names_axes(owner: str, name: str, tensor: Tensor) -> None:
+    if tensor.shape.non_batch.names != ("vector",) or not tensor.vector.item_names:
+        raise ParameterError(
+            f"{owner}: {name} has the dims {tensor.shape.non_batch}, but besides batch dims it may have only the "
+            f"channel dim 'vector' that names the axes, e.g. math.vec(x=1.0, y=0.25)."
+        )
+
+
+def check_axes(owner: str, name: str, value: Any, axes: Sequence[str]) -> None:
+    """Raises `ParameterError` if a parameter per axis names other axes than the grid has."""
+    if isinstance(value, Tensor) and "vector" in value.shape and set(value.vector.item_names) != set(axes):
+        raise ParameterError(
+            f"{owner}: {name} is given for the axes {', '.join(value.vector.item_names)}, but the grid has the axes "
+            f"{', '.join(axes)}. Give one value per axis of the grid, or one number for all."
+        )
 
 
 def check_finite(what: str, tree: Any, remedy: str) -> None:

@@ -15,6 +15,7 @@ from .registry import get_solver
 from .solvers.base import InverseSolver
 
 DEFAULT_SOLVER = "gradient"
+LINEAR_SOLVER = "conjugate-gradient"
 
 
 @hookimpl(trylast=True)
@@ -25,9 +26,14 @@ def sip_inverse(
     y = physics.forward(x)
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     residual = trees.subtract(y_target, y)
-    target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
-    correction = _correct(physics, target, x, y, solver)
-    return SipStep(x, correction.dx, y, residual, correction.uncertainty, correction.stats)
+    if physics.is_linear:
+        correction = _correct(physics, y_target, x, y, solver)
+        dx = trees.scale(correction.dx, step_size)
+    else:
+        target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
+        correction = _correct(physics, target, x, y, solver)
+        dx = correction.dx
+    return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats)
 
 
 def _correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None) -> Correction:
@@ -35,6 +41,8 @@ def _correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: In
         return solver.solve(physics, target, x, y)
     if physics.has_inverse:
         return physics.inverse(target, x, y)
+    if physics.is_linear:
+        return get_solver(LINEAR_SOLVER).solve(physics, target, x, y)
     warnings.warn(
         f"{type(physics).__name__} has no closed-form inverse: solver '{DEFAULT_SOLVER}' stands in. "
         f"Implement `inverse`, or choose with solver=... to silence this.",

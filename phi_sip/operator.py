@@ -51,7 +51,11 @@ class SipStep:
 
     @cached_property
     def uncertainty(self) -> Any:
-        """Standard deviation of x̃ per cell that the observation noise causes, or `None`. Computed when first read."""
+        """
+        Standard deviation per cell of x̃ as a full step (η = 1) makes it, or `None`. Computed when first read.
+
+        With a prior it is that of the posterior, the error to be expected; else the spread that the noise causes.
+        """
         if self.compute_uncertainty is None:
             return None
         with math.precision(trees.precision_of(self.dx)):
@@ -75,8 +79,8 @@ def sip_inverse(
 
         y = P(x),   Δy = y* − y,   x̃ = P⁻¹(y + η Δy; x)
 
-    Computed in the floating point precision of `y_target`. A rule that knows `noise_std` takes it as the noise of
-    y + η Δy too, which is cautious for η < 1.
+    For physics that is linear, the step is scaled instead, x̃ = x + η (P⁻¹(y*; x) − x): the same for an exact inverse.
+    Computed in the floating point precision of `y_target`.
 
     Args:
         physics: Process to invert.

@@ -15,6 +15,11 @@ AXES = "xyz"
 
 def periodic(values: np.ndarray, dx: tuple[float, ...] | None = None, vector: bool = False) -> Field:
     """A periodic grid on the default backend from an array (batch, x, [y, [z]], [vector])."""
+    return grid(values, dx, extrapolation.PERIODIC, vector)
+
+
+def grid(values: np.ndarray, dx: tuple[float, ...] | None, boundary: Any, vector: bool = False) -> Field:
+    """A centered grid on the default backend from an array (batch, x, [y, [z]], [vector])."""
     rank = values.ndim - 1 - vector
     sizes = values.shape[1 : 1 + rank]
     lengths = [n * d for n, d in zip(sizes, dx or (1.0,) * rank, strict=True)]
@@ -23,7 +28,7 @@ def periodic(values: np.ndarray, dx: tuple[float, ...] | None = None, vector: bo
         dims.append(channel(vector=list(AXES[: values.shape[-1]])))
     return CenteredGrid(
         math.tensor(values, *dims),
-        extrapolation.PERIODIC,
+        boundary,
         bounds=Box(**dict(zip(AXES, lengths, strict=False))),
         resolution=spatial(**dict(zip(AXES, sizes, strict=False))),
     )

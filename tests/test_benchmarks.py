@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +52,39 @@ def test_step_benchmark_runs(framework):
     assert result.returncode == 0, result.stderr
     for row in ("data", "inverse", "training step"):
         assert row in result.stdout
+
+
+def test_inversion_quality_holds(tmp_path):
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "inversion_quality.py"),
+        "--quick",
+        "--output",
+        str(tmp_path / "r.json"),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    tables = json.loads((tmp_path / "r.json").read_text())
+    assert list(tables) == ["noise", "cases", "data", "others", "estimate", "coverage"]
+    assert result.stdout.count("\nholds: ") == len(tables)
+
+
+def test_noise_training_runs(tmp_path):
+    flags = [
+        "--steps",
+        "2",
+        "--batch",
+        "2",
+        "--resolution",
+        "16",
+        "--noise",
+        "1e-3",
+        "--output",
+        str(tmp_path / "r.json"),
+    ]
+    command = [sys.executable, str(BENCHMARKS / "noise_training.py"), *flags]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (row,) = json.loads((tmp_path / "r.json").read_text())
+    assert set(row["ratios"]) == {"total variation, x ≥ 0", "default"}
+    assert all(ratio["loss"] > 0 and ratio["time"] > 0 for ratio in row["ratios"].values())

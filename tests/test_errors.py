@@ -12,7 +12,7 @@ from fields import periodic, smooth
 from frameworks import TABLE
 from hypothesis import given
 from hypothesis import strategies as st
-from phi.field import CenteredGrid, PointCloud
+from phi.field import CenteredGrid, PointCloud, StaggeredGrid
 from phi.geom import Box
 from phiml import math
 from phiml.math import batch, channel, extrapolation, spatial
@@ -32,6 +32,17 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
+from phi_sip.data import heat_photographs
+from phi_sip.regularization import (
+    CrossValidated,
+    LCurve,
+    MeasuredSpectrum,
+    PowerLaw,
+    Tikhonov,
+    TotalVariation,
+    TruncatedSVD,
+    Wiener,
+)
 
 HEAT = HeatEquation(1.0, 0.5, 1e-3)
 RNG = np.random.default_rng(0)
@@ -47,12 +58,20 @@ def with_bad_cell(value: float):
     return periodic(values)
 
 
-def insulated():
-    return CenteredGrid(1.0, extrapolation.ZERO_GRADIENT, x=8, y=8)
+def bounded(boundary: Any):
+    return CenteredGrid(1.0, boundary, x=8, y=8)
 
 
-def half_insulated():
-    return CenteredGrid(1.0, {"x": extrapolation.PERIODIC, "y": extrapolation.ZERO_GRADIENT}, x=8, y=8)
+def staggered(boundary: Any):
+    return StaggeredGrid(1.0, boundary, x=8, y=8)
+
+
+def vector_valued():
+    return CenteredGrid(math.vec(x=1.0, y=1.0), math.vec(x=1.0, y=2.0), x=8, y=8)
+
+
+def half_periodic():
+    return bounded(extrapolation.combine_sides(x=(extrapolation.PERIODIC, 0), y=0))
 
 
 CONSTRUCTION: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
@@ -72,9 +91,43 @@ CONSTRUCTION: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ParameterError,
         "may vary between batch entries only",
     ),
-    "rule by name": (lambda: HeatEquation(1.0, 1.0, 0.0, "wiener"), ParameterError, "ProbabilisticDamping"),
+    "diffusivity of unnamed axes": (
+        lambda: HeatEquation(math.wrap([1.0, 2.0], channel("vector")), 1.0),
+        ParameterError,
+        "names the axes",
+    ),
+    "time per axis": (lambda: HeatEquation(1.0, math.vec(x=1.0, y=2.0)), ParameterError, "batch entries only"),
+    "negative along an axis": (lambda: HeatEquation(math.vec(x=1.0, y=-2.0), 1.0), ParameterError, "diffusivity"),
+    "rule by name": (lambda: HeatEquation(1.0, 1.0, 0.0, "wiener"), ParameterError, "EmpiricalBayes"),
     "negative uncertainty": (lambda: ProbabilisticDamping(-1.0), ParameterError, "relative_uncertainty"),
     "NaN uncertainty": (lambda: PublishedDamping(float("nan")), ParameterError, "relative_uncertainty"),
+    "noise by another word": (lambda: HeatEquation(1.0, 1.0, "some"), ParameterError, "'auto' to measure"),
+    "spectrum as a number": (lambda: Wiener(2.0), ParameterError, "spectrum is a float"),
+    "spectrum without samples": (
+        lambda: MeasuredSpectrum.of(good().batch[0]),
+        ParameterError,
+        "mean over samples",
+    ),
+    "spectrum of one sample": (lambda: Wiener.from_samples(good(samples=1)), ParameterError, "mean over samples"),
+    "power law of no power": (lambda: PowerLaw(0.0, 2.0), ParameterError, "amplitude = 0.0, but it must be > 0"),
+    "power law that grows": (lambda: PowerLaw(1.0, -2.0), ParameterError, "exponent"),
+    "choice of α by name": (lambda: Tikhonov("gcv"), ParameterError, "parameter is a str"),
+    "choice of α by class": (lambda: TruncatedSVD(LCurve), ParameterError, "parameter is a ABCMeta"),
+    "negative α": (lambda: Tikhonov(-1e-3), ParameterError, "alpha = -0.001, but it must be > 0"),
+    "α of truth": (lambda: Tikhonov(True), ParameterError, "parameter is a bool"),
+    "NaN minimum": (lambda: TotalVariation(minimum=float("nan")), ParameterError, "minimum = nan"),
+    "infinite minimum": (lambda: TotalVariation(minimum=-float("inf")), ParameterError, "minimum = -inf"),
+    "total variation of no strength": (lambda: TotalVariation(strength=0.0), ParameterError, "strength = 0.0"),
+    "no iterations": (lambda: TotalVariation(iterations=0), ParameterError, "iterations = 0"),
+    "half an iteration": (lambda: TotalVariation(iterations=2.5), ParameterError, "iterations = 2.5"),
+    "negative tolerance": (lambda: TotalVariation(tolerance=-1e-3), ParameterError, "tolerance"),
+    "edges as linear rule": (lambda: CrossValidated(TotalVariation()), ParameterError, "linear is a TotalVariation"),
+    "linear rule for edges": (lambda: CrossValidated(edges=Wiener()), ParameterError, "edges a Wiener"),
+    "photographs of a line": (
+        lambda: heat_photographs(batch(batch=1), spatial(x=8)),
+        ParameterError,
+        "pictures are 2-D",
+    ),
     "unknown physics": (lambda: get_physics("heet"), UnknownNameError, "Did you mean 'heat'"),
 }
 
@@ -88,8 +141,18 @@ def test_construction(row):
 
 # y*, x, options of sip_inverse → error, part of the message
 INVERSION: dict[str, tuple[Callable[[], tuple], dict, type[Exception], str]] = {
-    "insulated": (lambda: (insulated(), insulated()), {}, BoundaryError, "zero-gradient"),
-    "partly insulated": (lambda: (half_insulated(), half_insulated()), {}, BoundaryError, "periodic boundaries only"),
+    "reflecting": (lambda: (bounded(extrapolation.REFLECT),) * 2, {}, BoundaryError, "'reflect' at 'x-'"),
+    "reflecting side": (lambda: (bounded({"x": 0, "y": (0, extrapolation.REFLECT)}),) * 2, {}, BoundaryError, "'y.'"),
+    "periodic at one side": (lambda: (half_periodic(),) * 2, {}, BoundaryError, "one side of axis 'x' only"),
+    "boundary values per component": (lambda: (vector_valued(),) * 2, {}, BoundaryError, "one finite number"),
+    "infinite boundary value": (lambda: (bounded(float("inf")),) * 2, {}, BoundaryError, "one finite number"),
+    "insulated staggered": (
+        lambda: (staggered(extrapolation.ZERO_GRADIENT),) * 2,
+        {},
+        BoundaryError,
+        "no common basis",
+    ),
+    "another boundary value": (lambda: (bounded(0), bounded(1)), {}, GridMismatchError, "boundary"),
     "NaN in y*": (
         lambda: (with_bad_cell(np.nan), good()),
         {},
@@ -130,6 +193,17 @@ def test_inversion(row):
         sip_inverse(HEAT, y_target, x, **options)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [good(12), good(dx=(0.5, 0.5)), good().with_boundary(extrapolation.ZERO_GRADIENT)],
+    ids=["cells", "size", "sides"],
+)
+def test_spectrum_of_another_grid(other):
+    physics = HeatEquation(1.0, 0.5, 1e-3, Wiener.from_samples(good()))
+    with pytest.raises(GridMismatchError, match="spectrum was measured on a grid"):
+        sip_inverse(physics, other, other)
+
+
 def test_physics_class_instead_of_object():
     with pytest.raises(UnsupportedError, match="physics is a"):
         sip_inverse(HeatEquation, good(), good())
@@ -139,7 +213,7 @@ def test_physics_class_instead_of_object():
 
 TRAINING: dict[str, tuple[Callable[[], Any], dict, type[Exception], str]] = {
     "NaN in y*": (lambda: with_bad_cell(np.nan), {}, NonFiniteError, "y_target"),
-    "insulated": (insulated, {}, BoundaryError, "zero-gradient"),
+    "reflecting": (lambda: bounded(extrapolation.REFLECT), {}, BoundaryError, "reflect"),
     "unknown solver": (good, {"solver": "newton"}, UnknownNameError, "newton"),
     "a tensor for a field": (lambda: good().values, {}, UnsupportedError, "uniform grid"),
     "step sizes for other samples": (
@@ -221,6 +295,17 @@ def test_training_mode_is_for_keras(framework):
     if framework.name != "tensorflow":
         with pytest.raises(ParameterError, match="Keras"):
             sip_update_weights(net, framework.adam(net), HEAT, good(), training=True)
+
+
+@pytest.mark.parametrize("diffusivity", [math.vec(x=1.0), math.vec(x=1.0, z=2.0), math.vec(x=1.0, y=1.0, z=1.0)])
+def test_diffusivity_of_other_axes(diffusivity):
+    with pytest.raises(ParameterError, match=r"given for the axes .* the grid has the axes x, y"):
+        HeatEquation(diffusivity, 1.0).forward(good())
+
+
+def test_no_conduction_between_boundary_values_on_two_axes():
+    with pytest.raises(ParameterError, match="not unique"):
+        HeatEquation(math.vec(x=1.0, y=0.0), 1.0).forward(bounded({"x": (0, 1), "y": 0}))
 
 
 def test_fields_without_grid():

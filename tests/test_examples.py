@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,25 +16,34 @@ import pytest
 
 from phi_sip.records import TrainingRecord, load_records, save_records
 
-SCRIPT = Path(__file__).parent.parent / "examples" / "heat_inversion.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 FIGURES = ("x_loss", "y_loss", "reconstructions", "damping")
+NOISE_FIGURES = ("error_vs_noise", "reconstructions", "training", "uncertainty")
 
 
-def command(output: Path, *flags: str) -> list[str]:
-    return [sys.executable, str(SCRIPT), "--output", str(output), *flags]
+def command(output: Path, *flags: str, script: str = "heat_inversion.py") -> list[str]:
+    return [sys.executable, str(EXAMPLES / script), "--output", str(output), *flags]
 
 
 def check_outputs(output: Path, methods: list[str], steps: int) -> None:
+    check_records(output, methods, steps)
+    check_figures(output, FIGURES)
+    assert (output / "summary.md").read_text().count("\n") == 2 + len(methods)
+
+
+def check_records(output: Path, methods: list[str], steps: int) -> None:
     records = load_records(output / "records.json")
     assert [record.method for record in records] == methods
     for record in records:
         assert len(record.x_l2) == len(record.y_l2) == len(record.seconds) == steps
         assert np.isfinite(record.x_l2).all()
-    for name in FIGURES:
+
+
+def check_figures(output: Path, names: tuple[str, ...]) -> None:
+    for name in names:
         image = matplotlib.image.imread(output / f"{name}.png")
         assert image.shape[0] > 300
         assert image.std() > 0.01, f"{name} is blank"
-    assert (output / "summary.md").read_text().count("\n") == 2 + len(methods)
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
@@ -43,6 +53,28 @@ def test_quick_mode(framework, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Mean of the last 10 steps" in result.stdout
     check_outputs(tmp_path, ["SIP", "DP", "supervised"], steps=8)
+
+
+def test_noise_example(tmp_path):
+    flags = ["--quick", "--framework", "torch"]
+    result = subprocess.run(command(tmp_path, *flags, script="heat_noise.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    check_records(tmp_path, ["SIP, default", "SIP, total variation, x ≥ 0", "DP", "supervised"], steps=8)
+    check_figures(tmp_path, NOISE_FIGURES)
+    errors = json.loads((tmp_path / "errors.json").read_text())
+    at = errors["noise"].index(1e-3)
+    assert errors["rules"]["total variation, x ≥ 0"][at] < errors["linear bound"][at]
+    assert errors["rules"]["empirical Bayes"][at] < 1.1 * errors["linear bound"][at]
+    assert errors["rules"]["published damping"][at] > 2 * errors["linear bound"][at]
+    summary = (tmp_path / "summary.md").read_text()
+    assert all(name in summary for name in [*errors["rules"], "supervised"])
+
+
+@pytest.mark.parametrize("flags", [["--samples", "0"], ["--noise", "0"], ["--resolution", "20"]])
+def test_bad_flags_of_noise_example(flags, tmp_path):
+    result = subprocess.run(command(tmp_path, *flags, script="heat_noise.py"), capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "must be positive" in result.stderr
 
 
 def test_published_rule_diverges_under_noise(tmp_path):
@@ -66,7 +98,11 @@ def test_interrupting_keeps_what_was_done(tmp_path):
     while not re.search(r" [1-9]\d*/100000", process.stdout.readline()):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    try:
+        output, _ = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:  # PhiML catches BaseException in places: a person presses again
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "Interrupted" in output
     (record,) = load_records(tmp_path / "records.json")

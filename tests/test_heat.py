@@ -13,7 +13,7 @@ from phiml.backend import choose_backend
 from phiml.math import batch, extrapolation
 from scipy import ndimage
 
-from phi_sip import HeatEquation, sip_inverse
+from phi_sip import EmpiricalBayes, HeatEquation, ProbabilisticDamping, sip_inverse
 from phi_sip.frameworks import framework_of
 
 MODES = [
@@ -44,10 +44,12 @@ def test_single_modes_decay_as_they_should(framework, double, row):
 @pytest.mark.parametrize("row", MODES, ids=lambda row: f"{len(row[0])}d-{row[0]}")
 def test_inverse_recovers_a_single_mode(framework, double, row):
     cells, dx, numbers, nu, t = row
-    physics = HeatEquation(nu, t)
     x = periodic(mode(cells, numbers) + 2, dx)
-    step = sip_inverse(physics, physics.forward(x), physics.constrain(x * 0, x))
-    np.testing.assert_allclose(array(step.x_target), array(x), atol=1e-7)
+    exact, default = HeatEquation(nu, t, 0.0, ProbabilisticDamping()), HeatEquation(nu, t)
+    # The default is made of many operations, which JAX compiles for every shape.
+    for physics, tolerance in ((exact, 1e-7), (default, 5e-2))[: 1 if framework.name == "jax" else 2]:
+        step = sip_inverse(physics, physics.forward(x), physics.constrain(x * 0, x))
+        np.testing.assert_allclose(array(step.x_target), array(x), atol=tolerance)
 
 
 @given(
@@ -115,17 +117,19 @@ def test_parameters_with_batch_dims_act_per_entry(framework, double):
         np.testing.assert_allclose(array(step.x_target)[i], array(single.x_target), atol=1e-12)
 
 
-def test_any_number_of_batch_dims(framework, double):
+@pytest.mark.parametrize(("rule", "tolerance"), [(EmpiricalBayes(), 1e-12), (None, 1e-5)], ids=["linear", "default"])
+def test_any_number_of_batch_dims(framework, double, rule, tolerance):
+    """Total variation, part of the default, iterates in single precision."""
     values = np.random.default_rng(2).standard_normal((6, 8, 8))
     x = periodic(values)
-    physics = HeatEquation(1.0, 0.5, 1e-3)
+    physics = HeatEquation(1.0, 0.5, 1e-3, rule)
     split = x.with_values(math.unpack_dim(x.values, "batch", batch(run=2, sample=3)))
     flat = sip_inverse(physics, physics.forward(x), x * 0).x_target
     deep = sip_inverse(physics, physics.forward(split), split * 0).x_target
-    np.testing.assert_allclose(deep.values.numpy("run,sample,x,y").reshape(6, 8, 8), array(flat), atol=1e-13)
+    np.testing.assert_allclose(deep.values.numpy("run,sample,x,y").reshape(6, 8, 8), array(flat), atol=tolerance)
     no_batch = x.batch[0]
     single = sip_inverse(physics, physics.forward(no_batch), no_batch * 0).x_target
-    np.testing.assert_allclose(array(single), array(flat)[0], atol=1e-13)
+    np.testing.assert_allclose(array(single), array(flat)[0], atol=tolerance)
 
 
 def test_vector_fields_are_their_components(framework, double):

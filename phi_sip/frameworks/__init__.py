@@ -1,4 +1,4 @@
-"""Native operations that PhiML lacks, one file per framework: real Fourier transforms and vector–Jacobian products."""
+"""Native operations that PhiML lacks, one file per framework: real transforms and vector–Jacobian products."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ class Framework(Protocol):
     """What each module of this package provides."""
 
     def rfftn(self, values: Any, rank: int) -> Any:
-        """Unnormalized real Fourier transform over the last `rank` axes; the last one is halved to n // 2 + 1."""
+        """Orthonormal real Fourier transform over the last `rank` axes; the last one is halved to n // 2 + 1."""
 
     def irfftn(self, coefficients: Any, sizes: Sequence[int]) -> Any:
         """The inverse of `rfftn`: real values of `sizes` along the last axes."""
 
+    def dct(self, values: Any) -> Any:
+        """Orthonormal cosine transform of type II over the last axis."""
+
+    def idct(self, coefficients: Any) -> Any:
+        """The inverse of `dct`."""
+
     def vjp(self, function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list[Any], Pullback]:
         """
-        Evaluates `function(*inputs)` and returns its outputs with the map from output cotangents to input cotangents.
+        Evaluates `function(*inputs)` and returns its outputs with the map from output cotangents to input cotangents,
+        which may be used any number of times.
         """
 
 

@@ -1,4 +1,4 @@
-"""JAX: real Fourier transforms and vector–Jacobian products."""
+"""JAX: real Fourier and cosine transforms and vector–Jacobian products."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.fft
 
 
 def rfftn(values: jax.Array, rank: int) -> jax.Array:
-    return jnp.fft.rfftn(values, axes=range(-rank, 0))
+    return jnp.fft.rfftn(values, axes=range(-rank, 0), norm="ortho")
 
 
 def irfftn(coefficients: jax.Array, sizes: Sequence[int]) -> jax.Array:
-    return jnp.fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0))
+    return jnp.fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0), norm="ortho")
+
+
+@jax.jit  # type: ignore[untyped-decorator]
+def dct(values: jax.Array) -> jax.Array:
+    return jax.scipy.fft.dct(values, norm="ortho")
+
+
+@jax.jit  # type: ignore[untyped-decorator]
+def idct(coefficients: jax.Array) -> jax.Array:
+    return jax.scipy.fft.idct(coefficients, norm="ortho")
 
 
 def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list[Any], Any]:

@@ -1,4 +1,4 @@
-"""NumPy: Fourier transforms. It has no automatic differentiation."""
+"""NumPy: Fourier and cosine transforms. It has no automatic differentiation."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+import scipy.fft
 
 from ..errors import UnsupportedError
 
 
 def rfftn(values: np.ndarray, rank: int) -> Any:
-    return np.fft.rfftn(values, axes=range(-rank, 0))
+    return np.fft.rfftn(values, axes=range(-rank, 0), norm="ortho")
 
 
 def irfftn(coefficients: np.ndarray, sizes: Sequence[int]) -> Any:
-    return np.fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0))
+    return np.fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0), norm="ortho")
+
+
+def dct(values: np.ndarray) -> Any:
+    return scipy.fft.dct(values, norm="ortho")
+
+
+def idct(coefficients: np.ndarray) -> Any:
+    return scipy.fft.idct(coefficients, norm="ortho")
 
 
 def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:

@@ -1,7 +1,8 @@
-"""TensorFlow: real Fourier transforms of any rank that can be differentiated, and vector–Jacobian products."""
+"""TensorFlow: real Fourier and cosine transforms that can be differentiated, and vector–Jacobian products."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,19 +22,28 @@ def rfftn(values: tf.Tensor, rank: int) -> tf.Tensor:
     result = _REAL[min(rank, 2)][0](values)
     for axis in range(-rank, -2):
         result = _along(tf.signal.fft, result, axis)
-    return result
+    return result * tf.constant(math.prod(values.shape[-rank:]) ** -0.5, result.dtype)
 
 
 def irfftn(coefficients: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
     for axis in range(-len(sizes), -2):
         coefficients = _along(tf.signal.ifft, coefficients, axis)
     real_sizes = list(sizes[-2:])
-    return _REAL[len(real_sizes)][1](coefficients, fft_length=real_sizes)
+    values = _REAL[len(real_sizes)][1](coefficients, fft_length=real_sizes)
+    return values * tf.constant(math.prod(sizes) ** 0.5, values.dtype)
+
+
+def dct(values: tf.Tensor) -> tf.Tensor:
+    return tf.signal.dct(values, norm="ortho")
+
+
+def idct(coefficients: tf.Tensor) -> tf.Tensor:
+    return tf.signal.idct(coefficients, norm="ortho")
 
 
 def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list[Any], Any]:
     inputs = [tf.convert_to_tensor(value) for value in inputs]
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         outputs = function(*inputs)
 

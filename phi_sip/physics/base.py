@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from phiml.math import Tensor
+
 
 @dataclass(frozen=True, eq=False)
 class Correction:
@@ -37,6 +39,26 @@ class InvertiblePhysics(ABC):
     """
 
     name: ClassVar[str] = ""
+
+    @property
+    def is_linear(self) -> bool:
+        """
+        Whether P is linear up to a constant. A step size η then scales the step, x̃ = x + η (P⁻¹(y*; x) − x), which is
+        the same for an exact inverse, and leaves a regularized one its fixed point and its noise level.
+        """
+        return False
+
+    def noise_energy(self, y: Any) -> Tensor | None:
+        """
+        E‖n‖² of the observation noise, at which numerical inverses stop; default `None`: not known.
+
+        Args:
+            y: An observation, for its dims.
+
+        Returns:
+            Σ over all cells and components of the variance of the noise, with batch dims at most.
+        """
+        return None
 
     @abstractmethod
     def forward(self, x: Any) -> Any:

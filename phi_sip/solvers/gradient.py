@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -31,17 +31,28 @@ class GradientSolver(InverseSolver):
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """See `InverseSolver.solve`. Raises `UnsupportedError` for NumPy data."""
-        backend = choose_backend(*trees.natives(x))
-        if not backend.supports(Backend.jacobian) and default_backend().supports(Backend.jacobian):
-            backend = default_backend()
-        x = trees.to_backend(x, backend)
+        _, residual, adjoint = linearize(physics, y_target, x, y)
+        return Correction(adjoint(residual))
 
-        def simulate(*values: Any) -> list[Any]:
-            return trees.natives(trees.to_backend(physics.forward(trees.with_natives(x, values)), backend), like=y)
 
-        _, pullback = framework_of(backend).vjp(simulate, trees.natives(x))
-        residual = trees.to_backend(trees.subtract(y_target, y), backend)
-        return Correction(trees.with_natives(x, pullback(trees.natives(residual, like=y))))
+def linearize(physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> tuple[Any, Any, Callable[[Any], Any]]:
+    """
+    What gradient methods need at x, on a framework that can differentiate.
+
+    Returns:
+        x and the residual y_target − y on that framework, and v ↦ Jᵀ v.
+    """
+    backend = choose_backend(*trees.natives(x))
+    if not backend.supports(Backend.jacobian) and default_backend().supports(Backend.jacobian):
+        backend = default_backend()
+    x = trees.to_backend(x, backend)
+
+    def simulate(*values: Any) -> list[Any]:
+        return trees.natives(trees.to_backend(physics.forward(trees.with_natives(x, values)), backend), like=y)
+
+    _, pullback = framework_of(backend).vjp(simulate, trees.natives(x))
+    residual = trees.to_backend(trees.subtract(y_target, y), backend)
+    return x, residual, lambda v: trees.with_natives(x, pullback(trees.natives(v, like=y)))
 
 
 @hookimpl

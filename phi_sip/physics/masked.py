@@ -1,0 +1,92 @@
+"""Observation of a part of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from phi.field import Field
+from phiml import math
+from phiml.math import Tensor
+
+from .. import trees
+from ..errors import ParameterError, UnsupportedError
+from ..hookspecs import hookimpl
+from ..noise import EmptyModes
+from .base import InvertiblePhysics
+
+
+@dataclass(frozen=True, eq=False)
+class Masked(InvertiblePhysics):
+    """
+    Another physics, of which only a part is observed:
+
+        y = M · P(x),   M = 1 where it is observed, 0 elsewhere
+
+    The closed form of P does not apply: for linear physics conjugate gradients stand in, stopped where the noise
+    explains the residual, for others the default solver. Observations must be 0 outside: `observe(y)`.
+
+    Args:
+        physics: What is observed. Its `noise_std` must be a number: a mask fills the modes in which `"auto"` measures.
+        mask: `Field` or `Tensor` of 0 and 1, like the observation of `physics`; batch dims allowed.
+
+    Raises:
+        ParameterError: if the mask holds anything but 0 and 1, observes nothing, or σ is not given.
+        UnsupportedError: if `physics` is not an `InvertiblePhysics`, or `mask` neither a `Field` nor a `Tensor`.
+    """
+
+    name: ClassVar[str] = "masked"
+
+    physics: InvertiblePhysics
+    mask: Field | Tensor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.physics, InvertiblePhysics) or not isinstance(self.mask, (Field, Tensor)):
+            raise UnsupportedError(
+                f"Masked needs a physics and a mask as Field or Tensor, but got a {type(self.physics).__name__} and a "
+                f"{type(self.mask).__name__}."
+            )
+        values = self._values
+        if not bool(((values == 0) | (values == 1)).all) or not bool((values == 1).any):
+            raise ParameterError(
+                "Masked: the mask must be 1 where y is observed and 0 elsewhere, and 1 somewhere. Threshold it first, "
+                "e.g. math.to_float(distance < 1)."
+            )
+        if isinstance(getattr(self.physics, "noise_std", 0.0), EmptyModes):
+            raise ParameterError(
+                f"Masked: noise_std of {type(self.physics).__name__} is to be measured in the modes that the physics "
+                f"leaves empty, but a mask fills all modes. Give it as a number, noise_std=..."
+            )
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the physics is."""
+        return self.physics.is_linear
+
+    def forward(self, x: Any) -> Any:
+        """y = M · P(x)."""
+        return self.observe(self.physics.forward(x))
+
+    def observe(self, y: Any) -> Any:
+        """M · y: what is seen of a whole observation."""
+        precision = trees.precision_of(y)
+        with math.precision(precision):
+            return trees.tree_map(lambda u: u * math.cast(self._values, math.DType(float, precision)), y)
+
+    def noise_energy(self, y: Any) -> Tensor | None:
+        """That of the physics, on the observed part."""
+        energy = self.physics.noise_energy(y)
+        cells = trees.leaves(y)[0].shape.non_batch
+        if energy is None:
+            return None
+        return energy * math.mean(math.expand(math.to_float(self._values), cells), cells)
+
+    @property
+    def _values(self) -> Tensor:
+        return self.mask.values if isinstance(self.mask, Field) else self.mask
+
+
+@hookimpl
+def sip_physics() -> Sequence[type[InvertiblePhysics]]:
+    return [Masked]

@@ -1,0 +1,33 @@
+"""What keeps an ill-posed inverse stable: one file per rule."""
+
+from .base import Regularization, SpectralEstimate, SpectralProblem
+from .cross_validated import CrossValidated
+from .damping import ProbabilisticDamping, PublishedDamping
+from .empirical_bayes import EmpiricalBayes
+from .parameter_choice import DiscrepancyPrinciple, GeneralizedCrossValidation, LCurve, ParameterChoice
+from .spectra import MeasuredSpectrum, PowerLaw, Spectrum
+from .tikhonov import Tikhonov
+from .total_variation import TotalVariation
+from .truncated_svd import TruncatedSVD
+from .wiener import Wiener
+
+__all__ = [
+    "CrossValidated",
+    "DiscrepancyPrinciple",
+    "EmpiricalBayes",
+    "GeneralizedCrossValidation",
+    "LCurve",
+    "MeasuredSpectrum",
+    "ParameterChoice",
+    "PowerLaw",
+    "ProbabilisticDamping",
+    "PublishedDamping",
+    "Regularization",
+    "SpectralEstimate",
+    "SpectralProblem",
+    "Spectrum",
+    "Tikhonov",
+    "TotalVariation",
+    "TruncatedSVD",
+    "Wiener",
+]

@@ -1,0 +1,52 @@
+"""The posterior of a Gaussian prior: what the Wiener filter and empirical Bayes share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from phiml import math
+from phiml.math import Tensor
+
+from .base import Regularization, SpectralEstimate, SpectralProblem
+from .spectra import SpectrumEstimate
+
+
+class GaussianPrior(Regularization):
+    """
+    Posterior mean for x̂_k ~ N(0, S_k), independent:
+
+        x̃̂_k = K_k â_k,   K_k = S_k h_k / (S_k h_k² + σ²),   Var x̂_k = S_k σ² / (S_k h_k² + σ²)
+
+    The constant has no prior: K_0 = 1 / h_0. x̃ depends on y* alone: iterating changes nothing, and chases no noise.
+    """
+
+    @abstractmethod
+    def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
+        """S_k = E|x̂_k|² per mode."""
+
+    def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
+        return self.posterior(problem, self.spectrum_of(problem))
+
+    def posterior(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> SpectralEstimate:
+        """The estimate for the spectrum S_k."""
+        log_noise = math.log(problem.noise_power())
+        log_ratio = spectrum.log_power + 2 * problem.log_gain - log_noise
+        kernel = math.exp(log_sigmoid(log_ratio) * (1 - problem.is_constant) - problem.log_gain)
+        return SpectralEstimate(
+            problem.target * kernel - problem.state,
+            {"kernel": kernel, "spectrum": math.exp(spectrum.log_power)},
+            lambda: posterior_variance(problem, spectrum),
+        )
+
+
+def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
+    """Σ_k m_k Var x̂_k |φ_k|² per cell, Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
+    log_noise, log_spectrum = math.log(problem.noise_power()), spectrum.log_mean()
+    informed = math.exp(log_spectrum + log_sigmoid(log_noise - log_spectrum - 2 * problem.log_gain))
+    constant = math.exp(log_noise - 2 * problem.log_unit)
+    return problem.basis.variance_per_cell(math.where(problem.is_constant > 0, constant, informed))
+
+
+def log_sigmoid(z: Tensor) -> Tensor:
+    """log(1 / (1 + e^(−z))), for z of any size."""
+    return math.minimum(z, 0.0) - math.log(1 + math.exp(-abs(z)))

@@ -1,0 +1,112 @@
+"""Power spectra of states: what the Wiener filter takes as its prior."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from phi.field import Field
+from phiml import math
+from phiml.math import Tensor
+
+from ..checks import check_parameter
+from ..errors import GridMismatchError, ParameterError
+from ..spectral import SpectralBasis
+from .base import power
+
+
+@dataclass(frozen=True)
+class SpectrumEstimate:
+    """
+    What is known about S_k.
+
+    Attributes:
+        log_power: log S_k, or its mean if S_k is uncertain.
+        log_mean: Computes log of the mean of S_k when called; more than `log_power` by what is uncertain about it.
+    """
+
+    log_power: Tensor
+    log_mean: Callable[[], Tensor] = field(repr=False)
+
+
+class Spectrum(ABC):
+    """Expected power S_k = E|x̂_k|² of the orthonormal coefficients of x."""
+
+    @abstractmethod
+    def log_power(self, basis: SpectralBasis) -> Tensor:
+        """log S_k of the modes of `basis`."""
+
+
+@dataclass(frozen=True)
+class PowerLaw(Spectrum):
+    """
+    S_k = amplitude · |k|^(−exponent), the mode k = 0 left out.
+
+    Args:
+        amplitude: Power at |k| = 1 / length, > 0, in units of x².
+        exponent: Decay; 0 is white noise.
+    """
+
+    amplitude: float
+    exponent: float
+
+    def __post_init__(self) -> None:
+        check_parameter("PowerLaw", "amplitude", self.amplitude, positive=True)
+        check_parameter("PowerLaw", "exponent", self.exponent)
+
+    def log_power(self, basis: SpectralBasis) -> Tensor:
+        return math.to_float(math.log(self.amplitude) - self.exponent * log_wavenumber(basis))
+
+
+@dataclass(frozen=True)
+class MeasuredSpectrum(Spectrum):
+    """
+    S_k = mean |x̂_k|² over samples.
+
+    Attributes:
+        power: S_k per mode of `basis`; other dims, e.g. components, are kept.
+        basis: Where it was measured.
+    """
+
+    power: Tensor
+    basis: SpectralBasis
+
+    @staticmethod
+    def of(samples: Field) -> MeasuredSpectrum:
+        """
+        The spectrum of sample states.
+
+        Args:
+            samples: States x on a uniform grid, with a batch dim; dozens of samples or more.
+
+        Raises:
+            ParameterError: if there is no batch dim of size 2 or more.
+            BoundaryError: if the boundary has no basis.
+        """
+        if samples.shape.batch.volume < 2:
+            raise ParameterError(
+                f"A spectrum is the mean over samples, but samples have the shape {samples.shape}. Stack dozens of "
+                f"typical states along a batch dim, e.g. math.stack(states, batch('samples'))."
+            )
+        basis = SpectralBasis.of(samples)
+        found = math.mean(power(basis.transform(samples.values)), samples.shape.batch)
+        return MeasuredSpectrum(found, basis)
+
+    def log_power(self, basis: SpectralBasis) -> Tensor:
+        same = basis.sides == self.basis.sides and basis.resolution == self.basis.resolution
+        if not same or not math.close(basis.size, self.basis.size):
+            raise GridMismatchError(
+                f"The spectrum was measured on a grid of {self.basis.resolution} with size {self.basis.size} and "
+                f"sides {self.basis.sides}, but y* lives on {basis.resolution} with size {basis.size} and sides "
+                f"{basis.sides}. Measure it on samples of the same grid."
+            )
+        smallest = 1e-30 if self.power.dtype.precision == 32 else 1e-250
+        return math.log(math.maximum(self.power, smallest))
+
+
+def log_wavenumber(basis: SpectralBasis) -> Tensor:
+    """log |k| in float64; 0 for k = 0."""
+    with math.precision(64):
+        k_squared = basis.k_squared()
+        return 0.5 * math.log(math.where(k_squared > 0, k_squared, 1.0))

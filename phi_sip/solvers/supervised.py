@@ -1,0 +1,33 @@
+"""Training with labels: the yardstick for training without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import trees
+from ..physics.base import Correction, InvertiblePhysics
+from .base import InverseSolver
+
+
+@dataclass(frozen=True)
+class Supervised(InverseSolver):
+    """
+    The inverse that knows the answer:
+
+        x̃ = x_true
+
+    so that the proxy loss is ½ ‖x − x_true‖², and training with it is supervised training: the limit of what training
+    without labels can reach. Give it as an object, `solver=Supervised(x_true)`; being no inverse of observations, it
+    has no place in the registry.
+
+    Args:
+        x_true: True states, like x.
+    """
+
+    name: ClassVar[str] = "supervised"
+    x_true: Any
+
+    def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
+        """See `InverseSolver.solve`; the observation does not matter."""
+        return Correction(trees.subtract(self.x_true, x))

@@ -1,0 +1,170 @@
+"""Noise read off the observation: against the noise that was added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fields import array, grid, periodic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phi.field import Field
+from phiml import math
+from phiml.backend import NUMPY
+from phiml.math import batch, extrapolation, spatial
+
+from phi_sip import HeatEquation, sip_inverse
+from phi_sip.data import heat_rectangles, smooth_fields
+from phi_sip.noise import EmptyModes
+from phi_sip.regularization import EmpiricalBayes
+
+PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
+MEASURED = ("noise_std", "noise_relative_error", "noise_known")
+
+
+def rectangles(samples: int = 8, boundary: Any = PERIODIC, **cells: int) -> Field:
+    drawn = heat_rectangles(batch(batch=samples), spatial(**(cells or {"x": 64, "y": 64})), seed=0)
+    return grid(array(drawn), None, boundary)
+
+
+def noisy(y: Field, sigma: float, seed: int = 0) -> Field:
+    noise = sigma * np.random.default_rng(seed).standard_normal(array(y).shape)
+    return y + math.tensor(noise, batch("batch"), *y.resolution)
+
+
+def measured(y_target: Field, amount: float = 8.0, noise_std: Any = "auto") -> tuple[np.ndarray, ...]:
+    """σ, its relative error, and whether it is known, per batch entry; the inversion itself must be sound."""
+    physics = HeatEquation(amount, 1.0, noise_std, EmpiricalBayes())
+    with math.precision(y_target.values.dtype.precision):
+        step = sip_inverse(physics, y_target, y_target * 0)
+    assert np.isfinite(array(step.dx)).all()
+    return tuple(step.stats[key].numpy(step.stats[key].shape) for key in MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("precision", "sigma"),
+    [(64, sigma) for sigma in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)] + [(32, s) for s in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)],
+)
+def test_noise_is_measured_in_each_entry(precision, sigma):
+    with NUMPY, math.precision(precision):
+        found, error, known = measured(noisy(HeatEquation(8.0, 1.0).forward(rectangles()), sigma))
+    assert found.shape == (8,)
+    assert known.all()
+    np.testing.assert_allclose(found, sigma, rtol=0.1)
+    assert (error < 0.03).all()
+
+
+def test_noise_is_measured_on_every_framework(framework, double):
+    found, _, known = measured(noisy(HeatEquation(8.0, 1.0).forward(rectangles(x=32, y=32)), 1e-3))
+    assert known.all()
+    np.testing.assert_allclose(found, 1e-3, rtol=0.1)
+
+
+BOUNDARIES = {
+    "insulated": INSULATED,
+    "fixed": extrapolation.ZERO,
+    "fixed to values": {"x": (1.0, 2.0), "y": (INSULATED, 0.0)},
+    "mixed": {"x": PERIODIC, "y": (0.0, INSULATED)},
+}
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("sigma", [1e-5, 1e-3])
+def test_noise_is_measured_in_every_basis(double, boundary, sigma):
+    with NUMPY:
+        x = rectangles(boundary=BOUNDARIES[boundary])
+        found, error, known = measured(noisy(HeatEquation(8.0, 1.0).forward(x), sigma))
+    assert known.all()
+    assert (abs(found / sigma - 1) < np.maximum(0.1, 4 * error)).all(), (found, error)
+
+
+@pytest.mark.parametrize("cells", [{"x": 64}, {"x": 32, "y": 32}, {"x": 12, "y": 12, "z": 12}], ids=str)
+@pytest.mark.parametrize("sigma", [1e-5, 1e-3])
+def test_pooled_noise_is_one_number(double, cells, sigma):
+    with NUMPY:
+        y_target = noisy(HeatEquation(8.0, 1.0).forward(rectangles(samples=32, **cells)), sigma)
+        found, _, known = measured(y_target, noise_std=EmptyModes(pooled=True))
+    assert found.shape == ()
+    assert known
+    assert found == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.01])
+def test_no_noise_is_assumed_where_no_mode_is_empty(double, amount):
+    with NUMPY:
+        y = HeatEquation(amount, 1.0).forward(rectangles(samples=4))
+        found, error, known = measured(y, amount)
+    assert not known.any()
+    assert np.all(found == 0)
+    assert np.all(np.isinf(error))
+
+
+@pytest.mark.parametrize("precision", [32, 64])
+@pytest.mark.parametrize("amount", [0.0, 0.01, 8.0])
+@pytest.mark.parametrize("value", [0.0, 1.0, -3e20, 1e-30])
+def test_constants_have_no_noise(precision, amount, value):
+    with NUMPY, math.precision(precision):
+        y = periodic(np.full((2, 16, 16), value))
+        found, _, _ = measured(y, amount)
+        step = sip_inverse(HeatEquation(amount, 1.0), y, y * 0)
+    tolerance = 100 * np.finfo(f"float{precision}").eps * abs(value)
+    assert (found <= tolerance).all()
+    np.testing.assert_allclose(array(step.x_target), value, atol=tolerance)
+
+
+def test_observations_of_nothing_but_noise(double):
+    with NUMPY:
+        found, _, known = measured(noisy(periodic(np.zeros((8, 64, 64))), 0.3))
+    assert known.all()
+    np.testing.assert_allclose(found, 0.3, rtol=0.05)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_stated_error_is_the_spread_over_realizations(double, pooled):
+    repeats, entries = (100, 4) if pooled else (200, 1)
+    with NUMPY:
+        y = HeatEquation(8.0, 1.0).forward(rectangles(samples=1, x=48, y=48))
+        target = noisy(periodic(np.repeat(array(y), repeats * entries, 0)), 1e-3)
+        if not pooled:
+            found, stated, _ = measured(target)
+        else:
+            parts = [target.batch[i * entries : (i + 1) * entries] for i in range(repeats)]
+            found, stated, _ = (
+                np.array(column) for column in zip(*(measured(p, 8.0, EmptyModes(True)) for p in parts), strict=True)
+            )
+    assert np.median(stated) == pytest.approx(found.std() / 1e-3, rel=0.3)
+
+
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 5.0])
+@pytest.mark.parametrize("amount", [0.3, 2.0, 8.0])
+def test_noise_of_smooth_fields_is_not_underestimated(double, exponent, amount):
+    """Too little noise is the dangerous side: modes that hold none but noise would be amplified."""
+    with NUMPY:
+        x = smooth_fields(batch(batch=32), spatial(x=48, y=48), exponent=exponent, seed=1)
+        for sigma in (1e-6, 1e-4, 1e-2):
+            found, error, known = measured(noisy(HeatEquation(amount, 1.0).forward(x), sigma), amount)
+            smallest = (found / sigma)[known] if known.any() else np.ones(1)
+            assert smallest.min() > 0.8, (sigma, smallest.min(), error[known].max())
+
+
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    amount=st.sampled_from([0.0, 1e-3, 1.0, 1e4]),
+    sigma=st.sampled_from([0.0, 1e-3, 1e3]),
+    precision=st.sampled_from([32, 64]),
+    pooled=st.booleans(),
+    boundary=st.sampled_from([PERIODIC, INSULATED, extrapolation.ZERO]),
+)
+@settings(max_examples=25)
+def test_any_grid(sizes, amount, sigma, precision, pooled, boundary):
+    rng = np.random.default_rng(0)
+    with NUMPY, math.precision(precision):
+        x = grid(rng.standard_normal((2, *sizes)), None, boundary)
+        y_target = HeatEquation(amount, 1.0).forward(x) + math.tensor(
+            sigma * rng.standard_normal((2, *sizes)), batch("batch"), *x.resolution
+        )
+        found, error, known = measured(y_target, amount, EmptyModes(pooled=pooled))
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    assert (np.isfinite(error) == known).all()
