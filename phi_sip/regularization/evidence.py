@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from phiml import math
-from phiml.math import Tensor, channel, expand, instance, spatial
+from phiml.math import EMPTY_SHAPE, Tensor, channel, expand, instance, spatial
 
 from ..spectral import SpectralBasis
 from .base import SpectralProblem, power
@@ -16,6 +17,7 @@ from .spectra import SpectrumEstimate, log_wavenumber
 EXPONENTS = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.5, 9.0])
 OCTAVES = np.arange(-6.0, 6.1, 1.0)
 SPACING = 1.25
+REFINEMENTS = (0.3, 0.075)  # of the grid around the best law, of a fraction of β
 SIGNIFICANT = 10.0  # log of the evidence for any signal at all over that for none
 EVIDENT = 50.0  # |â_k|² / σ², which noise alone exceeds once in 1e12 modes
 NOTHING = -80.0  # log (S_k h_max² / σ²) where there is none
@@ -35,51 +37,119 @@ def fit_power_law(problem: SpectralProblem, *, pooled: bool) -> SpectrumEstimate
 
     Args:
         problem: Observation; σ as `noise_power`.
-        pooled: Whether all batch entries share their weights.
+        pooled: Whether all batch entries share one law. Many observations know it so well that the grid of laws is
+            refined around the best.
     """
     noise = problem.noise_power()
-    lattice = _lattice(problem.basis)
-    alive = _alive(problem, lattice)
-
-    def pick(per_mode: Tensor) -> Tensor:
-        return alive(lattice.pick(per_mode))
-
-    all_features = math.to_float(log_features(problem.basis))
-    observed = pick(power(problem.target)) / noise
-    varies = pick(problem.is_constant) == 0
-    counts = alive(math.to_float(lattice.counts)) * math.to_float(varies)
-    log_shape = 2 * pick(problem.log_gain) - math.wrap(EXPONENTS, _EXPONENT) * pick(all_features)
-    peak = math.max(math.where(varies, log_shape, math.min(log_shape, _PICKED)), _PICKED)
-    shape = math.exp(math.minimum(log_shape - peak, 0.0))  # so that no unit of length or of y overflows
-    total = math.sum(counts, _PICKED)
-    scale = math.maximum(math.sum((observed - 1) * counts, _PICKED), 1e-3 * total) / math.sum(shape * counts, _PICKED)
-    log_amplitude = math.log(math.where(total > 0, scale, 1.0)) + math.wrap(OCTAVES * np.log(2), _OCTAVE)
-    evidence = _log_evidence(observed, math.exp(log_amplitude) * shape, counts)
-    for_nothing = _log_evidence(observed, math.wrap(0.0), counts)
-    if pooled:
-        evidence, for_nothing = (math.sum(e, e.shape.batch) for e in (evidence, for_nothing))
-    best = math.max(evidence, _FIT)
-    weights = math.exp(evidence - best)
-    weights = weights / math.sum(weights, _FIT)
-    mean_log_amplitude = math.sum(weights * (log_amplitude - peak), _FIT)
-    mean_exponent = math.sum(weights * math.wrap(EXPONENTS, _EXPONENT), ("_exponent", "_octave"))
+    observation = _Observation(problem, pooled)
+    laws = observation.laws(math.wrap(EXPONENTS, _EXPONENT), math.wrap(OCTAVES, _OCTAVE))
+    for width in REFINEMENTS if pooled else ():
+        laws = observation.laws(*laws.around_mean(width))
+    weights = _normalized(laws.evidence, _FIT)
+    mean_log_amplitude = math.sum(weights * laws.log_amplitude, _FIT)
+    mean_exponent = math.sum(weights * laws.exponent, ("_exponent", "_octave"))
     rounding = problem.rounding_unit**2 * problem.basis.sum(power(problem.target))  # not white: maybe all in one mode
-    seen = (best - for_nothing > SIGNIFICANT) & (math.sum(observed * counts, _PICKED) * noise > rounding)
+    seen = (math.max(laws.evidence, _FIT) - observation.evidence_of_nothing() > SIGNIFICANT) & (
+        observation.power * noise > rounding
+    )
     evident = _evident(problem, noise, rounding)
+    nothing = math.log(noise) + NOTHING - 2 * problem.log_unit
+    all_features = math.to_float(log_features(problem.basis))
 
     def or_nothing(fitted: Tensor) -> Tensor:
-        return math.maximum(math.log(noise) + math.where(seen, fitted, NOTHING - 2 * problem.log_unit), evident)
+        return math.maximum(math.where(seen, fitted, nothing), evident)
 
     def log_mean() -> Tensor:
-        amplitudes = math.sum(weights * math.exp(log_amplitude - peak - mean_log_amplitude), "_octave")
+        amplitudes = math.sum(weights * math.exp(laws.log_amplitude - mean_log_amplitude), "_octave")
         parts = [
-            math.sum(amplitudes[{"_exponent": i}] * math.exp(-float(exponent) * all_features), "_family")
-            for i, exponent in enumerate(EXPONENTS)
+            math.sum(
+                amplitudes[{"_exponent": i}] * math.exp(-laws.exponent[{"_exponent": i}] * all_features), "_family"
+            )
+            for i in range(laws.exponent.shape.get_size("_exponent"))
         ]
         return or_nothing(mean_log_amplitude + math.log(sum(parts[1:], parts[0])))
 
     mean_log = mean_log_amplitude - math.sum(mean_exponent * all_features, "_family")
     return SpectrumEstimate(or_nothing(mean_log), log_mean)
+
+
+@dataclass(frozen=True)
+class _Laws:
+    """
+    Laws S_k = A exp(−β f_k) and their evidence.
+
+    Attributes:
+        exponent: β, along `_exponent`.
+        octave: log₂ of A, from where the law holds as much power as was observed, along `_octave`.
+        log_amplitude: log A.
+        evidence: Log of the marginal likelihood of each law.
+    """
+
+    exponent: Tensor
+    octave: Tensor
+    log_amplitude: Tensor
+    evidence: Tensor
+
+    def around_mean(self, width: float) -> tuple[Tensor, Tensor]:
+        """β within this fraction of the mean law of each family, and A within as many times 3.3 octaves."""
+        steps = np.linspace(-width, width, 9)
+        weights = _normalized(self.evidence, ("_exponent", "_octave"))
+        exponent, octave = (
+            math.sum(weights * values, ("_exponent", "_octave")) for values in (self.exponent, self.octave)
+        )
+        return exponent * (1 + math.wrap(steps, _EXPONENT)), octave + math.wrap(steps / REFINEMENTS[0], _OCTAVE)
+
+
+class _Observation:
+    """
+    What the picked modes of an observation say about laws.
+
+    Attributes:
+        power: Σ_k |â_k|² of the picked modes that are not the constant, in units of the noise.
+    """
+
+    def __init__(self, problem: SpectralProblem, pooled: bool) -> None:
+        lattice = _lattice(problem.basis)
+        alive = _alive(problem, lattice)
+
+        def pick(per_mode: Tensor) -> Tensor:
+            return alive(lattice.pick(per_mode))
+
+        noise = problem.noise_power()
+        self._observed = pick(power(problem.target)) / noise
+        self._varies = pick(problem.is_constant) == 0
+        self._counts = alive(math.to_float(lattice.counts)) * math.to_float(self._varies)
+        self._log_gain = 2 * pick(problem.log_gain) - math.log(noise)
+        self._features = pick(math.to_float(log_features(problem.basis)))
+        self._shared = (problem.target.shape & noise.shape & problem.log_gain.shape).batch if pooled else EMPTY_SHAPE
+        self.power = math.sum(self._observed * self._counts, _PICKED)
+
+    def laws(self, exponent: Tensor, octave: Tensor) -> _Laws:
+        """The evidence of all laws with these β and A."""
+        log_shape = self._log_gain - exponent * self._features
+        least = math.min(log_shape, _PICKED)
+        peak = math.max(math.where(self._varies, log_shape, least), (_PICKED, self._shared))
+        shape = math.exp(math.minimum(log_shape - peak, 0.0))  # so that no unit of length or of y overflows
+        log_scale = math.log(self._scale(shape))
+        log_amplitude = log_scale + octave * np.log(2)
+        evidence = self._log_evidence(math.exp(log_amplitude) * shape)
+        return _Laws(exponent, octave, log_amplitude - peak, evidence)
+
+    def evidence_of_nothing(self) -> Tensor:
+        return self._log_evidence(math.wrap(0.0))
+
+    def _scale(self, shape: Tensor) -> Tensor:
+        """A that explains the power above the noise, or a trace of it."""
+        total = math.sum(self._counts, _PICKED)
+        signal = math.mean(math.sum((self._observed - 1) * self._counts, _PICKED), self._shared)
+        per_amplitude = math.mean(math.sum(shape * self._counts, _PICKED), self._shared)
+        return math.where(total > 0, math.maximum(signal, 1e-3 * total) / per_amplitude, 1.0)
+
+    def _log_evidence(self, signal: Tensor) -> Tensor:
+        """−½ Σ m [log v + |â|² / v], v = 1 + signal, in units of the noise."""
+        variance = signal + 1
+        each = -0.5 * math.sum(self._counts * (math.log(variance) + self._observed / variance), _PICKED)
+        return math.sum(each, self._shared)
 
 
 @lru_cache(maxsize=64)
@@ -104,10 +174,10 @@ def _evident(problem: SpectralProblem, noise: Tensor, rounding: Tensor) -> Tenso
     return math.where(certain & recoverable, amplitude, math.log(noise) + NOTHING - 2 * problem.log_unit)
 
 
-def _log_evidence(observed: Tensor, signal: Tensor, counts: Tensor) -> Tensor:
-    """−½ Σ m [log v + |â|² / v], v = 1 + signal, in units of the noise."""
-    variance = signal + 1
-    return -0.5 * math.sum(counts * (math.log(variance) + observed / variance), _PICKED)
+def _normalized(log_weights: Tensor, dims: tuple[str, ...]) -> Tensor:
+    """Weights that sum to 1."""
+    weights = math.exp(log_weights - math.max(log_weights, dims))
+    return weights / math.sum(weights, dims)
 
 
 class _Lattice:

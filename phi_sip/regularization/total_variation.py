@@ -89,8 +89,7 @@ class _Minimization:
     """
     The iteration for one problem, in units of the largest gain, on native tensors with the axes last.
 
-    It runs in single precision, which is far below the error of any estimate; its last step is made in the precision of
-    the data, so that modes that these determine are exact.
+    It runs in the precision of the data, so that all frameworks give the same to rounding.
     """
 
     def __init__(self, rule: TotalVariation, problem: SpectralProblem, determined: Tensor) -> None:
@@ -103,46 +102,43 @@ class _Minimization:
         self.target = problem.target / unit
         self.data, self.squared_gain = self.target * self.gain, self.gain**2
         self.bounded = rule.minimum is not None
-        self.curvature = math.to_float(eigenvalues(self.basis)) + float(self.bounded)
-        self.is_pulled = math.to_float(self.curvature > 0)  # not the constant, of which a pull is but rounding
+        self.curvature = self._float(eigenvalues(self.basis)) + float(self.bounded)
+        self.is_pulled = self._float(self.curvature > 0)  # not the constant, of which a pull is but rounding
         self.fluctuating = 1 - problem.is_constant
         self.variance = self._variance()
         self.others = (problem.target.shape & self.noise.shape).without(self.basis.resolution)
         self.threshold = THRESHOLD * math.sqrt(self.variance)
         self.least_change = rule.tolerance**2 * self.variance * self.basis.resolution.volume
         if self.bounded:
-            floor = math.expand(rule.minimum - problem.offset, self.basis.resolution)
-            self.floor, self.exact_floor = self._native(_single(floor)), math.to_float(floor)
+            floor = self._float(math.expand(rule.minimum - problem.offset, self.basis.resolution))
+            self.floor, self.exact_floor = self._native(floor), floor
 
     def run(self) -> tuple[Tensor, int]:
         """Coefficients of the minimizer, and the number of iterations."""
         damping = self.fluctuating * self.noise / self.variance
-        start = _single(self.basis.inverse(self.data / (self.squared_gain + damping + self._smallest)))
-        with math.precision(32):
-            x = self.bound = self._native(start)
-            self.limit = self._column(_single(self.threshold))
-            self.split = [step.apply(x) for step in self.steps]
-            self.duals = [part * 0 for part in self.split]
-            self.bound_dual = x * 0
-            unseen = ROUNDING * self.basis.resolution.volume * _single(self.threshold)
-            self.least = math.maximum(LEAST_VARIATION * self._variation(), unseen)
+        x = self.bound = self._native(self.basis.inverse(self.data / (self.squared_gain + damping + self._smallest)))
+        self.limit = self._column(self.threshold)
+        self.split = [step.apply(x) for step in self.steps]
+        self.duals = [part * 0 for part in self.split]
+        self.bound_dual = x * 0
+        unseen = ROUNDING * self.basis.resolution.volume * self.threshold
+        self.least = math.maximum(LEAST_VARIATION * self._variation(), unseen)
         moving, pull = None, math.wrap(0.0)
         for iteration in range(self.rule.iterations):
             if iteration in REFIT:
                 self._fit_strength()
-            with math.precision(32):
-                found = self._pull(x, RELAXATION if iteration else 1.0)
-                pull = found if moving is None else math.where(moving, found, pull)
-                previous, x = x, self._native(self.basis.inverse(self.single_offset + self.single_factor * pull))
-                if iteration > max(REFIT) and not iteration % CHECK_EVERY:
-                    moving = self._moves(x - previous, moving)
+            found = self._pull(x, RELAXATION if iteration else 1.0)
+            pull = found if moving is None else math.where(moving, found, pull)
+            previous, x = x, self._native(self.basis.inverse(self.offset + self.factor * pull))
+            if iteration > max(REFIT) and not iteration % CHECK_EVERY:
+                moving = self._moves(x - previous, moving)
             if moving is not None and moving.available and not bool(moving.any):
                 break
         return self._finish(pull), iteration + 1
 
     def _finish(self, pull: Tensor) -> Tensor:
-        """The last step once more in the precision of the data, for the modes that these determine."""
-        coefficients = self.offset + self.factor * math.cast(pull, self.target.dtype)
+        """Coefficients of x, moved into its bound."""
+        coefficients = self.offset + self.factor * pull
         if not self.bounded:
             return coefficients
         return self.basis.transform(math.maximum(self.basis.inverse(coefficients), self.exact_floor))
@@ -177,7 +173,6 @@ class _Minimization:
         penalty = self.rule.strength * EVIDENCE * self.noise * self.determined * per_variation / self.threshold
         weight = 1 / (self.squared_gain + penalty * self.curvature + self._smallest)
         self.factor, self.offset = penalty * weight * self.is_pulled, self.data * weight
-        self.single_factor, self.single_offset = _single(self.factor), _single(self.offset)
 
     def _moves(self, change: Any, before: Tensor | None) -> Tensor:
         """Whether x still changes, per batch entry; once at rest, always so."""
@@ -198,6 +193,10 @@ class _Minimization:
     def _smallest(self) -> float:
         return float(np.finfo(f"float{self.noise.dtype.precision}").tiny)
 
+    def _float(self, values: Tensor) -> Tensor:
+        """In the precision of the data."""
+        return math.cast(values, math.DType(float, self.noise.dtype.precision))
+
     def _native(self, values: Tensor) -> Any:
         return math.expand(values, self.others).native([self.others, *self.basis.resolution.names])
 
@@ -212,10 +211,6 @@ class _Minimization:
         """Native values per batch entry that broadcast over the cells."""
         flat = math.expand(per_entry, self.others).native([self.others])
         return self.backend.reshape(flat, (-1,) + (1,) * self.basis.resolution.rank)
-
-
-def _single(values: Tensor) -> Tensor:
-    return math.cast(values, math.DType(values.dtype.kind, 64 if values.dtype.kind is complex else 32))
 
 
 def _determined_modes(problem: SpectralProblem, log_spectrum: Tensor) -> Tensor:
