@@ -12,7 +12,7 @@ from phi.field import Field
 from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
-from test_regularization import PRIORS, RULES
+from test_regularization import RULES
 
 from phi_sip import HeatEquation, sip_inverse
 from phi_sip.data import heat_rectangles, smooth_fields

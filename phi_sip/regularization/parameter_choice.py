@@ -107,7 +107,8 @@ class DiscrepancyPrinciple(ParameterChoice):
 @dataclass(frozen=True)
 class LCurve(ParameterChoice):
     """
-    The corner of the curve (log ‖P(x_α) − y*‖, log ‖x_α‖): the largest curvature.
+    The corner of the curve (log ‖P(x_α) − y*‖, log ‖x_α‖): the largest curvature. A curve without a corner is that of
+    noise alone, and gets the largest α.
 
     Source: Hansen, O'Leary, "The Use of the L-Curve in the Regularization of Discrete Ill-Posed Problems", SIAM J. Sci.
     Comput. 14, 1993, section 3.
@@ -120,11 +121,12 @@ class LCurve(ParameterChoice):
         )
         (dr, ddr), (ds, dds) = _derivatives(residual), _derivatives(solution)
         curvature = (dr * dds - ds * ddr) / (dr**2 + ds**2 + 1e-12) ** 1.5
-        margin = math.pad(curvature, {ALPHA.name: (_REACH, _REACH)}, -1e30)
-        return -margin
+        margin = math.pad(curvature, {ALPHA.name: (_REACH, _REACH)}, 0.0)
+        return -math.where(margin > _CORNER, margin, 1e-3 * _CORNER * math.exp(curves.log_alpha))
 
 
 _REACH = 4
+_CORNER = 0.02  # curvature; the roughness of curves without a corner has a tenth of it
 
 
 def _derivatives(values: Tensor) -> tuple[Tensor, Tensor]:
