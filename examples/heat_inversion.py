@@ -32,6 +32,7 @@ from rich.table import Table
 
 from phi_sip import HeatEquation, OptaxOptimizer, PublishedDamping, SipUpdate, sip_inverse, sip_update_weights
 from phi_sip.data import heat_rectangles
+from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_damping, plot_losses, plot_reconstructions
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
@@ -127,9 +128,10 @@ def train(
     net, optimizer = make_network(options.framework, options.seed)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     losses = TextColumn("x loss {task.fields[x_l2]:8.2f}   y loss {task.fields[y_l2]:9.4f}")
-    with Progress(*columns, losses, console=console) as progress:
+    with interrupts_between_steps() as check_interrupt, Progress(*columns, losses, console=console) as progress:
         task = progress.add_task(record.method, total=options.steps, x_l2=np.nan, y_l2=np.nan)
         for step in range(options.steps):
+            check_interrupt()
             start = time.perf_counter()
             x, y_target = make_data(physics, options, step)
             update = sip_update_weights(net, optimizer, physics, y_target, x_true=x, solver=solver(x))

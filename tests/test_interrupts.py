@@ -1,0 +1,72 @@
+"""Ctrl-C waits for the end of a step."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from phi_sip.interrupts import interrupts_between_steps
+
+
+def press() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_waits_to_be_asked_for():
+    done = []
+
+    def run() -> None:
+        with interrupts_between_steps() as check_interrupt:
+            for step in range(9):
+                check_interrupt()
+                if step == 3:
+                    press()
+                done.append(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert done == [0, 1, 2, 3]
+
+
+def test_an_interrupt_in_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), interrupts_between_steps():
+        press()
+
+
+def test_a_second_interrupt_takes_effect_at_once():
+    reached = []
+
+    def run() -> None:
+        with interrupts_between_steps():
+            press()
+            reached.append("first")
+            press()
+            reached.append("second")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert reached == ["first"]
+
+
+def test_the_handler_before_is_put_back():
+    before = signal.getsignal(signal.SIGINT)
+    with interrupts_between_steps() as check_interrupt:
+        assert signal.getsignal(signal.SIGINT) is not before
+        check_interrupt()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_other_threads_are_left_alone():
+    seen = []
+
+    def run() -> None:
+        with interrupts_between_steps() as check_interrupt:
+            check_interrupt()
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]
