@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .errors import (
         BoundaryError,
         DuplicateNameError,
-        FallbackWarning,
         GridMismatchError,
         NetworkOutputError,
         NonFiniteError,
@@ -27,8 +26,17 @@ if TYPE_CHECKING:
     from .noise import EmptyModes
     from .operator import SipStep, sip_inverse
     from .physics.base import Correction, InvertiblePhysics
+    from .physics.burgers import Burgers
+    from .physics.composite import Composite
+    from .physics.differentiable import DifferentiablePhysics
+    from .physics.evolution import Evolution, Reversible, TimeStepping
+    from .physics.exponential import Exponential
+    from .physics.flow import IncompressibleFlow
     from .physics.heat import HeatEquation
     from .physics.masked import Masked
+    from .physics.poisson import Poisson
+    from .physics.rotated_sine import RotatedSine
+    from .physics.wave import Wave
     from .registry import available_physics, available_solvers, get_physics, get_solver
     from .regularization import (
         CrossValidated,
@@ -44,10 +52,16 @@ if TYPE_CHECKING:
         Tikhonov,
         TotalVariation,
         TruncatedSVD,
+        Unregularized,
         Wiener,
     )
     from .solvers.base import InverseSolver
     from .solvers.conjugate_gradient import ConjugateGradient
+    from .solvers.gauss_newton import GaussNewton
+    from .solvers.lbfgs import LBFGS
+    from .solvers.levenberg_marquardt import LevenbergMarquardt
+    from .solvers.saddle_free_newton import SaddleFreeNewton
+    from .solvers.time_reversal import TimeReversal
     from .trainers.optax import OptaxOptimizer
     from .update import SipUpdate, sip_update_weights
 
@@ -55,20 +69,28 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BoundaryError",
+    "Burgers",
+    "Composite",
     "ConjugateGradient",
     "Correction",
     "CrossValidated",
+    "DifferentiablePhysics",
     "DiscrepancyPrinciple",
     "DuplicateNameError",
     "EmpiricalBayes",
     "EmptyModes",
-    "FallbackWarning",
+    "Evolution",
+    "Exponential",
+    "GaussNewton",
     "GeneralizedCrossValidation",
     "GridMismatchError",
     "HeatEquation",
+    "IncompressibleFlow",
     "InverseSolver",
     "InvertiblePhysics",
+    "LBFGS",
     "LCurve",
+    "LevenbergMarquardt",
     "Masked",
     "MeasuredSpectrum",
     "NetworkOutputError",
@@ -76,18 +98,26 @@ __all__ = [
     "OptaxOptimizer",
     "ParameterError",
     "PluginWarning",
+    "Poisson",
     "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
     "Regularization",
+    "Reversible",
+    "RotatedSine",
+    "SaddleFreeNewton",
     "SipError",
     "SipStep",
     "SipUpdate",
     "Tikhonov",
+    "TimeReversal",
+    "TimeStepping",
     "TotalVariation",
     "TruncatedSVD",
     "UnknownNameError",
+    "Unregularized",
     "UnsupportedError",
+    "Wave",
     "Wiener",
     "available_physics",
     "available_solvers",
@@ -103,7 +133,6 @@ _MODULES = {
     ".errors": (
         "BoundaryError",
         "DuplicateNameError",
-        "FallbackWarning",
         "GridMismatchError",
         "NetworkOutputError",
         "NonFiniteError",
@@ -117,8 +146,17 @@ _MODULES = {
     ".noise": ("EmptyModes",),
     ".operator": ("SipStep", "sip_inverse"),
     ".physics.base": ("Correction", "InvertiblePhysics"),
+    ".physics.burgers": ("Burgers",),
+    ".physics.composite": ("Composite",),
+    ".physics.differentiable": ("DifferentiablePhysics",),
+    ".physics.evolution": ("Evolution", "Reversible", "TimeStepping"),
+    ".physics.exponential": ("Exponential",),
+    ".physics.flow": ("IncompressibleFlow",),
     ".physics.heat": ("HeatEquation",),
     ".physics.masked": ("Masked",),
+    ".physics.poisson": ("Poisson",),
+    ".physics.rotated_sine": ("RotatedSine",),
+    ".physics.wave": ("Wave",),
     ".registry": ("available_physics", "available_solvers", "get_physics", "get_solver"),
     ".regularization": (
         "CrossValidated",
@@ -134,10 +172,16 @@ _MODULES = {
         "Tikhonov",
         "TotalVariation",
         "TruncatedSVD",
+        "Unregularized",
         "Wiener",
     ),
     ".solvers.base": ("InverseSolver",),
     ".solvers.conjugate_gradient": ("ConjugateGradient",),
+    ".solvers.gauss_newton": ("GaussNewton",),
+    ".solvers.lbfgs": ("LBFGS",),
+    ".solvers.levenberg_marquardt": ("LevenbergMarquardt",),
+    ".solvers.saddle_free_newton": ("SaddleFreeNewton",),
+    ".solvers.time_reversal": ("TimeReversal",),
     ".trainers.optax": ("OptaxOptimizer",),
     ".update": ("SipUpdate", "sip_update_weights"),
 }

@@ -15,7 +15,14 @@ from .errors import GridMismatchError, NonFiniteError, ParameterError
 
 
 def check_parameter(
-    owner: str, name: str, value: Any, *, positive: bool = False, per_axis: bool = False, other_dims: int = 0
+    owner: str,
+    name: str,
+    value: Any,
+    *,
+    positive: bool = False,
+    signed: bool = False,
+    per_axis: bool = False,
+    other_dims: int = 0,
 ) -> None:
     """
     Checks a physical parameter: a finite number ≥ 0, or a `Tensor` of such with batch dims only.
@@ -25,6 +32,7 @@ def check_parameter(
         name: Name of the parameter.
         value: What was given.
         positive: Whether 0 is excluded.
+        signed: Whether negative numbers are allowed.
         per_axis: Whether a channel dim `vector` that names the axes is allowed too.
         other_dims: How many channel dims of other names are allowed.
 
@@ -49,7 +57,7 @@ def check_parameter(
         finite = bool(math.is_finite(tensor).all)
     if not finite:
         raise ParameterError(f"{owner}: {name} = {value} is not finite. Check how it was computed.")
-    if bool((tensor < 0).any) or (positive and bool((tensor == 0).any)):
+    if (not signed and bool((tensor < 0).any)) or (positive and bool((tensor == 0).any)):
         raise ParameterError(f"{owner}: {name} = {value}, but it must be {'> 0' if positive else '≥ 0'}.")
 
 
@@ -149,3 +157,9 @@ def _check_same_geometry(first_name: str, a: Field, second_name: str, b: Field) 
     raise GridMismatchError(
         f"{first_name} lives on {a.bounds}, {second_name} on {b.bounds}. Give both the same `bounds`, or resample one."
     )
+
+
+def check_count(owner: str, name: str, value: Any) -> None:
+    """Raises `ParameterError` unless `value` is an integer ≥ 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ParameterError(f"{owner}: {name} = {value!r}, but it must be an integer ≥ 1.")

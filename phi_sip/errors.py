@@ -39,7 +39,3 @@ class DuplicateNameError(SipError, ValueError):
 
 class PluginWarning(UserWarning):
     """A plugin was left out; the message names its distribution and the cause."""
-
-
-class FallbackWarning(UserWarning):
-    """A method other than the best was used because the best is not available."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from . import trees
 from .checks import check_same_grid
-from .errors import FallbackWarning
 from .hookspecs import hookimpl
 from .operator import SipStep
 from .physics.base import Correction, InvertiblePhysics
 from .registry import get_solver
 from .solvers.base import InverseSolver
 
-DEFAULT_SOLVER = "gradient"
+DEFAULT_SOLVER = "levenberg-marquardt"
 LINEAR_SOLVER = "conjugate-gradient"
 
 
@@ -27,26 +25,29 @@ def sip_inverse(
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     residual = trees.subtract(y_target, y)
     if physics.is_linear:
-        correction = _correct(physics, y_target, x, y, solver)
+        correction = correct(physics, y_target, x, y, solver)
         dx = trees.scale(correction.dx, step_size)
     else:
         target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
-        correction = _correct(physics, target, x, y, solver)
+        correction = correct(physics, target, x, y, solver)
         dx = correction.dx
     return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats)
 
 
-def _correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None) -> Correction:
+def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None = None) -> Correction:
+    """
+    By `solver` if given, else the closed form, else the default solver for linear or nonlinear physics.
+
+    Args:
+        physics: Process to invert.
+        target: Observation to be explained.
+        x: State around which to invert.
+        y: `physics.forward(x)`.
+        solver: Numerical inverse to use in any case.
+    """
     if solver is not None:
         return solver.solve(physics, target, x, y)
     if physics.has_inverse:
         return physics.inverse(target, x, y)
-    if physics.is_linear:
-        return get_solver(LINEAR_SOLVER).solve(physics, target, x, y)
-    warnings.warn(
-        f"{type(physics).__name__} has no closed-form inverse: solver '{DEFAULT_SOLVER}' stands in. "
-        f"Implement `inverse`, or choose with solver=... to silence this.",
-        FallbackWarning,
-        stacklevel=2,
-    )
-    return get_solver(DEFAULT_SOLVER).solve(physics, target, x, y)
+    default = LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER
+    return get_solver(default).solve(physics, target, x, y)

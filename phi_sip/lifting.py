@@ -49,14 +49,9 @@ def steady_state(basis: SpectralBasis, diffusivity: Tensor | float = 1.0) -> Ten
     return math.to_float(state)
 
 
-def around_steady_state(
-    function: Callable[[Tensor], Tensor], values: Tensor, basis: SpectralBasis, diffusivity: Tensor | float = 1.0
-) -> Tensor:
-    """w + function(values − w); just function(values) where w = 0."""
-    if not any(_boundary_values(basis).values()):
-        return function(values)
-    steady = steady_state(basis, diffusivity)
-    return function(values - steady) + steady
+def holds_values(basis: SpectralBasis) -> bool:
+    """Whether a side is fixed to a number other than 0."""
+    return any(_boundary_values(basis).values())
 
 
 def _boundary_values(basis: SpectralBasis) -> dict[tuple[str, int], float]:

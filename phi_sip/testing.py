@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from phiml.backend import Backend, choose_backend
 from phiml.math import Tensor
 
 from . import trees
-from .errors import FallbackWarning, ParameterError
+from .errors import ParameterError
 from .frameworks import framework_of
 from .operator import SipStep, sip_inverse
 from .physics.base import InvertiblePhysics
@@ -121,13 +120,11 @@ class _Sample:
             return self.physics.forward(x)
 
     def step(self, physics: InvertiblePhysics | None = None, y: Any = None, guess: Any = None) -> SipStep:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FallbackWarning)
-            return sip_inverse(
-                physics or self.physics,
-                self.forward(self.x) if y is None else y,
-                self.guess if guess is None else guess,
-            )
+        return sip_inverse(
+            physics or self.physics,
+            self.forward(self.x) if y is None else y,
+            self.guess if guess is None else guess,
+        )
 
     def entry(self, tree: Any, index: int) -> Any:
         return trees.tree_map(lambda u: u[{self.batch_dim: slice(index, index + 1)}], tree)

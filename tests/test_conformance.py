@@ -14,17 +14,25 @@ from phiml.backend import NUMPY
 from phiml.math import batch, channel, extrapolation, spatial
 
 from phi_sip import (
+    Burgers,
+    Composite,
     Correction,
     EmpiricalBayes,
+    Evolution,
+    Exponential,
     HeatEquation,
+    IncompressibleFlow,
     InvertiblePhysics,
     Masked,
     ParameterError,
+    Poisson,
     PowerLaw,
     ProbabilisticDamping,
     PublishedDamping,
+    RotatedSine,
     Tikhonov,
     TotalVariation,
+    Wave,
     Wiener,
 )
 from phi_sip.testing import PhysicsCheckError, check_physics
@@ -38,8 +46,45 @@ def bounded(*shape: int, boundary: Any) -> Callable[[], Any]:
     return lambda: grid(1 + smooth(np.random.default_rng(0), *shape), None, boundary)
 
 
+def source(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], Any]:
+    """Without a mean, as Poisson's equation needs it where no side is fixed."""
+    values = smooth(np.random.default_rng(0), *shape)
+    axes = tuple(range(1, len(shape)))
+    return lambda: grid(values - values.mean(axes, keepdims=True), None, boundary)
+
+
+def pairs(samples: int) -> Any:
+    values = 0.3 * np.random.default_rng(0).standard_normal((samples, 2))
+    return math.tensor(values, batch("batch"), channel("vector"))
+
+
 def checkered() -> Any:
     return math.wrap((np.indices((12, 10)).sum(0) % 3 > 0).astype(float), spatial("x,y"))
+
+
+def moving(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], Any]:
+    """Waves (u, u_t)."""
+    rng = np.random.default_rng(0)
+    return lambda: tuple(grid(smooth(rng, *shape), None, boundary) for _ in range(2))
+
+
+def velocity(*shape: int) -> Callable[[], Any]:
+    rng = np.random.default_rng(0)
+    return lambda: periodic(np.stack([smooth(rng, *shape) for _ in shape[1:]], -1), vector=True)
+
+
+def swirl(*shape: int) -> Callable[[], Any]:
+    """A divergence-free velocity."""
+    return lambda: flow().constrain(velocity(*shape)(), None)
+
+
+def flow() -> IncompressibleFlow:
+    marker = smooth(np.random.default_rng(1), 3, 16, 12)
+    return IncompressibleFlow(math.wrap(marker, batch("batch"), spatial("x,y")), 0.25, 4)
+
+
+def saturate(u: Any, dt: float) -> Any:
+    return u - dt * u**3
 
 
 INSULATED = extrapolation.ZERO_GRADIENT
@@ -70,11 +115,41 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "heat-tikhonov": (lambda: HeatEquation(0.5, 1.0, 1e-4, Tikhonov(1e-6)), field(3, 12, 10)),
     "heat-edges": (lambda: HeatEquation(0.5, 1.0, 1e-4, TotalVariation()), field(3, 12, 10)),
     "masked": (lambda: Masked(HeatEquation(0.05, 1.0, 0.0), checkered()), field(3, 12, 10)),
+    "evolution": (lambda: Evolution(saturate, 0.01, 4), field(3, 12, 10)),
+    "wave-1d": (lambda: Wave(1.0, 0.5, 8), moving(3, 24)),
+    "wave-insulated": (lambda: Wave(1.0, 0.5, 8), moving(3, 12, 10, boundary=INSULATED)),
+    "wave-batch": (lambda: Wave(math.tensor([0.5, 1.0, 1.5], batch("batch")), 0.4, 8), moving(3, 12, 10, boundary=0)),
+    "burgers-1d": (lambda: Burgers(0.5, 0.1, 8), field(3, 24)),
+    "burgers-2d": (lambda: Burgers(0.2, 0.1, 4, 1e-4), velocity(3, 12, 10)),
+    "flow": (flow, swirl(3, 16, 12)),
+    "composite": (lambda: Composite(HeatEquation(0.05, 0.5), Evolution(saturate, 0.01, 4)), field(3, 12, 10)),
     "heat-published": (lambda: HeatEquation(0.5, 1.0, 0.0, PublishedDamping()), field(3, 12, 10)),
+    "exponential": (lambda: Exponential(-1.5), field(3, 12, 10)),
+    "rotated-sine": (lambda: RotatedSine(5.0, 0.7, 2.0), lambda: pairs(6)),
+    "poisson-1d": (lambda: Poisson(), source(3, 24)),
+    "poisson-2d": (lambda: Poisson(), source(3, 12, 10)),
+    "poisson-3d": (lambda: Poisson(), source(2, 8, 6, 5)),
+    "poisson-insulated": (lambda: Poisson(), source(3, 12, 10, boundary=INSULATED)),
+    "poisson-fixed": (lambda: Poisson(), bounded(3, 24, boundary=0)),
+    "poisson-mixed": (lambda: Poisson(), bounded(3, 12, 10, boundary=MIXED)),
+    "poisson-values": (lambda: Poisson(), bounded(3, 12, 10, boundary=VALUES)),
+    "poisson-noise": (lambda: Poisson(1e-3), source(3, 12, 10)),
 }
 
 
-WITHOUT_UNCERTAINTY = ("masked",)
+WITHOUT_UNCERTAINTY = (
+    "masked",
+    "evolution",
+    "wave-1d",
+    "wave-insulated",
+    "wave-batch",
+    "burgers-1d",
+    "burgers-2d",
+    "flow",
+    "composite",
+    "exponential",
+    "rotated-sine",
+)
 
 
 @pytest.mark.parametrize("precision", [32, 64])

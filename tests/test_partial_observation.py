@@ -107,10 +107,10 @@ def test_conjugate_gradients_stop_where_noise_explains_the_residual(framework, d
     left = (array(y) - array(physics.forward(step.x_target))) ** 2
     expected = sigma**2 * float(mask.sum)
     assert np.all(left.sum((1, 2)) <= expected * (1 + 1e-9))
-    np.testing.assert_allclose(step.stats["residual"].numpy("batch"), left.sum((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(step.stats["objective"].numpy("batch"), 0.5 * left.sum((1, 2)), rtol=1e-6)
     most = int(step.stats["iterations"].max)
     before = sip_inverse(physics, y, x * 0, solver=ConjugateGradient(iterations=most - 1))
-    assert float(before.stats["residual"].max) > expected
+    assert float(before.stats["objective"].max) > 0.5 * expected
     assert np.linalg.norm(array(step.x_target) - array(x)) < 0.5 * np.linalg.norm(array(x))
 
 
@@ -122,7 +122,7 @@ def test_conjugate_gradient_entries_do_not_mix_and_never_get_worse(framework, do
     alone = sip_inverse(physics, y.batch[:1], (x * 0).batch[:1], solver="conjugate-gradient")
     np.testing.assert_allclose(array(whole.dx)[:1], array(alone.dx), atol=1e-9)
     residuals = [
-        sip_inverse(physics, y, x * 0, solver=ConjugateGradient(iterations=i)).stats["residual"].numpy("batch")
+        sip_inverse(physics, y, x * 0, solver=ConjugateGradient(iterations=i)).stats["objective"].numpy("batch")
         for i in range(1, 5)
     ]
     assert np.all(np.diff(residuals, axis=0) <= 1e-12)

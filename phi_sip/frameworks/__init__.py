@@ -1,4 +1,4 @@
-"""Native operations that PhiML lacks, one file per framework: real transforms and vector–Jacobian products."""
+"""Native operations that PhiML lacks, one file per framework: real transforms, derivatives and compilation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from phiml.backend import Backend
 from ..errors import UnsupportedError
 
 Pullback = Callable[[Sequence[Any]], list[Any]]
+Linear = Callable[[Any], Any]
 
 
 class Framework(Protocol):
@@ -33,6 +34,18 @@ class Framework(Protocol):
         Evaluates `function(*inputs)` and returns its outputs with the map from output cotangents to input cotangents,
         which may be used any number of times.
         """
+
+    def linearize(self, function: Callable[[Any], Any], x: Any) -> tuple[Any, Linear, Linear]:
+        """f(x), d ↦ J d and v ↦ Jᵀ v with J = ∂f/∂x, both of which may be used any number of times."""
+
+    def hessian(self, objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        """Gradient (rows, n) and Hessian (rows, n, n) at x (rows, n) of an objective with one value per row."""
+
+    def eigh(self, matrices: Any) -> tuple[Any, Any]:
+        """Eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function of native tensors, compiled where that pays."""
 
 
 def framework_of(backend: Backend) -> Framework:

@@ -35,3 +35,28 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
         return list(pull(list(cotangents)))
 
     return outputs, pullback
+
+
+def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """f(x), d ↦ J d by forward mode and v ↦ Jᵀ v by reverse mode."""
+    x = jnp.asarray(x)
+    y, push = jax.linearize(function, x)
+    _, pull = jax.vjp(function, x)
+    return y, push, lambda v: pull(v)[0]
+
+
+def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+    """Gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
+    gradient = jax.grad(lambda rows: jnp.sum(objective(rows)))
+    units = jnp.broadcast_to(jnp.eye(x.shape[1], dtype=x.dtype)[:, None], (x.shape[1], *x.shape))
+    columns = jax.vmap(lambda d: jax.jvp(gradient, (x,), (d,))[1])(units)
+    return gradient(x), jnp.moveaxis(columns, 0, 2)
+
+
+def eigh(matrices: Any) -> tuple[Any, Any]:
+    values, vectors = jnp.linalg.eigh(matrices)
+    return values, vectors
+
+
+def compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.jit(function)  # type: ignore[no-any-return]

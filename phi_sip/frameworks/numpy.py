@@ -32,3 +32,21 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:
         "NumPy cannot differentiate through the physics. Convert the fields to TensorFlow, PyTorch or JAX, "
         "e.g. by importing phi.tf.flow, phi.torch.flow or phi.jax.flow before making them."
     )
+
+
+def linearize(function: Callable[[Any], Any], x: Any) -> NoReturn:
+    vjp(function, [x])
+
+
+def hessian(objective: Callable[[Any], Any], x: Any) -> NoReturn:
+    vjp(objective, [x])
+
+
+def eigh(matrices: Any) -> tuple[Any, Any]:
+    values, vectors = np.linalg.eigh(matrices)
+    return values, vectors
+
+
+def compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As it is."""
+    return function

@@ -55,3 +55,46 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
         )
 
     return outputs, pullback
+
+
+def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """f(x), d ↦ J d by forward mode, which simulates again, and v ↦ Jᵀ v by reverse mode."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        y = function(x)
+    zero = tf.UnconnectedGradients.ZERO
+
+    def push(d: Any) -> Any:
+        with tf.autodiff.ForwardAccumulator(x, d) as accumulator:
+            again = function(x)
+        return accumulator.jvp(again, unconnected_gradients=zero)
+
+    def pull(v: Any) -> Any:
+        return tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
+
+    return y, push, pull
+
+
+def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+    """Gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
+    x = tf.convert_to_tensor(x)
+    zero = tf.UnconnectedGradients.ZERO
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
+        outer.watch(x)
+        with tf.GradientTape(watch_accessed_variables=False) as inner:
+            inner.watch(x)
+            values = objective(x)
+        gradient = inner.gradient(values, x, unconnected_gradients=zero)
+        parts = tf.unstack(gradient, axis=1)
+    rows = [outer.gradient(part, x, unconnected_gradients=zero) for part in parts]
+    return gradient, tf.stack(rows, axis=1)
+
+
+def eigh(matrices: Any) -> tuple[Any, Any]:
+    values, vectors = tf.linalg.eigh(matrices)
+    return values, vectors
+
+
+def compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    return tf.function(function, autograph=False)  # type: ignore[no-any-return]

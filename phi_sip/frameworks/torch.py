@@ -72,3 +72,50 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
         )
 
     return outputs, pullback
+
+
+def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """
+    f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.
+
+    PyTorch's own forward mode lacks rules for what interpolates, e.g. semi-Lagrangian advection.
+    """
+    with torch.enable_grad():
+        x = torch.as_tensor(x).detach().requires_grad_()
+        y = function(x)
+        v = torch.zeros_like(y).requires_grad_()
+        gradient = _pull(y, x, v, create_graph=True) if y.requires_grad else x * 0 + v.sum() * 0
+    return (
+        y.detach(),
+        lambda d: _pull(gradient, v, d, retain_graph=True),
+        lambda u: _pull(y, x, u, retain_graph=True) if y.requires_grad else torch.zeros_like(x),
+    )
+
+
+def _pull(outputs: torch.Tensor, inputs: torch.Tensor, cotangent: torch.Tensor, **options: bool) -> torch.Tensor:
+    return torch.autograd.grad(outputs, inputs, cotangent, allow_unused=True, materialize_grads=True, **options)[0]
+
+
+def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+    """Gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
+    with torch.enable_grad():
+        x = torch.as_tensor(x).detach().requires_grad_()
+        values = objective(x)
+        if not values.requires_grad:
+            return torch.zeros_like(x), x.new_zeros((*x.shape, x.shape[1]))
+        gradient = _pull(values, x, torch.ones_like(values), create_graph=True)
+        if not gradient.requires_grad:
+            return gradient, x.new_zeros((*x.shape, x.shape[1]))
+        ones = torch.ones_like(values.reshape(-1))
+        rows = [_pull(gradient[:, i], x, ones, retain_graph=True) for i in range(x.shape[1])]
+    return gradient.detach(), torch.stack(rows, 1)
+
+
+def eigh(matrices: Any) -> tuple[Any, Any]:
+    values, vectors = torch.linalg.eigh(matrices)
+    return values, vectors
+
+
+def compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As it is: eager PyTorch measured best."""
+    return function

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from phi.field import Field
 from phiml import math
-from phiml.math import EMPTY_SHAPE, Shape, Tensor, expand
+from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
-from .. import trees
 from ..checks import check_axes, check_parameter
-from ..errors import ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
-from ..lifting import around_steady_state, steady_state
-from ..noise import EmptyModes, NoiseEstimate, resolve_noise
-from ..regularization import CrossValidated, Regularization, SpectralProblem
-from ..regularization.base import power
+from ..lifting import steady_state
+from ..noise import EmptyModes
+from ..regularization import Regularization
 from ..spectral import SpectralBasis
-from .base import Correction, InvertiblePhysics
+from .base import InvertiblePhysics
+from .spectral import SpectralPhysics
 
 
 @dataclass(frozen=True)
-class HeatEquation(InvertiblePhysics):
+class HeatEquation(SpectralPhysics):
     """
     Heat conduction ∂u/∂t = ∇·(ν ∇u) from x = u(0) to y = u(t), exact in the eigenfunctions φ_k of the domain:
 
@@ -80,107 +78,12 @@ class HeatEquation(InvertiblePhysics):
     def __post_init__(self) -> None:
         check_parameter("HeatEquation", "diffusivity", self.diffusivity, per_axis=True)
         check_parameter("HeatEquation", "time", self.time, other_dims=1)
-        object.__setattr__(self, "noise_std", resolve_noise("HeatEquation", self.noise_std))
-        if self.regularization is not None and not isinstance(self.regularization, Regularization):
-            raise ParameterError(
-                f"HeatEquation: regularization is a {type(self.regularization).__name__}. Give an object such as "
-                f"EmpiricalBayes() or TotalVariation()."
-            )
+        self._check_noise_and_rule()
 
     @property
-    def is_linear(self) -> bool:
-        """Yes."""
-        return True
-
-    @property
-    def rule(self) -> Regularization:
-        """The regularization in use."""
-        return self.regularization or CrossValidated()
-
-    def forward(self, x: Field) -> Field:
-        """
-        y = w + F⁻¹(h · F(x − w)).
-
-        Args:
-            x: Initial heat u(0) as a `Field` on a uniform grid.
-
-        Returns:
-            Heat u(t) on the same grid.
-        """
-        basis = self._basis(x, "x")
-        with math.precision(trees.precision_of(x)):
-            gain = math.exp(self._log_gain(basis))
-
-            def diffuse(values: Tensor) -> Tensor:
-                return basis.inverse(basis.transform(values) * gain)
-
-            return x.with_values(around_steady_state(diffuse, x.values, basis, self.diffusivity))
-
-    def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
-        """
-        Δx = F⁻¹(K · F(y_target − y)) with K from `regularization`; x itself does not matter, as the physics is linear.
-
-        Args:
-            y_target: Observed heat at time t.
-            x: Initial heat to be corrected.
-            y: `forward(x)`.
-
-        Returns:
-            `Correction` with `stats`: `kernel` K and `signal_probability` per kept mode, `noise_std` per cell as
-            reckoned with, and `log_gain` log h.
-        """
-        basis = self._basis(y_target, "y_target")
-        with math.precision(trees.precision_of(y_target)):
-            return self._invert(basis, y_target, x, y)
-
-    def _invert(self, basis: SpectralBasis, y_target: Field, x: Field, y: Field) -> Correction:
-        steady = steady_state(basis, self.diffusivity)
-        weights, log_gain = _combination(self._log_gain(basis), self._times)
-        target = math.sum(weights * basis.transform(y_target.values - steady), self._times)
-        noise = self._noise(target, log_gain, basis)
-        problem = SpectralProblem(
-            target,
-            basis.transform(x.values - steady),
-            math.sum(weights * basis.transform(y_target.values - y.values), self._times),
-            log_gain,
-            noise.std,
-            basis,
-            steady,
-        )
-        estimate = self.rule.estimate(problem)
-        stats = {
-            "noise_std": noise.std,
-            "noise_relative_error": noise.relative_error,
-            "noise_known": noise.known,
-            "log_gain": log_gain,
-            **estimate.stats,
-        }
-        return Correction(
-            x.with_values(basis.inverse(estimate.correction)), _deviation(x, basis, estimate.variance), stats
-        )
-
-    def _noise(self, target: Tensor, log_gain: Tensor, basis: SpectralBasis) -> NoiseEstimate:
-        if isinstance(self.noise_std, EmptyModes):
-            return self.noise_std.estimate(power(target), log_gain, basis)
-        given = math.to_float(math.wrap(self.noise_std))
-        return NoiseEstimate(given, given * 0, given >= 0)
-
-    def noise_energy(self, y: Field) -> Tensor | None:
-        """σ² times the number of values, where σ is given."""
-        if isinstance(self.noise_std, EmptyModes):
-            return None
-        return math.to_float(math.wrap(self.noise_std)) ** 2 * y.values.shape.non_batch.volume
-
-    def constrain(self, x: Field, y_target: Field) -> Field:
-        """x + mean y* − mean x, the mean of every component being conserved; x itself if a side is fixed."""
-        basis = self._basis(x, "x")
-        self._basis(y_target, "y_target")
-        if not basis.conserves_mean:
-            return x
-        cells = basis.resolution
-        with math.precision(trees.precision_of(x)):
-            mean = math.mean(y_target.values, cells & self._times)
-            return x.with_values(x.values + (mean - math.mean(x.values, cells)))
+    def _observations(self) -> Shape:
+        """The dim of the observation times, if there are several."""
+        return self.time.shape.non_batch if isinstance(self.time, Tensor) else EMPTY_SHAPE
 
     def _log_gain(self, basis: SpectralBasis) -> Tensor:
         """log h_k = −t Σ_a ν_a k_a², computed in double precision and rounded to the current one."""
@@ -188,39 +91,31 @@ class HeatEquation(InvertiblePhysics):
             exponent = -basis.k_squared(self.diffusivity * self.time)
         return math.to_float(exponent)
 
-    @property
-    def _times(self) -> Shape:
-        """The dim of the observation times, if there are several."""
-        return self.time.shape.non_batch if isinstance(self.time, Tensor) else EMPTY_SHAPE
+    def _combination(self, log_gain: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Weights that make one observation of several, without loss, and its log gain; both as they are if there is one:
 
-    def _basis(self, field: Field, name: str) -> SpectralBasis:
-        """The basis of the grid of `field`, after checks."""
-        if not isinstance(field, Field) or not field.is_grid:
-            raise UnsupportedError(
-                f"HeatEquation needs {name} as a Field on a uniform grid, which knows its cell size and boundary, but "
-                f"got {type(field).__name__}. Make one with CenteredGrid(values, extrapolation.PERIODIC, bounds=...)."
-            )
+            â = Σ_t h_t ŷ_t / g,   g² = Σ_t h_t²,   so that E â = g x̂ and the noise keeps its standard deviation
+        """
+        times = self._observations
+        if not times:
+            return super()._combination(log_gain)
+        largest = math.max(log_gain, times)
+        combined = largest + 0.5 * math.log(math.sum(math.exp(2 * (log_gain - largest)), times))
+        return math.exp(log_gain - combined), combined
+
+    def _offsets(self, basis: SpectralBasis) -> tuple[Tensor, Tensor]:
+        """The steady state, for both."""
+        steady = steady_state(basis, self.diffusivity)
+        return steady, steady
+
+    def _mean_of_state(self, y_target: Field, cells: Shape) -> Tensor:
+        """That of y*, as the mean is conserved."""
+        return math.mean(y_target.values, cells & self._observations)
+
+    def _check_grid(self, field: Field) -> None:
+        """Raises `ParameterError` if `diffusivity` names other axes than the grid has."""
         check_axes("HeatEquation", "diffusivity", self.diffusivity, field.resolution.names)
-        return SpectralBasis.of(field)
-
-
-def _combination(log_gain: Tensor, times: Shape) -> tuple[Tensor, Tensor]:
-    """
-    Weights that make one observation of several, without loss, and its log gain; both as they are if there is one:
-
-        â = Σ_t h_t ŷ_t / g,   g² = Σ_t h_t²,   so that E â = g x̂ and the noise keeps its standard deviation
-    """
-    if not times:
-        return math.wrap(1.0), log_gain
-    largest = math.max(log_gain, times)
-    combined = largest + 0.5 * math.log(math.sum(math.exp(2 * (log_gain - largest)), times))
-    return math.exp(log_gain - combined), combined
-
-
-def _deviation(x: Field, basis: SpectralBasis, variance: Callable[[], Tensor] | None) -> Callable[[], Field] | None:
-    if variance is None:
-        return None
-    return lambda: x.with_values(expand(math.sqrt(variance()), basis.resolution))
 
 
 @hookimpl

@@ -9,6 +9,7 @@ from .spectra import MeasuredSpectrum, PowerLaw, Spectrum
 from .tikhonov import Tikhonov
 from .total_variation import TotalVariation
 from .truncated_svd import TruncatedSVD
+from .unregularized import Unregularized
 from .wiener import Wiener
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "Tikhonov",
     "TotalVariation",
     "TruncatedSVD",
+    "Unregularized",
     "Wiener",
 ]

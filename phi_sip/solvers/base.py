@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from phiml.math import Tensor
 
 from ..physics.base import Correction, InvertiblePhysics
 
@@ -30,5 +33,27 @@ class InverseSolver(ABC):
             y: `physics.forward(x)`.
 
         Returns:
-            `Correction` x̃ − x.
+            `Correction` x̃ − x, with the `stats` of a `Convergence` if the method iterates.
         """
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """
+    How an iteration ended, per batch entry.
+
+    Attributes:
+        iterations: How many were made.
+        objective: ½ ‖P(x̃) − y_target‖².
+        converged: Whether a stopping rule was met, rather than the limit of iterations or a step that did not help.
+        simulations: Evaluations of P, J d or Jᵀ v, each about one simulation.
+    """
+
+    iterations: Tensor
+    objective: Tensor
+    converged: Tensor
+    simulations: Tensor
+
+    def stats(self) -> dict[str, Tensor]:
+        """By name, as `Correction.stats`."""
+        return dict(vars(self))

@@ -1,0 +1,105 @@
+"""Figures of flows and the markers that they carry, drawn from plain arrays and records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from .plots import STYLES
+from .records import TrainingRecord
+
+
+def plot_velocities(truth: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Figure:
+    """
+    Velocities as arrows over their vorticity.
+
+    Args:
+        truth: True velocity on a grid with cells of size 1, axes (x, y, component).
+        predictions: Predicted velocity per method, same axes.
+    """
+    columns = {"truth x*": truth, **predictions}
+    figure = Figure(figsize=(2.9 * len(columns) + 0.8, 3.2), layout="constrained")
+    grid = figure.subplots(1, len(columns), squeeze=False)
+    largest = float(np.abs(_vorticity(truth)).max())
+    for axes, (name, velocity) in zip(grid[0], columns.items(), strict=True):
+        image = _show(axes, _vorticity(velocity), "RdBu_r", -largest, largest)
+        every = max(1, truth.shape[0] // 16)
+        i, j = np.mgrid[every // 2 : truth.shape[0] : every, every // 2 : truth.shape[1] : every]
+        scale = 1.2 * float(np.abs(truth).max()) / every
+        axes.quiver(i, j, velocity[i, j, 0], velocity[i, j, 1], angles="xy", scale_units="xy", scale=scale, width=0.006)
+        error = np.linalg.norm(velocity - truth) / np.linalg.norm(truth)
+        axes.set_title(name if velocity is truth else f"{name}: error {100 * error:.0f} %")
+    figure.colorbar(image, ax=grid[0, :], label="vorticity", shrink=0.9)
+    return figure
+
+
+def plot_markers(start: np.ndarray, target: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Figure:
+    """
+    Where the predicted velocities carry the marker, with the differences from the observation below.
+
+    Args:
+        start: Marker at the start, axes (x, y).
+        target: Observed marker at the end, axes (x, y).
+        predictions: Simulated marker at the end per method, axes (x, y).
+    """
+    columns = {"start m(0)": start, "observation y*": target, **predictions}
+    figure = Figure(figsize=(2.6 * len(columns) + 0.8, 5.4), layout="constrained")
+    grid = figure.subplots(2, len(columns), squeeze=False)
+    low, high = float(target.min()), float(target.max())
+    for column, (name, marker) in enumerate(columns.items()):
+        image = _show(grid[0, column], marker, "viridis", low, high)
+        grid[0, column].set_title(name)
+        if name not in predictions and marker is target:
+            grid[1, column].axis("off")
+            continue
+        difference = _show(grid[1, column], marker - target, "RdBu_r", low - high, high - low)
+        share = np.linalg.norm(marker - target) / np.linalg.norm(start - target)
+        grid[1, column].set_title(f"{100 * share:.0f} % of the motion left")
+    figure.colorbar(image, ax=grid[0, :], label="marker", shrink=0.9)
+    figure.colorbar(difference, ax=grid[1, :], label="difference from y*", shrink=0.9)
+    return figure
+
+
+def plot_errors_over_time(records: Sequence[TrainingRecord], scales: Mapping[str, float]) -> Figure:
+    """
+    Relative errors on unseen samples against the wall time of training.
+
+    Args:
+        records: Runs to compare.
+        scales: ½ ‖x*‖² by `"x_l2"` and ½ ‖m(0) − y*‖² by `"y_l2"`, means over samples.
+    """
+    labels = {"x_l2": "velocity error ‖x − x*‖ / ‖x*‖", "y_l2": "marker error ‖y − y*‖ / ‖m(0) − y*‖"}
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, (quantity, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
+        for record, (color, style) in zip(records, STYLES, strict=False):
+            values = np.sqrt(np.asarray(getattr(record, quantity)) / scales[quantity])
+            seconds = np.cumsum(record.seconds)
+            axes.plot(seconds, values, color=color, lw=0.6, alpha=0.3)
+            axes.plot(seconds, _running_mean(values), color=color, linestyle=style, lw=2, label=record.method)
+        axes.set(xlabel="wall time of training in s", ylabel=label, ylim=(0, 1.1))
+        axes.grid(True, alpha=0.25)
+    axes.legend()
+    return figure
+
+
+def _running_mean(values: np.ndarray, width: int = 15) -> np.ndarray:
+    """Mean over the last `width` values."""
+    sums = np.cumsum(values)
+    sums[width:] -= sums[:-width].copy()
+    return np.asarray(sums / np.minimum(np.arange(1, len(values) + 1), width))
+
+
+def _vorticity(velocity: np.ndarray) -> np.ndarray:
+    def slope(values: np.ndarray, axis: int) -> np.ndarray:
+        return np.asarray(np.roll(values, -1, axis) - np.roll(values, 1, axis)) / 2
+
+    return slope(velocity[..., 1], 0) - slope(velocity[..., 0], 1)
+
+
+def _show(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:
+    axes.set(xticks=[], yticks=[])
+    return axes.imshow(values.T, origin="lower", cmap=colors, vmin=low, vmax=high)

@@ -1,0 +1,114 @@
+"""Burgers' equation: a velocity that carries itself, steepens and diffuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from phi.field import Field
+from phiml import math
+from phiml.math import Tensor, channel, rename_dims
+
+from .. import trees
+from ..checks import check_parameter
+from ..errors import UnsupportedError
+from ..hookspecs import hookimpl
+from ..spectral.derivatives import PeriodicDerivatives, runge_kutta_4
+from .base import InvertiblePhysics
+from .evolution import check_time_steps
+
+
+@dataclass(frozen=True)
+class Burgers(InvertiblePhysics):
+    """
+    Burgers' equation from x = u(0) to y = u(n dt):
+
+        ∂u/∂t + (u · ∇) u = ν ∇²u
+
+    Pseudo-spectral with the two-thirds rule; fourth order in time, diffusion exact. No closed form: diffusion has no
+    inverse that noise would not destroy, so the default solver stands in. The grid must resolve the fronts, which are
+    ν / |u| thick: about |u| dx ≤ 2 ν.
+
+    Works on periodic centered grids with any resolution and cell size: vector fields, and scalar ones in 1-D.
+
+    Args:
+        viscosity: ν ≥ 0 in length² / time; a number, or a tensor with batch dims.
+        time_step: dt > 0; a number, or a tensor with batch dims.
+        steps: n ≥ 1.
+        noise_std: Standard deviation σ ≥ 0 of white noise in y*; a number, or a tensor with batch dims.
+
+    Raises:
+        ParameterError: if a parameter is out of range; by `forward`, if the time step is not stable:
+            dt max Σ_a |u_a| k_a > 2.8 with k_a = ⅔ π / dx_a at the start, since |u_a| never grows.
+        BoundaryError: by `forward`, if the grid is not periodic.
+        UnsupportedError: by `forward`, if x is no velocity on a centered grid.
+
+    Source: Burgers, "A mathematical model illustrating the theory of turbulence", 1948; the scheme: see
+    `PeriodicDerivatives` and `runge_kutta_4`; solutions to compare with: Hopf, "The partial differential equation
+    u_t + u u_x = μ u_xx", 1950.
+    """
+
+    name: ClassVar[str] = "burgers"
+
+    viscosity: float | Tensor
+    time_step: float | Tensor
+    steps: int
+    noise_std: float | Tensor = 0.0
+
+    def __post_init__(self) -> None:
+        check_time_steps("Burgers", self.time_step, self.steps)
+        check_parameter("Burgers", "viscosity", self.viscosity)
+        check_parameter("Burgers", "noise_std", self.noise_std)
+
+    def noise_energy(self, y: Field) -> Tensor:
+        """σ² for every cell and component."""
+        return math.wrap(self.noise_std) ** 2 * y.values.shape.non_batch.volume
+
+    def forward(self, x: Field) -> Field:
+        """
+        y = u(n dt).
+
+        Args:
+            x: u(0), a periodic centered grid with the channel dim `vector` that names the axes; in 1-D also without.
+        """
+        space = self._space(x)
+        with math.precision(trees.precision_of(x)):
+            c = space.basis.transform(x.values)
+            decay = math.exp(-0.5 * self.viscosity * self.time_step * space.k_squared)
+            for _ in range(self.steps):
+                c = runge_kutta_4(lambda c: _convection(space, c), c, self.time_step, decay)
+            return x.with_values(space.basis.inverse(c))
+
+    def _space(self, x: Field) -> PeriodicDerivatives:
+        """Fourier space of the grid, once x has been checked."""
+        if not isinstance(x, Field) or not x.is_grid or not x.is_centered:
+            raise UnsupportedError(
+                f"Burgers works on centered grids, but got {trees.describe(x)}. Make a CenteredGrid, or sample it at "
+                f"the centers, x.at_centers()."
+            )
+        axes = x.resolution.names
+        named = "vector" in x.values.shape and set(x.values.vector.item_names or ()) == set(axes)
+        if not named and not (len(axes) == 1 and not x.values.shape.channel):
+            raise UnsupportedError(
+                f"Burgers: x has the channel dims {x.values.shape.channel}, but a velocity has one component per axis. "
+                f"Give it the dim vector={','.join(axes)}; in 1-D it may have none."
+            )
+        space = PeriodicDerivatives(x)
+        space.check_courant("Burgers", x.values, self.time_step)
+        return space
+
+
+def _convection(space: PeriodicDerivatives, c: Tensor) -> Tensor:
+    """−(u · ∇) u in Fourier space."""
+    c = c * space.resolved
+    u = space.basis.inverse(c)
+    axes = channel(derivative=list(space.basis.resolution.names))
+    carrier = rename_dims(u, "vector", axes) if "vector" in u.shape else math.expand(u, axes)
+    product = math.sum(carrier * space.basis.inverse(space.nabla * c), "derivative")
+    return -space.resolved * space.basis.transform(product)
+
+
+@hookimpl
+def sip_physics() -> Sequence[type[InvertiblePhysics]]:
+    return [Burgers]

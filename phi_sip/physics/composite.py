@@ -1,0 +1,92 @@
+"""Several processes, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from phiml.math import Tensor
+
+from .. import trees
+from ..errors import ParameterError, UnsupportedError
+from ..hookspecs import hookimpl
+from ..inversion import correct
+from .base import Correction, InvertiblePhysics
+
+
+@dataclass(frozen=True, init=False)
+class Composite(InvertiblePhysics):
+    """
+    A chain of processes, inverted from its end to its start:
+
+        x_0 = x,   x_i = P_i(x_{i−1}),   y = x_n
+        x̃_n = y*,   x̃_{i−1} = P_i⁻¹(x̃_i; x_{i−1}),   x̃ = x̃_0
+
+    Each stage is inverted by its own closed form, or the default solver if it has none, towards the corrected input of
+    the stage after it. Exact if all inverses are. `stats`: `stages`, those of the inverses from the first to the last.
+    Imposes no constraint: what y* determines of x_{n−1} need not hold for x.
+
+    Args:
+        *physics: P_1, …, P_n, in the order in which they happen.
+        stages: The same as one sequence, by name, for `get_physics` and `dataclasses.replace`.
+
+    Raises:
+        ParameterError: if there is no stage.
+        UnsupportedError: if a stage is not an `InvertiblePhysics`.
+
+    Example:
+        Composite(Wave(1.0, 0.5, 20), Masked(...))
+    """
+
+    name: ClassVar[str] = "composite"
+
+    stages: tuple[InvertiblePhysics, ...]
+
+    def __init__(self, *physics: InvertiblePhysics, stages: Sequence[InvertiblePhysics] = ()) -> None:
+        object.__setattr__(self, "stages", (*physics, *stages))
+        if not self.stages:
+            raise ParameterError("Composite needs at least one physics, e.g. Composite(first, second).")
+        for stage in self.stages:
+            if not isinstance(stage, InvertiblePhysics):
+                raise UnsupportedError(
+                    f"Composite: a stage is a {type(stage).__name__}. Give InvertiblePhysics objects; a function that "
+                    f"advances a state becomes one by Evolution(step, time_step, steps)."
+                )
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether all stages are."""
+        return all(stage.is_linear for stage in self.stages)
+
+    def noise_energy(self, y: Any) -> Tensor | None:
+        """That of the last stage, whose output is observed."""
+        return self.stages[-1].noise_energy(y)
+
+    def forward(self, x: Any) -> Any:
+        """y = P_n(… P_1(x))."""
+        return self.states(x)[-1]
+
+    def states(self, x: Any) -> list[Any]:
+        """x_0 = x, x_1, …, x_n = y."""
+        found = [x]
+        for stage in self.stages:
+            found.append(stage.forward(found[-1]))
+        return found
+
+    def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
+        """From the last stage to the first, see the class."""
+        inputs = [x]
+        for stage in self.stages[:-1]:
+            inputs.append(stage.forward(inputs[-1]))
+        outputs, target, stats = [*inputs[1:], y], y_target, []
+        for stage, before, after in zip(reversed(self.stages), reversed(inputs), reversed(outputs), strict=True):
+            correction = correct(stage, target, before, after)
+            target = trees.add(before, correction.dx)
+            stats.append(correction.stats)
+        return Correction(correction.dx, stats={"stages": tuple(reversed(stats))})
+
+
+@hookimpl
+def sip_physics() -> Sequence[type[InvertiblePhysics]]:
+    return [Composite]

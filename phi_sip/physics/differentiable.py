@@ -1,0 +1,74 @@
+"""Any simulation as invertible physics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from phiml import math
+from phiml.math import Tensor
+
+from .. import trees
+from ..checks import check_parameter
+from ..errors import UnsupportedError
+from .base import InvertiblePhysics
+
+
+@dataclass(frozen=True, eq=False)
+class DifferentiablePhysics(InvertiblePhysics):
+    """
+    y = f(x) for any differentiable function of Fields, Tensors or trees of them:
+
+        physics = DifferentiablePhysics(simulate)
+        sip_update_weights(net, optimizer, physics, y_target)
+
+    The inverse is numerical: conjugate gradients if `linear`, else `LevenbergMarquardt`; or `solver=...` of
+    `sip_inverse` and `sip_update_weights`. Make the object once, outside of the training loop: what is compiled for it
+    is kept with it. For physics with a name, parameters that are checked or an inverse of its own, derive from
+    `InvertiblePhysics`, see `docs/writing-physics.md`.
+
+    Args:
+        function: f(x, **arguments) → y. The same on every call, written with PhiFlow or with operations of the
+            framework that can be traced: no decisions on values.
+        arguments: Fixed keyword arguments, e.g. `{"viscosity": 0.1}`.
+        noise_std: Standard deviation σ ≥ 0 of white noise in y*, in the units of y, at which numerical inverses stop; a
+            number, or a tensor with batch dims. Default: not known.
+        linear: Whether f(x) − f(0) is linear in x.
+
+    Raises:
+        UnsupportedError: if `function` cannot be called.
+        ParameterError: if `noise_std` is negative or not finite.
+    """
+
+    name: ClassVar[str] = "differentiable"
+
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    noise_std: float | Tensor | None = None
+    linear: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise UnsupportedError(
+                f"DifferentiablePhysics: function is a {type(self.function).__name__}. Give the function that "
+                f"simulates, y = f(x), without calling it."
+            )
+        if self.noise_std is not None:
+            check_parameter("DifferentiablePhysics", "noise_std", self.noise_std)
+
+    @property
+    def is_linear(self) -> bool:
+        """As given."""
+        return self.linear
+
+    def forward(self, x: Any) -> Any:
+        """y = f(x, **arguments)."""
+        return self.function(x, **self.arguments)
+
+    def noise_energy(self, y: Any) -> Tensor | None:
+        """σ² times the number of values, where σ is given."""
+        if self.noise_std is None:
+            return None
+        values = sum(leaf.shape.non_batch.volume for leaf in trees.leaves(y))
+        return math.to_float(math.wrap(self.noise_std)) ** 2 * values

@@ -1,0 +1,31 @@
+"""No regularization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from phiml import math
+
+from .base import Regularization, SpectralEstimate, SpectralProblem
+
+
+@dataclass(frozen=True)
+class Unregularized(Regularization):
+    """
+    The exact inverse, for physics that is well-posed and observations without noise:
+
+        x̃̂_k = x̂_k + Δŷ_k / h_k
+
+    The noise of mode k is divided by h_k, however small that is. The uncertainty is what this makes of σ, or of
+    rounding if that is larger.
+
+    Source: Hansen, "Discrete Inverse Problems", SIAM 2010, eq. 2.24 with all filter factors 1.
+    """
+
+    def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
+        kernel = math.exp(-problem.log_gain)
+        return SpectralEstimate(
+            problem.residual * kernel,
+            {"kernel": kernel},
+            lambda: problem.basis.variance_per_cell(kernel**2 * problem.noise_power()),
+        )

@@ -1,0 +1,90 @@
+"""Gauss–Newton: the inverse of the linearized process, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..checks import check_count, check_parameter
+from ..hookspecs import hookimpl
+from ..physics.base import Correction, InvertiblePhysics
+from .base import InverseSolver
+from .least_squares import Algorithm, LeastSquares
+from .newton_steps import backtrack, explained, minimize
+from .normal_equations import NormalEquations
+
+
+@dataclass(frozen=True)
+class GaussNewton(InverseSolver):
+    """
+    Least squares for any differentiable physics, J = ∂P/∂x at the current x:
+
+        d = argmin ‖J d − (y* − P(x))‖²,   x ← x + d/2^i,   i ≥ 0 the first that lowers ‖P(x) − y*‖²
+
+    d by conjugate gradients, which need only products with J and Jᵀ. Exact in one iteration for linear physics, of
+    second order where y* can be reached. `physics.noise_energy` stops the conjugate gradients where the noise explains
+    what is left, which regularizes. The misfit never grows beyond what the noise explains. Batch entries do not mix.
+
+    Args:
+        iterations: At most so many linearizations.
+        inner_iterations: At most so many conjugate-gradient iterations for each.
+        tolerance: A row has converged when the step is shorter than this fraction of x.
+        inner_tolerance: Of the conjugate gradients, relative, for the gradient.
+
+    Raises:
+        ParameterError: if an argument is out of range.
+        UnsupportedError: when solving, if the framework cannot differentiate.
+
+    Source: Nocedal, Wright, "Numerical Optimization", 2006, section 10.3; Hanke, "Regularizing Properties of
+    a Truncated Newton-CG Algorithm for Nonlinear Inverse Problems", Numer. Funct. Anal. Optim. 18, 1997 (stopping).
+    """
+
+    name: ClassVar[str] = "gauss-newton"
+
+    iterations: int = 5
+    inner_iterations: int = 100
+    tolerance: float = 1e-4
+    inner_tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        check_count("GaussNewton", "iterations", self.iterations)
+        check_count("GaussNewton", "inner_iterations", self.inner_iterations)
+        check_parameter("GaussNewton", "tolerance", self.tolerance)
+        check_parameter("GaussNewton", "inner_tolerance", self.inner_tolerance)
+
+    def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
+        """See `InverseSolver.solve`."""
+        return minimize(self, self._algorithm, physics, y_target, x, y)
+
+    def _algorithm(self, problem: LeastSquares) -> Algorithm:
+        b = problem.backend
+        inner = NormalEquations(b, self.inner_iterations, self.inner_tolerance)
+
+        def iterate(
+            moving: Any, x: Any, square: Any, target: Any, noise: Any, done: Any, iterations: Any, simulations: Any
+        ) -> tuple[Any, ...]:
+            y, push, pull = problem.linearize(x)
+            d, _, products = inner.solve(push, pull, target - y, noise * 0, noise)
+            found, least, moved, attempts = backtrack(problem, x, d, target, square, noise)
+            change = problem.square(found - x)
+            x, square = b.where(moving, found, x), b.where(moving, least, square)
+            small = change <= self.tolerance**2 * problem.square(x)
+            done = done | (moving & ((moved & small) | explained(problem, square, target, noise)))
+            count = b.cast(moving, b.dtype(iterations))
+            iterations, simulations = iterations + count, simulations + count * (2 * products + 2 + attempts)
+            return moving & moved & ~done, x, square, target, noise, done, iterations, simulations
+
+        def run(x: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+            square = problem.square(target - problem.forward(x))
+            done = explained(problem, square, target, noise)
+            start = (~done, x, square, target, noise, done, square * 0, square * 0 + 1)
+            _, x, square, _, _, done, iterations, simulations = b.while_loop(iterate, start, self.iterations)
+            return x, iterations, square, done, simulations
+
+        return run
+
+
+@hookimpl
+def sip_solvers() -> Sequence[type[InverseSolver]]:
+    return [GaussNewton]

@@ -1,0 +1,114 @@
+"""Levenberg–Marquardt: Gauss–Newton that trusts its linearization as far as it has proved right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..checks import check_count, check_parameter
+from ..hookspecs import hookimpl
+from ..physics.base import Correction, InvertiblePhysics
+from .base import InverseSolver
+from .least_squares import Algorithm, LeastSquares
+from .newton_steps import explained, minimize
+from .normal_equations import NormalEquations
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt(InverseSolver):
+    """
+    Damped least squares for any differentiable physics, J = ∂P/∂x at the current x:
+
+        d = argmin ‖J d − (y* − P(x))‖² + μ ‖d‖²,   x ← x + d if that lowers ‖P(x) − y*‖²
+
+    The default for nonlinear physics. d by conjugate gradients, which need only products with J and Jᵀ. μ starts at
+    `damping` in units of the curvature along the gradient, ‖J g‖² / ‖g‖², so that no unit of x or y matters. It falls
+    where the linearization predicts well, to a third at most, and grows where the step does not help. Once it is small,
+    convergence is that of `GaussNewton`. `physics.noise_energy` stops the iteration where the noise explains what is
+    left. The misfit never grows. Batch entries do not mix.
+
+    Args:
+        iterations: At most so many linearizations, steps that do not help included.
+        inner_iterations: At most so many conjugate-gradient iterations for each.
+        tolerance: A row has converged when the step is shorter than this fraction of x.
+        inner_tolerance: Of the conjugate gradients, relative, for the gradient.
+        damping: First μ, > 0.
+
+    Raises:
+        ParameterError: if an argument is out of range.
+        UnsupportedError: when solving, if the framework cannot differentiate.
+
+    Source: Madsen, Nielsen, Tingleff, "Methods for Non-Linear Least Squares Problems", 2004, Algorithm 3.16.
+    """
+
+    name: ClassVar[str] = "levenberg-marquardt"
+
+    iterations: int = 8
+    inner_iterations: int = 20
+    tolerance: float = 1e-4
+    inner_tolerance: float = 1e-2
+    damping: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_count("LevenbergMarquardt", "iterations", self.iterations)
+        check_count("LevenbergMarquardt", "inner_iterations", self.inner_iterations)
+        check_parameter("LevenbergMarquardt", "tolerance", self.tolerance)
+        check_parameter("LevenbergMarquardt", "inner_tolerance", self.inner_tolerance)
+        check_parameter("LevenbergMarquardt", "damping", self.damping, positive=True)
+
+    def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
+        """See `InverseSolver.solve`."""
+        return minimize(self, self._algorithm, physics, y_target, x, y)
+
+    def _algorithm(self, problem: LeastSquares) -> Algorithm:
+        b = problem.backend
+        inner = NormalEquations(b, self.inner_iterations, self.inner_tolerance)
+
+        def ratio(a: Any, c: Any) -> Any:
+            return b.where(c > 0, a / b.where(c > 0, c, c * 0 + 1), a * 0)
+
+        def curvature(x: Any, target: Any) -> Any:
+            """‖J g‖² / ‖g‖² along the gradient."""
+            y, push, pull = problem.linearize(x)
+            gradient = pull(target - y)
+            return ratio(problem.square(push(gradient)), problem.square(gradient))
+
+        def iterate(
+            moving: Any, x: Any, square: Any, target: Any, noise: Any, done: Any,
+            damping: Any, growth: Any, iterations: Any, simulations: Any,
+        ) -> tuple[Any, ...]:  # fmt: skip
+            y, push, pull = problem.linearize(x)
+            d, left, count = inner.solve(push, pull, target - y, damping, noise)
+            tried = x + d
+            misfit = problem.square(target - problem.forward(tried))
+            predicted = square - problem.square(left)
+            gain = ratio(square - misfit, predicted)
+            helps = moving & (misfit < square)
+            small = problem.square(d) <= self.tolerance**2 * problem.square(x)
+            x, square = b.where(helps, tried, x), b.where(helps, misfit, square)
+            reached = explained(problem, square, target, noise)
+            done = done | (moving & (small | reached))
+            eased = damping * b.maximum(1 - (2 * gain - 1) ** 3, damping * 0 + 1 / 3)
+            damping = b.where(helps, eased, damping * growth)
+            growth = b.where(helps, growth * 0 + 2, growth * 2)
+            now = b.cast(moving, b.dtype(iterations))
+            iterations, simulations = iterations + now, simulations + now * (2 * count + 3)
+            return moving & ~done, x, square, target, noise, done, damping, growth, iterations, simulations
+
+        def run(x: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+            square = problem.square(target - problem.forward(x))
+            done = explained(problem, square, target, noise)
+            damping = self.damping * curvature(x, target)
+            zero = square * 0
+            start = (~done, x, square, target, noise, done, damping, zero + 2, zero, zero + 4)
+            end = b.while_loop(iterate, start, self.iterations)
+            x, square, done, iterations, simulations = end[1], end[2], end[5], end[8], end[9]
+            return x, iterations, square, done, simulations
+
+        return run
+
+
+@hookimpl
+def sip_solvers() -> Sequence[type[InverseSolver]]:
+    return [LevenbergMarquardt]

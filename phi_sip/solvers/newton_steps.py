@@ -1,0 +1,79 @@
+"""What iterations on ½ ‖P(x) − y*‖² share: what they start from, when they stop, and what they report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from phiml import math
+
+from .. import trees
+from ..physics.base import Correction, InvertiblePhysics
+from .base import Convergence
+from .least_squares import Algorithm, LeastSquares, compiled
+
+BACKTRACKING = 10  # halvings of a step that does not help
+
+
+def minimize(
+    method: Any, make: Callable[[LeastSquares], Algorithm], physics: InvertiblePhysics, y_target: Any, x: Any, y: Any
+) -> Correction:
+    """
+    Runs an algorithm on native matrices, and makes its result a correction.
+
+    Args:
+        method: The solver, whose options the algorithm has.
+        make: Builds the algorithm: (x, y_target, E‖n‖²) ↦ (x̃, iterations, ‖P(x̃) − y*‖², converged, simulations), with
+            one row per batch entry.
+        physics, y_target, x, y: See `InverseSolver.solve`.
+    """
+    problem = LeastSquares.of(physics, y_target, x, y)
+    noise = physics.noise_energy(y)
+    start = problem.states.pack(x)
+    energy = math.convert(math.wrap(0.0) if noise is None else noise, problem.backend)
+    rows = math.expand(math.cast(energy, math.DType(float, problem.precision)), problem.states.entries)
+    column = problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
+    algorithm = compiled(make, method, problem)
+    found, iterations, square, converged, simulations = algorithm(start, problem.observations.pack(y_target), column)
+
+    def per_entry(native: Any) -> Any:
+        flat = problem.backend.reshape(native, (-1,))
+        return math.reshaped_tensor(flat, [problem.states.entries], convert=False)
+
+    convergence = Convergence(
+        math.to_int32(per_entry(iterations)),
+        0.5 * per_entry(square),
+        math.cast(per_entry(converged), bool),
+        math.to_int32(per_entry(simulations)),
+    )
+    return Correction(trees.subtract(problem.states.unpack(found), x), stats=convergence.stats())
+
+
+def explained(problem: LeastSquares, square: Any, target: Any, noise: Any) -> Any:
+    """Whether a misfit ‖P(x) − y*‖² is what the noise or rounding explains."""
+    rounding = 4 * float(np.finfo(f"float{problem.precision}").eps)
+    return square <= problem.backend.maximum(noise * (1 + 1e-6), rounding**2 * problem.square(target))
+
+
+def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any, noise: Any) -> tuple[Any, ...]:
+    """
+    The longest of step, step/2, step/4, … that lowers the misfit, or brings it to what the noise explains; else 0.
+
+    Returns:
+        x after the step, ‖P(x) − y*‖² there, which rows moved, and how many simulations each row took.
+    """
+    b = problem.backend
+
+    def attempt(searching: Any, length: Any, found: Any, least: Any, count: Any) -> tuple[Any, ...]:
+        tried = x + length * step
+        misfit = problem.square(target - problem.forward(tried))
+        good = searching & ((misfit < square) | (misfit <= noise))
+        found, least = b.where(good, tried, found), b.where(good, misfit, least)
+        count = count + b.cast(searching, b.dtype(count))
+        return searching & ~good, 0.5 * length, found, least, count
+
+    everywhere = square == square
+    start = (everywhere, square * 0 + 1, x, square, square * 0)
+    searching, _, found, least, count = b.while_loop(attempt, start, BACKTRACKING)
+    return found, least, ~searching, count

@@ -1,0 +1,105 @@
+"""Saddle-free Newton: all of the curvature of the objective, for problems with few unknowns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..checks import check_count, check_parameter
+from ..errors import UnsupportedError
+from ..frameworks import framework_of
+from ..hookspecs import hookimpl
+from ..physics.base import Correction, InvertiblePhysics
+from .base import InverseSolver
+from .least_squares import Algorithm, LeastSquares
+from .newton_steps import backtrack, explained, minimize
+
+
+@dataclass(frozen=True)
+class SaddleFreeNewton(InverseSolver):
+    """
+    Newton's method with the Hessian H of L(x) = ½ ‖P(x) − y*‖² in absolute value, H = Σ_i λ_i q_i q_iᵀ:
+
+        d = −Σ_i q_i s_i,   s_i = g_i / |λ_i|,   g_i = q_iᵀ ∂L/∂x,   x ← x + d/2^j
+
+    with |s_i| cut so that no direction promises to lower L by more than `max_loss_change` L, |s_i g_i| / 2 ≤ c L,
+    and j ≥ 0 the first that lowers L. Saddles repel, and units of x do not matter. The Hessian is dense, n² numbers and
+    n derivatives of the gradient per batch entry. Batch entries do not mix.
+
+    Args:
+        iterations: At most so many steps.
+        max_loss_change: c > 0. With 1, a parabola whose minimum is 0 is solved in one step, and next to an inflection
+            point, where λ → 0, the step stays finite.
+        tolerance: A row has converged when the step is shorter than this fraction of x.
+        max_unknowns: Refuses larger n.
+
+    Raises:
+        ParameterError: if an argument is out of range.
+        UnsupportedError: when solving, if there are too many unknowns, or the framework cannot differentiate.
+
+    Source: Dauphin et al., "Identifying and Attacking the Saddle Point Problem in High-Dimensional Non-Convex
+    Optimization", NeurIPS 2014, Algorithm 1; as inverse for training: Holl, Koltun, Thuerey (arXiv 2109.15048).
+    """
+
+    name: ClassVar[str] = "saddle-free-newton"
+
+    iterations: int = 1
+    max_loss_change: float = 1.0
+    tolerance: float = 1e-6
+    max_unknowns: int = 256
+
+    def __post_init__(self) -> None:
+        check_count("SaddleFreeNewton", "iterations", self.iterations)
+        check_count("SaddleFreeNewton", "max_unknowns", self.max_unknowns)
+        check_parameter("SaddleFreeNewton", "max_loss_change", self.max_loss_change, positive=True)
+        check_parameter("SaddleFreeNewton", "tolerance", self.tolerance)
+
+    def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
+        """See `InverseSolver.solve`."""
+        return minimize(self, self._algorithm, physics, y_target, x, y)
+
+    def _algorithm(self, problem: LeastSquares) -> Algorithm:
+        b, framework = problem.backend, framework_of(problem.backend)
+        unknowns = problem.states.size
+        if unknowns > self.max_unknowns:
+            raise UnsupportedError(
+                f"SaddleFreeNewton stores {unknowns}² second derivatives per batch entry, and may {self.max_unknowns}². "
+                f"Use GaussNewton or LevenbergMarquardt, or raise max_unknowns if the memory allows."
+            )
+
+        def iterate(
+            moving: Any, x: Any, square: Any, target: Any, noise: Any, done: Any, iterations: Any, simulations: Any
+        ) -> tuple[Any, ...]:
+            def objective(rows: Any) -> Any:
+                return 0.5 * b.sum((target - problem.forward(rows)) ** 2, 1)
+
+            gradient, hessian = framework.hessian(objective, x)
+            values, vectors = framework.eigh(hessian)
+            slope = b.sum(vectors * gradient[:, :, None], 1)
+            size, curvature = abs(slope), abs(values)
+            longest = b.where(size > 0, self.max_loss_change * square / b.where(size > 0, size, size * 0 + 1), size * 0)
+            newton = b.where(curvature > 0, size / b.where(curvature > 0, curvature, curvature * 0 + 1), longest)
+            along = -b.sign(slope) * b.minimum(newton, longest)
+            step = b.sum(vectors * along[:, None, :], 2)
+            found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
+            small = problem.square(found - x) <= self.tolerance**2 * problem.square(x)
+            x, square = b.where(moving, found, x), b.where(moving, least, square)
+            done = done | (moving & ((moved & small) | explained(problem, square, target, noise)))
+            count = b.cast(moving, b.dtype(iterations))
+            iterations, simulations = iterations + count, simulations + count * (attempts + unknowns + 2)
+            return moving & moved & ~done, x, square, target, noise, done, iterations, simulations
+
+        def run(x: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+            square = problem.square(target - problem.forward(x))
+            done = explained(problem, square, target, noise)
+            start = (~done, x, square, target, noise, done, square * 0, square * 0 + 1)
+            _, x, square, _, _, done, iterations, simulations = b.while_loop(iterate, start, self.iterations)
+            return x, iterations, square, done, simulations
+
+        return run
+
+
+@hookimpl
+def sip_solvers() -> Sequence[type[InverseSolver]]:
+    return [SaddleFreeNewton]
