@@ -13,6 +13,7 @@ The experiment of the chapter "Learning to Invert Heat Conduction with Scale-inv
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import os
 import time
@@ -30,7 +31,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from phi_sip import HeatEquation, OptaxOptimizer, PublishedDamping, SipUpdate, sip_inverse, sip_update_weights
+from phi_sip import (
+    HeatEquation,
+    InvertiblePhysics,
+    OptaxOptimizer,
+    PublishedDamping,
+    SipUpdate,
+    sip_inverse,
+    sip_update_weights,
+)
 from phi_sip.data import heat_rectangles
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_damping, plot_losses, plot_reconstructions
@@ -94,18 +103,26 @@ def parse_arguments() -> argparse.Namespace:
 
 def make_network(framework: str, seed: int) -> tuple[Any, Any]:
     """The same for all methods. Chosen by measurement (docs/design.md); PhiML's JAX u_net has no periodic padding."""
+    seed_everything(framework, seed)
+    with math.precision(32):
+        net = nn.u_net(1, 1, periodic=framework != "jax")
+    return net, adam(net, framework, LEARNING_RATE)
+
+
+def seed_everything(framework: str, seed: int) -> None:
     math.seed(seed)
     if framework == "tensorflow":
         import keras
 
         keras.utils.set_random_seed(seed)  # math.seed gives every Keras network the same weights
-    with math.precision(32):
-        net = nn.u_net(1, 1, periodic=framework != "jax")
+
+
+def adam(net: Any, framework: str, learning_rate: float) -> Any:
     if framework == "jax":
         import optax
 
-        return net, OptaxOptimizer(net, optax.adam(LEARNING_RATE))
-    return net, nn.adam(net, LEARNING_RATE)
+        return OptaxOptimizer(net, optax.adam(learning_rate))
+    return nn.adam(net, learning_rate)
 
 
 def make_data(physics: HeatEquation, options: argparse.Namespace, step: int) -> tuple[Field, Field]:
@@ -118,14 +135,18 @@ def make_data(physics: HeatEquation, options: argparse.Namespace, step: int) -> 
 
 
 def train(
-    solver: Callable[[Field], Any],
+    solver: Callable[[Any], Any],
     record: TrainingRecord,
-    physics: HeatEquation,
+    physics: InvertiblePhysics,
     options: argparse.Namespace,
     console: Console,
+    data: Callable[..., tuple[Any, Any]] = make_data,
+    network: Callable[[str, int], tuple[Any, Any]] = make_network,
+    predict: Callable[[Any, Any], Any] | None = None,
 ):
-    """Yields (update, x, y*) after each step; `solver` makes one for the true x."""
-    net, optimizer = make_network(options.framework, options.seed)
+    """Yields (update, x, y*) after each step. `solver` makes one for the true x; `predict` maps network and y* to x."""
+    net, optimizer = network(options.framework, options.seed)
+    call = predict and functools.partial(predict, net)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     losses = TextColumn("x loss {task.fields[x_l2]:8.2f}   y loss {task.fields[y_l2]:9.4f}")
     with interrupts_between_steps() as check_interrupt, Progress(*columns, losses, console=console) as progress:
@@ -133,8 +154,8 @@ def train(
         for step in range(options.steps):
             check_interrupt()
             start = time.perf_counter()
-            x, y_target = make_data(physics, options, step)
-            update = sip_update_weights(net, optimizer, physics, y_target, x_true=x, solver=solver(x))
+            x, y_target = data(physics, options, step)
+            update = sip_update_weights(net, optimizer, physics, y_target, predict=call, x_true=x, solver=solver(x))
             record.append(update, time.perf_counter() - start)
             progress.update(task, advance=1, x_l2=record.x_l2[-1], y_l2=record.y_l2[-1])
             yield update, x, y_target

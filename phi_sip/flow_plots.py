@@ -27,9 +27,9 @@ def plot_velocities(truth: np.ndarray, predictions: Mapping[str, np.ndarray]) ->
     largest = float(np.abs(_vorticity(truth)).max())
     for axes, (name, velocity) in zip(grid[0], columns.items(), strict=True):
         image = _show(axes, _vorticity(velocity), "RdBu_r", -largest, largest)
-        every = max(1, truth.shape[0] // 16)
+        every = max(1, truth.shape[0] // 11)
         i, j = np.mgrid[every // 2 : truth.shape[0] : every, every // 2 : truth.shape[1] : every]
-        scale = 1.2 * float(np.abs(truth).max()) / every
+        scale = float(np.abs(truth).max()) / (1.5 * every)
         axes.quiver(i, j, velocity[i, j, 0], velocity[i, j, 1], angles="xy", scale_units="xy", scale=scale, width=0.006)
         error = np.linalg.norm(velocity - truth) / np.linalg.norm(truth)
         axes.set_title(name if velocity is truth else f"{name}: error {100 * error:.0f} %")
@@ -94,10 +94,10 @@ def _running_mean(values: np.ndarray, width: int = 15) -> np.ndarray:
 
 
 def _vorticity(velocity: np.ndarray) -> np.ndarray:
-    def slope(values: np.ndarray, axis: int) -> np.ndarray:
-        return np.asarray(np.roll(values, -1, axis) - np.roll(values, 1, axis)) / 2
-
-    return slope(velocity[..., 1], 0) - slope(velocity[..., 0], 1)
+    """By central differences on a periodic grid."""
+    x, y = velocity[..., 0], velocity[..., 1]
+    along_x, along_y = ((np.roll(v, -1, axis) - np.roll(v, 1, axis)) / 2 for v, axis in ((y, 0), (x, 1)))
+    return np.asarray(along_x - along_y)
 
 
 def _show(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:

@@ -18,6 +18,7 @@ from phi_sip.records import TrainingRecord, load_records, save_records
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FIGURES = ("x_loss", "y_loss", "reconstructions", "damping")
+FLOW_FIGURES = ("velocity", "marker", "errors")
 NOISE_FIGURES = ("error_vs_noise", "reconstructions", "training", "uncertainty")
 
 
@@ -68,6 +69,21 @@ def test_noise_example(tmp_path):
     assert errors["rules"]["published damping"][at] > 2 * errors["linear bound"][at]
     summary = (tmp_path / "summary.md").read_text()
     assert all(name in summary for name in [*errors["rules"], "supervised"])
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_flow_example(framework, tmp_path):
+    flags = ["--quick", "--framework", framework]
+    result = subprocess.run(command(tmp_path, *flags, script="flow.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    records = load_records(tmp_path / "records.json")
+    assert [record.method for record in records] == ["SIP", "DP", "supervised"]
+    for record in records:
+        assert len(record.x_l2) == len(record.y_l2) == len(record.seconds) > 0
+        assert sum(record.seconds) >= 3
+        assert np.isfinite(record.x_l2).all()
+    check_figures(tmp_path, FLOW_FIGURES)
+    assert (tmp_path / "summary.md").read_text().count("\n") == 5
 
 
 @pytest.mark.parametrize("flags", [["--samples", "0"], ["--noise", "0"], ["--resolution", "20"]])

@@ -13,6 +13,7 @@ from .. import trees
 from ..checks import check_parameter
 from ..errors import ParameterError
 from ..hookspecs import hookimpl
+from ..parameters import as_tensor
 from .base import Correction, InvertiblePhysics
 
 
@@ -60,7 +61,7 @@ class Exponential(InvertiblePhysics):
             Observation like `x`.
         """
         with math.precision(trees.precision_of(x)):
-            rate = math.to_float(math.wrap(self.rate))
+            rate = as_tensor(self.rate)
             return trees.tree_map(lambda u: math.exp(rate * u), x)
 
     def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
@@ -77,8 +78,8 @@ class Exponential(InvertiblePhysics):
         """
         _check_positive(y_target)
         with math.precision(trees.precision_of(x)):
-            per_rate = 1 / math.to_float(math.wrap(self.rate))
-            return Correction(trees.tree_map(lambda u, target: math.log(target) * per_rate - u, x, y_target))
+            rate = as_tensor(self.rate)
+            return Correction(trees.tree_map(lambda u, target: math.log(target) / rate - u, x, y_target))
 
 
 def _check_positive(y_target: Any) -> None:

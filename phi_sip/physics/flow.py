@@ -21,7 +21,7 @@ from .base import Correction, InvertiblePhysics
 from .evolution import check_time_steps
 
 VORTICITY, MARKER = 0, 1
-ITERATIONS = 12  # of conjugate gradients: a fixed point to a few percent, which is all that a linearization is worth
+ITERATIONS = 8  # of conjugate gradients: more would fit the linearization better, not the marker
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from .. import trees
 from ..checks import check_parameter
 from ..errors import UnsupportedError
 from ..hookspecs import hookimpl
+from ..parameters import as_tensor
 from .base import Correction, InvertiblePhysics
 
 
@@ -87,37 +88,32 @@ class RotatedSine(InvertiblePhysics):
             return Correction(trees.tree_map(self._correct, x, y_target))
 
     def _observe(self, x: Tensor) -> Tensor:
-        condition = _parameter(self.condition)
+        condition = as_tensor(self.condition)
         first, second = self._rotate(x)
-        return _like(x, math.sin(first) * (1 / condition), second * condition)
+        return _like(x, math.sin(first) / condition, second * condition)
 
     def _correct(self, x: Tensor, y_target: Tensor) -> Tensor:
-        condition, per_scale = _parameter(self.condition), 1 / _parameter(self.scale)
+        condition, scale = as_tensor(self.condition), as_tensor(self.scale)
         first, second = self._rotate(x)
         sine, cosine = self._on_axes(math.sin), self._on_axes(math.cos)
         y_first, y_second = _components(y_target)
         branch = math.round(first / np.pi)
         parity = 1 - 2 * abs(branch - 2 * math.round(branch / 2))
         on_branch = branch * np.pi + parity * math.arcsin(math.clip(y_first * condition, -1.0, 1.0))
-        d_first, d_second = (on_branch - first) * per_scale, (y_second * (1 / condition) - second) * per_scale
+        d_first, d_second = (on_branch - first) / scale, (y_second / condition - second) / scale
         return _like(x, cosine * d_first + sine * d_second, cosine * d_second - sine * d_first)
 
     def _rotate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x̂ = γ R_φ x."""
         a, b = _components(x)
-        sine, cosine, scale = self._on_axes(math.sin), self._on_axes(math.cos), _parameter(self.scale)
+        sine, cosine, scale = self._on_axes(math.sin), self._on_axes(math.cos), as_tensor(self.scale)
         return scale * (cosine * a - sine * b), scale * (sine * a + cosine * b)
 
     def _on_axes(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """The sine or cosine of φ, computed in double precision and rounded to the current one."""
         with math.precision(64):
-            exact = function(math.to_float(math.wrap(self.angle)))
+            exact = function(as_tensor(self.angle))
         return math.to_float(exact)
-
-
-def _parameter(value: float | Tensor) -> Tensor:
-    """As a tensor. Nothing is divided by it: TensorFlow's PhiML backend rounds such divisors to single precision."""
-    return math.to_float(math.wrap(value))
 
 
 def _components(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from .base import Convergence
 from .least_squares import Algorithm, LeastSquares, compiled
 
 BACKTRACKING = 10  # halvings of a step that does not help
+CONFIDENCE = 2.0  # standard deviations of ‖n‖² above its mean: less could be out of reach, and chasing it amplifies noise
 
 
 def minimize(
@@ -24,14 +25,15 @@ def minimize(
 
     Args:
         method: The solver, whose options the algorithm has.
-        make: Builds the algorithm: (x, y_target, E‖n‖²) ↦ (x̃, iterations, ‖P(x̃) − y*‖², converged, simulations), with
-            one row per batch entry.
+        make: Builds the algorithm: (x, y_target, ‖n‖²) ↦ (x̃, iterations, ‖P(x̃) − y*‖², converged, simulations), with
+            one row per batch entry; ‖n‖² is what the noise may explain, two standard deviations above its mean.
         physics, y_target, x, y: See `InverseSolver.solve`.
     """
     problem = LeastSquares.of(physics, y_target, x, y)
     noise = physics.noise_energy(y)
+    margin = 1 + CONFIDENCE * float(np.sqrt(2 / problem.observations.size))
     start = problem.states.pack(x)
-    energy = math.convert(math.wrap(0.0) if noise is None else noise, problem.backend)
+    energy = math.convert(math.wrap(0.0) if noise is None else noise * margin, problem.backend)
     rows = math.expand(math.cast(energy, math.DType(float, problem.precision)), problem.states.entries)
     column = problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
     algorithm = compiled(make, method, problem)

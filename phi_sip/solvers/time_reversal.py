@@ -13,7 +13,7 @@ from ..errors import UnsupportedError
 from ..hookspecs import hookimpl
 from ..physics.base import Correction, InvertiblePhysics
 from ..physics.evolution import Reversible
-from .base import InverseSolver
+from .base import Convergence, InverseSolver
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,9 @@ class TimeReversal(InverseSolver):
         dx = reverse(physics, y_target, y)
         before = trees.l2_loss(trees.subtract(y, y_target))
         objective = trees.l2_loss(trees.subtract(physics.forward(trees.add(x, dx)), y_target))
-        one = math.ones_like(objective, dtype=int)
         converged = (objective < before) | (objective == 0)
-        stats = {"iterations": one, "objective": objective, "converged": converged, "simulations": 3 * one}
-        return Correction(dx, stats=stats)
+        once = math.to_int32(converged) * 0 + 1
+        return Correction(dx, stats=Convergence(once, objective, converged, 3 * once).stats())
 
 
 def reverse(physics: InvertiblePhysics, y_target: Any, y: Any) -> Any:

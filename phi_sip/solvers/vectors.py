@@ -61,7 +61,9 @@ class Vectors:
 
 def _signature(tree: Any) -> Sequence[Any]:
     if isinstance(tree, Field):
-        where = repr((tree.bounds, tree.resolution)) if tree.is_grid else id(tree.geometry)
+        corners = (tree.bounds.lower, tree.bounds.upper) if tree.is_grid else ()
+        known = corners and all(corner.available and not corner.shape.batch for corner in corners)
+        where = tuple(tuple(corner.numpy("vector")) for corner in corners) if known else id(tree.geometry)
         return (*_signature(tree.values), repr(tree.boundary), where)
     if isinstance(tree, (tuple, list)):
         return (type(tree), *(_signature(item) for item in tree))

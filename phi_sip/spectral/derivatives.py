@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 from phi.field import Field
@@ -111,13 +112,13 @@ class PeriodicDerivatives:
         return math.convert(math.cast(values, math.DType(float, precision)), self.field.values.default_backend)
 
 
-def runge_kutta_4(rate: Callable[[Tensor], Tensor], c: Tensor, dt: float | Tensor, decay: float | Tensor) -> Tensor:
+def runge_kutta_4(rate: Callable[[Any], Any], c: Any, dt: Any, decay: Any) -> Any:
     """
     One step of dc/dt = −λ c + N(c), of fourth order in N and exact in λ (integrating factor).
 
     Args:
         rate: N.
-        c: Coefficients.
+        c: Coefficients, a `Tensor` or a native tensor.
         dt: Time step.
         decay: exp(−½ λ dt); 1 where λ = 0.
 

