@@ -81,7 +81,7 @@ def main() -> None:
     for column in ("data", "noise σ", "seed", "x loss with labels", *(f"{rule}: loss, time" for rule in options.rules)):
         table.add_column(column, justify="left" if column == "data" else "right")
     results = []
-    with math.precision(64):
+    with math.precision(options.precision):
         for data in options.data:
             for noise in options.noise:
                 for seed in options.seeds:
@@ -102,6 +102,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--precision", type=int, choices=(32, 64), default=64, help="of the physics, in bits")
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--data", choices=DATA, nargs="+", default=["rectangles"])
     parser.add_argument("--rules", choices=RULES, nargs="+", default=["total variation, x ≥ 0", "default"])

@@ -39,7 +39,7 @@ from phi_sip.solvers.supervised import Supervised
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}  # solver for the true x
 LEARNING_RATE = 1e-3
-STEPS = 16
+STEPS = 20
 
 
 @dataclass(frozen=True)

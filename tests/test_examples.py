@@ -86,6 +86,33 @@ def test_flow_example(framework, tmp_path):
     assert (tmp_path / "summary.md").read_text().count("\n") == 5
 
 
+SMALL = {
+    "exponential.py": (["SIP", "DP", "SIP, Gauss–Newton"], ("training", "error_vs_x")),
+    "poisson.py": (["SIP", "DP", "supervised"], ("training", "reconstructions")),
+}
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+@pytest.mark.parametrize("script", SMALL)
+def test_small_examples(script, framework, tmp_path):
+    methods, figures = SMALL[script]
+    flags = ["--quick", "--framework", framework]
+    result = subprocess.run(command(tmp_path, *flags, script=script), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    check_records(tmp_path, methods, steps=12)
+    check_figures(tmp_path, figures)
+    errors = json.loads((tmp_path / "l1.json").read_text())
+    assert np.isfinite(list(errors.values())).all()
+    assert (tmp_path / "summary.md").read_text().count("\n") == 2 + len(methods)
+
+
+@pytest.mark.parametrize("script", SMALL)
+def test_bad_flags_of_small_examples(script, tmp_path):
+    result = subprocess.run(command(tmp_path, "--steps", "0", script=script), capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "must be positive" in result.stderr
+
+
 @pytest.mark.parametrize("flags", [["--samples", "0"], ["--noise", "0"], ["--resolution", "20"]])
 def test_bad_flags_of_noise_example(flags, tmp_path):
     result = subprocess.run(command(tmp_path, *flags, script="heat_noise.py"), capture_output=True, text=True)

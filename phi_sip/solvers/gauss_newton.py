@@ -11,7 +11,7 @@ from ..hookspecs import hookimpl
 from ..physics.base import Correction, InvertiblePhysics
 from .base import InverseSolver
 from .least_squares import Algorithm, LeastSquares
-from .newton_steps import backtrack, explained, minimize
+from .newton_steps import backtrack, minimize, misfit_goal
 from .normal_equations import NormalEquations
 
 
@@ -29,7 +29,8 @@ class GaussNewton(InverseSolver):
     Args:
         iterations: At most so many linearizations.
         inner_iterations: At most so many conjugate-gradient iterations for each.
-        tolerance: A row has converged when the step is shorter than this fraction of x.
+        tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
+            fallen to this fraction.
         inner_tolerance: Of the conjugate gradients, relative, for the gradient.
 
     Raises:
@@ -61,25 +62,24 @@ class GaussNewton(InverseSolver):
         b = problem.backend
         inner = NormalEquations(b, self.inner_iterations, self.inner_tolerance)
 
-        def iterate(
-            moving: Any, x: Any, square: Any, target: Any, noise: Any, done: Any, iterations: Any, simulations: Any
-        ) -> tuple[Any, ...]:
-            y, push, pull = problem.linearize(x)
-            d, _, products = inner.solve(push, pull, target - y, noise * 0, noise)
-            found, least, moved, attempts = backtrack(problem, x, d, target, square, noise)
-            change = problem.square(found - x)
-            x, square = b.where(moving, found, x), b.where(moving, least, square)
-            small = change <= self.tolerance**2 * problem.square(x)
-            done = done | (moving & ((moved & small) | explained(problem, square, target, noise)))
-            count = b.cast(moving, b.dtype(iterations))
-            iterations, simulations = iterations + count, simulations + count * (2 * products + 2 + attempts)
-            return moving & moved & ~done, x, square, target, noise, done, iterations, simulations
+        def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+            first = problem.square(target - problem.forward(start))
+            goal = misfit_goal(problem, first, target, noise, self.tolerance)
 
-        def run(x: Any, target: Any, noise: Any) -> tuple[Any, ...]:
-            square = problem.square(target - problem.forward(x))
-            done = explained(problem, square, target, noise)
-            start = (~done, x, square, target, noise, done, square * 0, square * 0 + 1)
-            _, x, square, _, _, done, iterations, simulations = b.while_loop(iterate, start, self.iterations)
+            def iterate(moving: Any, x: Any, square: Any, done: Any, iterations: Any, simulations: Any) -> Any:
+                y, push, pull = problem.linearize(x)
+                d, _, products = inner.solve(push, pull, target - y, noise * 0, noise)
+                found, least, moved, attempts = backtrack(problem, x, d, target, square, noise)
+                small = problem.square(found - x) <= self.tolerance**2 * problem.square(found)
+                x, square = b.where(moving, found, x), b.where(moving, least, square)
+                done = done | (moving & ((moved & small) | (square <= goal)))
+                count = b.cast(moving, b.dtype(iterations))
+                iterations, simulations = iterations + count, simulations + count * (2 * products + 2 + attempts)
+                return moving & moved & ~done, x, square, done, iterations, simulations
+
+            done = first <= goal
+            begin = (~done, start, first, done, first * 0, first * 0 + 1)
+            _, x, square, done, iterations, simulations = b.while_loop(iterate, begin, self.iterations)
             return x, iterations, square, done, simulations
 
         return run

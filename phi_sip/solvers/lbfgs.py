@@ -24,9 +24,9 @@ class LBFGS(InverseSolver):
 
         x ← x − α B ∂L/∂x,   B ≈ H⁻¹ from the last changes of x and of the gradient
 
-    for physics that can be differentiated once only, in reverse. The iterations start from x at every call; curvature is
-    not kept. Each batch entry is minimized by itself, by SciPy's L-BFGS-B through `phiml.math.minimize`, in NumPy on the
-    host: it can not be compiled. The misfit never grows.
+    for physics that can be differentiated once only, in reverse. The iterations start from x at every call; curvature
+    is not kept. Each batch entry is minimized by itself, by SciPy's L-BFGS-B through `phiml.math.minimize`, in NumPy on
+    the host: it can not be compiled. The misfit never grows.
 
     Args:
         iterations: At most so many.

@@ -11,7 +11,7 @@ from ..hookspecs import hookimpl
 from ..physics.base import Correction, InvertiblePhysics
 from .base import InverseSolver
 from .least_squares import Algorithm, LeastSquares
-from .newton_steps import explained, minimize
+from .newton_steps import minimize, misfit_goal
 from .normal_equations import NormalEquations
 
 
@@ -26,12 +26,14 @@ class LevenbergMarquardt(InverseSolver):
     `damping` in units of the curvature along the gradient, ‖J g‖² / ‖g‖², so that no unit of x or y matters. It falls
     where the linearization predicts well, to a third at most, and grows where the step does not help. Once it is small,
     convergence is that of `GaussNewton`. `physics.noise_energy` stops the iteration where the noise explains what is
-    left. The misfit never grows. Batch entries do not mix.
+    left. The misfit never grows. Batch entries do not mix. The defaults are meant for training, where the next
+    prediction comes from a better network anyway: a hundred simulations at most.
 
     Args:
         iterations: At most so many linearizations, steps that do not help included.
         inner_iterations: At most so many conjugate-gradient iterations for each.
-        tolerance: A row has converged when the step is shorter than this fraction of x.
+        tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
+            fallen to this fraction.
         inner_tolerance: Of the conjugate gradients, relative, for the gradient.
         damping: First μ, > 0.
 
@@ -44,9 +46,9 @@ class LevenbergMarquardt(InverseSolver):
 
     name: ClassVar[str] = "levenberg-marquardt"
 
-    iterations: int = 8
-    inner_iterations: int = 20
-    tolerance: float = 1e-4
+    iterations: int = 4
+    inner_iterations: int = 10
+    tolerance: float = 1e-3
     inner_tolerance: float = 1e-2
     damping: float = 1e-3
 
@@ -69,42 +71,37 @@ class LevenbergMarquardt(InverseSolver):
             return b.where(c > 0, a / b.where(c > 0, c, c * 0 + 1), a * 0)
 
         def curvature(x: Any, target: Any) -> Any:
-            """‖J g‖² / ‖g‖² along the gradient."""
+            """‖J g‖² / ‖g‖² along the gradient g."""
             y, push, pull = problem.linearize(x)
             gradient = pull(target - y)
             return ratio(problem.square(push(gradient)), problem.square(gradient))
 
-        def iterate(
-            moving: Any, x: Any, square: Any, target: Any, noise: Any, done: Any,
-            damping: Any, growth: Any, iterations: Any, simulations: Any,
-        ) -> tuple[Any, ...]:  # fmt: skip
-            y, push, pull = problem.linearize(x)
-            d, left, count = inner.solve(push, pull, target - y, damping, noise)
-            tried = x + d
-            misfit = problem.square(target - problem.forward(tried))
-            predicted = square - problem.square(left)
-            gain = ratio(square - misfit, predicted)
-            helps = moving & (misfit < square)
-            small = problem.square(d) <= self.tolerance**2 * problem.square(x)
-            x, square = b.where(helps, tried, x), b.where(helps, misfit, square)
-            reached = explained(problem, square, target, noise)
-            done = done | (moving & (small | reached))
-            eased = damping * b.maximum(1 - (2 * gain - 1) ** 3, damping * 0 + 1 / 3)
-            damping = b.where(helps, eased, damping * growth)
-            growth = b.where(helps, growth * 0 + 2, growth * 2)
-            now = b.cast(moving, b.dtype(iterations))
-            iterations, simulations = iterations + now, simulations + now * (2 * count + 3)
-            return moving & ~done, x, square, target, noise, done, damping, growth, iterations, simulations
+        def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+            first = problem.square(target - problem.forward(start))
+            goal = misfit_goal(problem, first, target, noise, self.tolerance)
 
-        def run(x: Any, target: Any, noise: Any) -> tuple[Any, ...]:
-            square = problem.square(target - problem.forward(x))
-            done = explained(problem, square, target, noise)
-            damping = self.damping * curvature(x, target)
-            zero = square * 0
-            start = (~done, x, square, target, noise, done, damping, zero + 2, zero, zero + 4)
-            end = b.while_loop(iterate, start, self.iterations)
-            x, square, done, iterations, simulations = end[1], end[2], end[5], end[8], end[9]
-            return x, iterations, square, done, simulations
+            def iterate(
+                moving: Any, x: Any, square: Any, done: Any, damping: Any, growth: Any, iterations: Any, count: Any
+            ) -> Any:
+                y, push, pull = problem.linearize(x)
+                d, left, products = inner.solve(push, pull, target - y, damping, noise)
+                misfit = problem.square(target - problem.forward(x + d))
+                gain = ratio(square - misfit, square - problem.square(left))
+                helps = moving & (misfit < square)
+                small = problem.square(d) <= self.tolerance**2 * problem.square(x)
+                x, square = b.where(helps, x + d, x), b.where(helps, misfit, square)
+                done = done | (moving & (small | (square <= goal)))
+                eased = damping * b.maximum(1 - (2 * gain - 1) ** 3, damping * 0 + 1 / 3)
+                damping = b.where(helps, eased, damping * growth)
+                growth = b.where(helps, growth * 0 + 2, growth * 2)
+                now = b.cast(moving, b.dtype(iterations))
+                iterations, count = iterations + now, count + now * (2 * products + 3)
+                return moving & ~done, x, square, done, damping, growth, iterations, count
+
+            done, zero = first <= goal, first * 0
+            begin = (~done, start, first, done, self.damping * curvature(start, target), zero + 2, zero, zero + 4)
+            _, x, square, done, _, _, iterations, count = b.while_loop(iterate, begin, self.iterations)
+            return x, iterations, square, done, count
 
         return run
 

@@ -14,7 +14,9 @@ from .base import Convergence
 from .least_squares import Algorithm, LeastSquares, compiled
 
 BACKTRACKING = 10  # halvings of a step that does not help
-CONFIDENCE = 2.0  # standard deviations of ‖n‖² above its mean: less could be out of reach, and chasing it amplifies noise
+CONFIDENCE = (
+    2.0  # standard deviations of ‖n‖² above its mean: less could be out of reach, and chasing it amplifies noise
+)
 
 
 def minimize(
@@ -52,10 +54,18 @@ def minimize(
     return Correction(trees.subtract(problem.states.unpack(found), x), stats=convergence.stats())
 
 
-def explained(problem: LeastSquares, square: Any, target: Any, noise: Any) -> Any:
-    """Whether a misfit ‖P(x) − y*‖² is what the noise or rounding explains."""
+def misfit_goal(problem: LeastSquares, square: Any, target: Any, noise: Any, tolerance: float) -> Any:
+    """
+    The misfit ‖P(x) − y*‖² at which a row has converged: what noise or rounding explain, or a fraction of the first.
+
+    Args:
+        square: First misfit.
+        target, noise: y* and what the noise may explain.
+        tolerance: Fraction of the first residual ‖P(x) − y*‖.
+    """
     rounding = 4 * float(np.finfo(f"float{problem.precision}").eps)
-    return square <= problem.backend.maximum(noise * (1 + 1e-6), rounding**2 * problem.square(target))
+    unavoidable = problem.backend.maximum(noise * (1 + 1e-6), rounding**2 * problem.square(target))
+    return problem.backend.maximum(unavoidable, tolerance**2 * square)
 
 
 def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any, noise: Any) -> tuple[Any, ...]:

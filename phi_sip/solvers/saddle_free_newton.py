@@ -13,7 +13,7 @@ from ..hookspecs import hookimpl
 from ..physics.base import Correction, InvertiblePhysics
 from .base import InverseSolver
 from .least_squares import Algorithm, LeastSquares
-from .newton_steps import backtrack, explained, minimize
+from .newton_steps import backtrack, minimize, misfit_goal
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class SaddleFreeNewton(InverseSolver):
         iterations: At most so many steps.
         max_loss_change: c > 0. With 1, a parabola whose minimum is 0 is solved in one step, and next to an inflection
             point, where λ → 0, the step stays finite.
-        tolerance: A row has converged when the step is shorter than this fraction of x.
+        tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
+            fallen to this fraction.
         max_unknowns: Refuses larger n.
 
     Raises:
@@ -64,37 +65,38 @@ class SaddleFreeNewton(InverseSolver):
         unknowns = problem.states.size
         if unknowns > self.max_unknowns:
             raise UnsupportedError(
-                f"SaddleFreeNewton stores {unknowns}² second derivatives per batch entry, and may {self.max_unknowns}². "
-                f"Use GaussNewton or LevenbergMarquardt, or raise max_unknowns if the memory allows."
+                f"SaddleFreeNewton stores {unknowns}² second derivatives per batch entry, and {self.max_unknowns}² are "
+                f"allowed. Use GaussNewton or LevenbergMarquardt, or raise max_unknowns if the memory suffices."
             )
 
-        def iterate(
-            moving: Any, x: Any, square: Any, target: Any, noise: Any, done: Any, iterations: Any, simulations: Any
-        ) -> tuple[Any, ...]:
+        def ratio(a: Any, c: Any, otherwise: Any) -> Any:
+            return b.where(c > 0, a / b.where(c > 0, c, c * 0 + 1), otherwise)
+
+        def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+            first = problem.square(target - problem.forward(start))
+            goal = misfit_goal(problem, first, target, noise, self.tolerance)
+
             def objective(rows: Any) -> Any:
                 return 0.5 * b.sum((target - problem.forward(rows)) ** 2, 1)
 
-            gradient, hessian = framework.hessian(objective, x)
-            values, vectors = framework.eigh(hessian)
-            slope = b.sum(vectors * gradient[:, :, None], 1)
-            size, curvature = abs(slope), abs(values)
-            longest = b.where(size > 0, self.max_loss_change * square / b.where(size > 0, size, size * 0 + 1), size * 0)
-            newton = b.where(curvature > 0, size / b.where(curvature > 0, curvature, curvature * 0 + 1), longest)
-            along = -b.sign(slope) * b.minimum(newton, longest)
-            step = b.sum(vectors * along[:, None, :], 2)
-            found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
-            small = problem.square(found - x) <= self.tolerance**2 * problem.square(x)
-            x, square = b.where(moving, found, x), b.where(moving, least, square)
-            done = done | (moving & ((moved & small) | explained(problem, square, target, noise)))
-            count = b.cast(moving, b.dtype(iterations))
-            iterations, simulations = iterations + count, simulations + count * (attempts + unknowns + 2)
-            return moving & moved & ~done, x, square, target, noise, done, iterations, simulations
+            def iterate(moving: Any, x: Any, square: Any, done: Any, iterations: Any, simulations: Any) -> Any:
+                gradient, hessian = framework.hessian(objective, x)
+                values, vectors = framework.eigh(hessian)
+                slope = b.sum(vectors * gradient[:, :, None], 1)
+                longest = ratio(self.max_loss_change * square, abs(slope), slope * 0)
+                along = -b.sign(slope) * b.minimum(ratio(abs(slope), abs(values), longest), longest)
+                step = b.sum(vectors * along[:, None, :], 2)
+                found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
+                small = problem.square(found - x) <= self.tolerance**2 * problem.square(found)
+                x, square = b.where(moving, found, x), b.where(moving, least, square)
+                done = done | (moving & ((moved & small) | (square <= goal)))
+                count = b.cast(moving, b.dtype(iterations))
+                iterations, simulations = iterations + count, simulations + count * (attempts + unknowns + 2)
+                return moving & moved & ~done, x, square, done, iterations, simulations
 
-        def run(x: Any, target: Any, noise: Any) -> tuple[Any, ...]:
-            square = problem.square(target - problem.forward(x))
-            done = explained(problem, square, target, noise)
-            start = (~done, x, square, target, noise, done, square * 0, square * 0 + 1)
-            _, x, square, _, _, done, iterations, simulations = b.while_loop(iterate, start, self.iterations)
+            done = first <= goal
+            begin = (~done, start, first, done, first * 0, first * 0 + 1)
+            _, x, square, done, iterations, simulations = b.while_loop(iterate, begin, self.iterations)
             return x, iterations, square, done, simulations
 
         return run

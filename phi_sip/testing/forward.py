@@ -1,0 +1,50 @@
+"""Checks of `forward` and of the class."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .. import trees
+from .report import require
+from .sample import Sample, total
+
+
+def check_definition(sample: Sample) -> str:
+    """A frozen dataclass with a name."""
+    cls = type(sample.physics)
+    require(
+        isinstance(cls.name, str) and bool(cls.name),
+        "Give the class a `name: ClassVar[str]`: the key under which users ask for it.",
+    )
+    require(
+        dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen,  # type: ignore[attr-defined]
+        "Decorate the class with @dataclass(frozen=True): a physics must not change during training.",
+    )
+    return f"name '{cls.name}'"
+
+
+def check_finite(sample: Sample) -> str:
+    """P(x) holds neither NaN nor infinity."""
+    require(
+        trees.all_finite(sample.y_target),
+        "P(x) holds NaN or infinity. Check the range of x, and the stability of the simulation.",
+    )
+    return trees.describe(sample.y_target)
+
+
+def check_repeatable(sample: Sample) -> str:
+    """P(x) is the same twice."""
+    difference = total(sample.norm(trees.subtract(sample.forward(sample.x), sample.y_target)))
+    relative = difference / (total(sample.norm(sample.y_target)) or 1.0)
+    require(difference == 0, f"P(x) differs by {relative:.1e} between two calls. Draw no random numbers in `forward`.")
+    return ""
+
+
+def check_precision(sample: Sample) -> str:
+    """P(x) has the precision of x."""
+    found = trees.precision_of(sample.y_target)
+    require(
+        found == sample.precision,
+        f"x has {sample.precision} bits, P(x) has {found}. Create constants with phiml, not with a fixed dtype.",
+    )
+    return f"{found} bits"

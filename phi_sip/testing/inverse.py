@@ -1,0 +1,145 @@
+"""Checks of a single inversion, and of `constrain`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from phiml import math
+from phiml.math import Tensor
+
+from .. import trees
+from ..operator import sip_inverse
+from ..physics.base import InvertiblePhysics
+from .derivatives import gradient
+from .report import NotApplicableError, require
+from .sample import SIZES, Sample, total
+
+
+def check_dims(sample: Sample) -> str:
+    """dx has the dims and precision of x."""
+    step = sample.step()
+    for dx, x in zip(trees.leaves(step.dx), trees.leaves(step.x), strict=True):
+        require(
+            set(dx.shape.names) == set(x.shape.names), f"dx has dims {dx.shape}, x has {x.shape}. Return dx like x."
+        )
+        require(dx.dtype == x.dtype, f"dx is {dx.dtype}, x is {x.dtype}. Keep the precision of the input.")
+    return trees.describe(step.dx)
+
+
+def check_approaches(sample: Sample) -> str:
+    """‖P(x̃) − y*‖ < ‖P(x) − y*‖ in every batch entry."""
+    before, after = sample.misfits(SIZES[0])
+    open_ = before > sample.unexplained
+    grows = open_ & ~(after < before)
+    require(
+        not grows.any(),
+        f"The residual of {int(grows.sum())} of {grows.size} batch entries does not fall; the worst goes from "
+        f"{_worst(before, after / before):.2e} to {_worst(after, after / before):.2e}. Check sign and scale of "
+        f"`inverse`; where it is local, shorten the step.",
+    )
+    return f"residual × {np.max(after[open_] / before[open_], initial=0.0):.1e}"
+
+
+def check_descends(sample: Sample) -> str:
+    """dx · Jᵀ(y* − y) > 0 in every batch entry, the condition for convergence of training."""
+    step = sample.step()
+    before, _ = sample.misfits(SIZES[0])
+    downhill = gradient(sample, step.x, lambda y: trees.subtract(sample.y_target, y))
+    product, size = sample.dot(step.dx, downhill), sample.norm(step.dx) * sample.norm(downhill)
+    open_ = before > sample.unexplained
+    uphill = open_ & ~(product > 0)
+    require(
+        not uphill.any(),
+        f"dx · Jᵀ(y* − y) = {np.min(product):.1e} ≤ 0 in {int(uphill.sum())} of {uphill.size} batch entries: the "
+        f"correction does not descend on ½‖P(x) − y*‖², so training need not converge. Check sign and scale of "
+        f"`inverse` for every entry.",
+    )
+    return f"cosine to the gradient {np.min(product[open_] / size[open_], initial=1.0):.1e}"
+
+
+def check_rests(sample: Sample) -> str:
+    """dx = 0 at the solution, or within twice the uncertainty of an inverse with a prior of its own."""
+    step = sample.step(0.0)
+    moved = total(sample.norm(step.dx))
+    own = 0.0 if step.uncertainty is None else total(sample.norm(step.uncertainty))
+    size = total(sample.norm(sample.x)) or 1.0
+    require(
+        moved < 1e3 * sample.tolerance * size + 2 * own,
+        f"At the solution dx is {moved / size:.1e} of x, and the uncertainty {own / size:.1e}. `inverse` must return 0 "
+        f"where y = y*, or stay within twice the uncertainty that it reports if it has a prior of its own.",
+    )
+    return f"|dx| / |x| = {moved / size:.0e}"
+
+
+def check_batch_independent(sample: Sample) -> str:
+    """The first batch entry gets the same answer alone."""
+    whole, dim = sample.step(), sample.batch_dim
+    first = {dim: slice(0, 1)}
+    alone = sip_inverse(
+        _entry_of(sample.physics, dim),
+        trees.tree_map(lambda u: u[first], sample.y_target),
+        trees.tree_map(lambda u: u[first], sample.guess(SIZES[0])),
+        solver=sample.solver,
+    )
+    error = max(_relative(alone.y, whole.y, dim), _relative(alone.dx, whole.dx, dim))
+    require(
+        error < 1e3 * sample.tolerance,
+        f"A sample gives another answer alone than in a batch (relative difference {error:.1e}). "
+        f"Reduce over spatial and channel dims only: math.mean(u, u.shape.non_batch).",
+    )
+    return f"relative difference {error:.0e}"
+
+
+def check_constraint(sample: Sample) -> str:
+    """`constrain` is a projection that keeps the true state."""
+    with math.precision(sample.precision):
+        once = sample.physics.constrain(sample.guess(SIZES[0]), sample.y_target)
+        twice = sample.physics.constrain(once, sample.y_target)
+        kept = sample.physics.constrain(sample.x, sample.y_target)
+    size = total(sample.norm(sample.x)) or 1.0
+    changed = total(sample.norm(trees.subtract(twice, once))) / size
+    moved = total(sample.norm(trees.subtract(kept, sample.x))) / size
+    require(changed < 1e3 * sample.tolerance, f"`constrain` applied twice changes x again by {changed:.1e}.")
+    require(
+        moved < 1e3 * sample.tolerance,
+        f"`constrain` changes the true state by {moved:.1e}. Impose only what y* determines exactly.",
+    )
+    return f"true state kept to {moved:.0e}"
+
+
+def check_uncertainty(sample: Sample) -> str:
+    """The uncertainty is finite and ≥ 0."""
+    uncertainty = sample.step().uncertainty
+    if uncertainty is None:
+        raise NotApplicableError("the inverse reports none")
+    require(trees.all_finite(uncertainty), "The uncertainty holds NaN or infinity.")
+    least = min(float(math.min(leaf, leaf.shape)) for leaf in trees.leaves(uncertainty))
+    require(least >= 0, f"The uncertainty is {least:.1e} somewhere. It is a standard deviation: ≥ 0.")
+    return f"at least {least:.0e}"
+
+
+def _entry_of(physics: InvertiblePhysics, dim: str) -> InvertiblePhysics:
+    """The physics of the first batch entry."""
+    sliced = {
+        f.name: value[{dim: slice(0, 1)}]
+        for f in dataclasses.fields(physics)
+        if isinstance(value := getattr(physics, f.name), Tensor) and dim in value.shape
+    }
+    return dataclasses.replace(physics, **sliced)
+
+
+def _relative(alone: object, whole: object, dim: str) -> float:
+    """‖alone − whole₀‖ / ‖whole₀‖, with whole₀ the first batch entry."""
+    difference = size = 0.0
+    for a, b in zip(trees.leaves(alone), trees.leaves(whole), strict=True):
+        entry = b[{dim: slice(0, 1)}]
+        values = entry.numpy(entry.shape).astype(float)
+        difference += float(np.sum((a.numpy(entry.shape) - values) ** 2))
+        size += float(np.sum(values**2))
+    return float(np.sqrt(difference / (size or 1.0)))
+
+
+def _worst(values: np.ndarray, by: np.ndarray) -> float:
+    """The value where `by` is largest."""
+    return float(values.ravel()[np.argmax(by)])
