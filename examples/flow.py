@@ -39,7 +39,7 @@ from phi_sip.solvers.supervised import Supervised
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}  # solver for the true x
 LEARNING_RATE = 1e-3
-STEPS = 20
+STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def make_data(options: argparse.Namespace, samples: int, step: int) -> tuple[Inc
     speed = np.sqrt(np.mean(values[0] ** 2 + values[1] ** 2, (1, 2), keepdims=True))
     velocity = math.stack([math.tensor(v / speed, *dims) for v in values], channel(vector="x,y"))
     x = CenteredGrid(velocity, extrapolation.PERIODIC, x=n, y=n)
-    physics = IncompressibleFlow(marker, n / 8 / STEPS, STEPS)  # the flow moves by an eighth of the box
+    physics = IncompressibleFlow(marker, n / 12 / STEPS, STEPS)  # the flow moves by a twelfth of the box
     return physics, physics.constrain(x, None)
 
 

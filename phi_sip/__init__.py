@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "LBFGS",
     "BoundaryError",
     "Burgers",
     "Composite",
@@ -88,7 +89,6 @@ __all__ = [
     "IncompressibleFlow",
     "InverseSolver",
     "InvertiblePhysics",
-    "LBFGS",
     "LCurve",
     "LevenbergMarquardt",
     "Masked",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+from scipy.ndimage import gaussian_filter1d
 
 from .noise_plots import COLORS, MARKERS
+from .plots import LABELS
+from .records import TrainingRecord
 
 DASHES = ("-", "--", "-.", ":")
 
@@ -22,27 +29,94 @@ def plot_distances(distances: Mapping[str, Mapping[tuple[float, float], float]])
     figure = Figure(figsize=(12, 4), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     points = {point for found in distances.values() for point in found}
-    hardest, least, greatest = (function(values) for function, values in (
-        (max, [ξ for ξ, _ in points]), (min, [φ for _, φ in points]), (max, [φ for _, φ in points])
-    ))  # fmt: skip
+    hardest = max(ξ for ξ, _ in points)
+    least, greatest = min(φ for _, φ in points), max(φ for _, φ in points)
     for i, (method, found) in enumerate(distances.items()):
-        style = {"color": COLORS[i], "marker": MARKERS[i], "linestyle": DASHES[i % len(DASHES)], "lw": 2, "ms": 7 - i}
         lines = (
             {ξ: d for (ξ, φ), d in found.items() if φ == greatest},
             {ξ: d for (ξ, φ), d in found.items() if φ == least},
             {φ: d for (ξ, φ), d in found.items() if ξ == hardest},
         )
         for axes, line in zip(panels, lines, strict=True):
-            axes.plot(*zip(*sorted(line.items()), strict=True), label=method, **style)
+            x = sorted(line)
+            style = {"marker": MARKERS[i], "linestyle": DASHES[i % len(DASHES)], "lw": 2, "ms": 9 - 2 * i}
+            axes.plot(x, [line[v] for v in x], color=COLORS[i], label=method, **style)
     for axes, angle in zip(panels, (greatest, least), strict=False):
         axes.set(xscale="log", yscale="log", xlabel="conditioning ξ", title=f"φ = {angle:g}°")
         axes.set_xticks(sorted({ξ for ξ, φ in points if φ == angle}))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.minorticks_off()
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
     panels[2].set(xlabel="angle φ in degrees", title=f"ξ = {hardest:g}")
     panels[2].set_xticks(sorted({φ for ξ, φ in points if ξ == hardest}))
     panels[0].set_ylabel("mean ‖x − x*‖")
+    _plain_numbers(panels[0].yaxis)
     for axes in panels:
-        axes.grid(True, alpha=0.25)
+        axes.grid(True, which="both", alpha=0.25)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """0.02 rather than 2·10⁻²."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def level(record: TrainingRecord, end: int | None = None) -> float:
+    """
+    The error ½ ‖x − x*‖² that a run has come to: the mean over its last steps, a tenth of all.
+
+    Args:
+        record: Run.
+        end: Number of steps to look at. Default: all.
+    """
+    values = record.x_l2[:end]
+    return float(np.mean(values[-max(1, len(values) // 10) :]))
+
+
+def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]]) -> Figure:
+    """
+    The error ½ ‖x − x*‖² over time and over steps, on logarithmic scales: smoothed, the geometric mean and the range
+    of the runs of each method.
+
+    Args:
+        problems: Runs per problem; those of one method have the same name.
+    """
+    figure = Figure(figsize=(11, 3.6 * len(problems) + 0.6), layout="constrained")
+    grid = figure.subplots(len(problems), 2, sharey="row", squeeze=False)
+    for row, (problem, records) in zip(grid, problems.items(), strict=True):
+        for i, method in enumerate(dict.fromkeys(record.method for record in records)):
+            runs = [record for record in records if record.method == method]
+            style: dict[str, Any] = {
+                "color": COLORS[i],
+                "linestyle": DASHES[i % len(DASHES)],
+                "label": method,
+                "lw": 3 if i == 0 else 1.6,
+            }
+            _range(row[0], [np.cumsum(run.seconds) for run in runs], runs, style)
+            _range(row[1], [np.arange(1.0, len(run.x_l2) + 1) for run in runs], runs, style)
+        row[0].set(ylabel=LABELS["x_l2"], xlabel="seconds of processor time")
+        row[1].set(xlabel="training step")
+        for axes in row:
+            axes.set(xscale="log", yscale="log", title=problem)
+            for axis in (axes.xaxis, axes.yaxis):
+                _plain_numbers(axis)
+            axes.grid(True, which="both", alpha=0.2)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _range(axes: Axes, places: Sequence[np.ndarray], runs: Sequence[TrainingRecord], style: dict[str, Any]) -> None:
+    """Mean and range of several runs, as far as all of them go and are finite."""
+    steps = [int(np.isfinite(run.x_l2).sum()) for run in runs]
+    if not all(steps):
+        return
+    start, end = max(p[0] for p in places), min(p[n - 1] for p, n in zip(places, steps, strict=True))
+    x = np.geomspace(start, max(end, start), 200)
+    curves = []
+    for place, run, n in zip(places, runs, steps, strict=True):
+        smooth = gaussian_filter1d(np.log(run.x_l2[:n]), max(1.0, n / 60), mode="nearest")
+        curves.append(np.interp(np.log(x), np.log(place[:n]), smooth))
+    axes.fill_between(x, np.exp(np.min(curves, 0)), np.exp(np.max(curves, 0)), color=style["color"], alpha=0.15, lw=0)
+    axes.plot(x, np.exp(np.mean(curves, 0)), **style)

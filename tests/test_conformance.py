@@ -22,6 +22,7 @@ from phi_sip import (
     Exponential,
     HeatEquation,
     IncompressibleFlow,
+    InverseSolver,
     InvertiblePhysics,
     Masked,
     ParameterError,
@@ -34,6 +35,7 @@ from phi_sip import (
     TotalVariation,
     Wave,
     Wiener,
+    get_solver,
 )
 from phi_sip.testing import PhysicsCheckError, check_physics
 
@@ -160,7 +162,9 @@ def test_registered_physics_conform(framework, case, precision):
         report = check_physics(make_physics(), make_x())
     assert not report.failed, str(report)
     skipped = {result.name for result in report.results if result.outcome == "skipped"}
-    assert skipped == ({"uncertainty is a deviation"} if case in WITHOUT_UNCERTAINTY else set()), str(report)
+    expected = {"uncertainty is a deviation"} if case in WITHOUT_UNCERTAINTY else set()
+    expected |= {"units of y do not matter"} if make_physics().has_inverse else set()
+    assert skipped == expected, str(report)
     assert str(report).startswith(f"check_physics: {type(make_physics()).__name__}")
 
 
@@ -235,6 +239,65 @@ class Nameless(Good):
     name: ClassVar[str] = ""
 
 
+def doubled(values, derivative):
+    """2 u with a derivative written by hand, from that of the output to that of u."""
+    return math.custom_gradient(lambda u: 2 * u, lambda inputs, y, dy: {"u": derivative(dy)})(values)
+
+
+class WrongDerivative(Good):
+    def forward(self, x):
+        return x.with_values(doubled(x.values, lambda dy: 3 * dy))
+
+
+class NormalizesDerivative(Good):
+    def forward(self, x):
+        return x.with_values(doubled(x.values, lambda dy: 2 * dy / (1 + math.max(abs(dy), dy.shape))))
+
+
+class AscendsInOne(Good):
+    """Its mean over the batch descends."""
+
+    def inverse(self, y_target, x, y):
+        sign = math.wrap([1.0, 1.0, -1.0], batch("batch"))
+        return Correction((y_target - y) * sign / 2)
+
+
+class FixedLength(Good):
+    """Right at 10 %, ten times too long at 1 %."""
+
+    def inverse(self, y_target, x, y):
+        residual = (y_target - y).values
+        length = math.sqrt(math.sum(residual**2, residual.shape.non_batch))
+        return Correction(x.with_values(math.safe_div(residual, length)))
+
+
+class GradientOfSmall(Good):
+    """y = 0.02 x by gradient descent, J = 0.02."""
+
+    def forward(self, x):
+        return x * 0.02
+
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) * 0.02)
+
+
+class Threshold(Good):
+    """Leaves alone what it takes for noise, but does not say so."""
+
+    def inverse(self, y_target, x, y):
+        residual = (y_target - y).values
+        return Correction(x.with_values(0.5 * math.where(abs(residual) > 0.03, residual, 0.4 * residual)))
+
+
+class SolvesInPart(Good):
+    """Does nothing for two thirds of the cells."""
+
+    def inverse(self, y_target, x, y):
+        residual = (y_target - y).values
+        seen = math.wrap([1.0] + 2 * [0.0], spatial("x"))
+        return Correction(x.with_values(0.5 * residual * math.concat([seen, seen, seen[{"x": slice(2)}]], "x")))
+
+
 WRONG = {
     WrongSign: ("approaches the target", "Check sign and scale"),
     TooFar: ("approaches the target", "shorten the step"),
@@ -248,6 +311,12 @@ WRONG = {
     WrongConstraint: ("constraint holds", "again"),
     NegativeUncertainty: ("uncertainty is a deviation", "standard deviation"),
     Nameless: ("definition", "name"),
+    WrongDerivative: ("forward is differentiable", "by hand"),
+    AscendsInOne: ("inverse is a descent direction", "1 of 3 batch entries"),
+    FixedLength: ("inverse is scale-invariant", "neither the gradient"),
+    GradientOfSmall: ("inverse is scale-invariant", "2.5e\\+03 times as long"),
+    Threshold: ("inverse is scale-invariant", "thresholds"),
+    SolvesInPart: ("round trip", "best-conditioned"),
 }
 
 
@@ -256,6 +325,29 @@ def test_wrong_physics_are_caught_for_their_own_reason(framework, double, cls):
     check, remedy = WRONG[cls]
     with pytest.raises(PhysicsCheckError, match=f"{check}.*FAILED.*({remedy})"):
         check_physics(cls(), field(3, 8, 8)())
+
+
+def test_derivatives_that_are_not_linear_are_caught(framework, double):
+    """JAX has no forward mode where the reverse mode was written by hand."""
+    check, adjoint = ("differentiable", "skipped") if framework.name == "jax" else ("adjoint", "FAILED")
+    with pytest.raises(PhysicsCheckError, match=f"{check} *FAILED.*by hand") as caught:
+        check_physics(NormalizesDerivative(), field(3, 8, 8)())
+    assert f"derivatives are adjoint           {adjoint}" in str(caught.value)
+
+
+def test_solver_that_depends_on_units_is_caught(framework, double):
+    """y = 2 x: gradient descent is four times too long; halved twice it is right, in these units."""
+    good = check_physics(Good(), field(3, 8, 8)(), solver="levenberg-marquardt")
+    assert "Good by LevenbergMarquardt" in str(good)
+    assert {result.name for result in good.results if result.outcome == "skipped"} == {"uncertainty is a deviation"}
+    with pytest.raises(PhysicsCheckError, match=r"units of y do not matter.*FAILED.*relative to the residual"):
+        check_physics(Good(), field(3, 8, 8)(), solver=QuarterOfGradient())
+
+
+class QuarterOfGradient(InverseSolver):
+    def solve(self, physics, y_target, x, y):
+        correction = get_solver("gradient").solve(physics, y_target, x, y)
+        return Correction(correction.dx / 4)
 
 
 def test_good_physics_pass(framework, double):
@@ -268,7 +360,12 @@ def test_numpy_skips_derivatives_and_says_so():
     with NUMPY, math.precision(64):
         report = check_physics(HeatEquation(0.5, 1.0), field(2, 8, 8)())
     skipped = [r for r in report.results if r.outcome == "skipped"]
-    assert {r.name for r in skipped} == {"forward is differentiable", "inverse is a descent direction"}
+    assert {r.name for r in skipped} == {
+        "forward is differentiable",
+        "derivatives are adjoint",
+        "inverse is a descent direction",
+        "units of y do not matter",
+    }
 
 
 def test_needs_a_batch():

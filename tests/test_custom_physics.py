@@ -35,16 +35,16 @@ import phi_sip
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    assert "exponential" in phi_sip.available_physics() and "heat" in phi_sip.available_physics()
+    assert "logistic-growth" in phi_sip.available_physics() and "heat" in phi_sip.available_physics()
 messages = [str(w.message) for w in caught if issubclass(w.category, phi_sip.PluginWarning)]
 assert len(messages) == 1 and "phi-sip-broken 6.6.6" in messages[0] and "another version" in messages[0], messages
 assert "newton1d" in phi_sip.available_solvers()
-physics = phi_sip.get_physics("exponential", rate=0.5)
+physics = phi_sip.get_physics("logistic-growth", time=0.5, capacity=2.0)
 with math.precision(64):
-    x = math.tensor(np.linspace(-12, 0, 12).reshape(4, 3), batch("batch"), channel("k"))
+    x = math.tensor(np.linspace(0.1, 3, 12).reshape(4, 3), batch("batch"), channel("k"))
     y = physics.forward(x)
-    for solver in (None, phi_sip.get_solver("newton1d", iterations=40)):
-        step = phi_sip.sip_inverse(physics, y, x * 0, solver=solver)
+    for solver in (None, phi_sip.get_solver("newton1d", iterations=12)):
+        step = phi_sip.sip_inverse(physics, y, x * 0 + 1, solver=solver)
         np.testing.assert_allclose(step.x_target.numpy("batch,k"), x.numpy("batch,k"), atol=1e-6)
 try:
     phi_sip.get_physics("something_else")
@@ -81,4 +81,4 @@ def test_installed_plugin_is_used_by_name(installed):
 def test_the_plugins_own_tests_pass(installed):
     result = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(EXAMPLE / "tests"))
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "4 passed" in result.stdout
+    assert "6 passed" in result.stdout

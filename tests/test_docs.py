@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 import phi_sip
-from phi_sip import hookspecs
+from phi_sip import available_solvers, hookspecs
+from phi_sip.testing import CHECKS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "docs" / "design.md").read_text()
+WRITING = (ROOT / "docs" / "writing-physics.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -23,6 +25,21 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 def test_readme_snippets_run(index):
     result = subprocess.run([sys.executable, "-c", SNIPPETS[index]], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_writing_physics_runs():
+    """All its snippets, one after the other, then the test that it suggests."""
+    script = "\n".join([*re.findall(r"```python\n(.*?)```", WRITING, re.DOTALL), "test_conformance(64, None)"])
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "check_physics: Mixing" in result.stdout
+
+
+def test_every_check_and_solver_is_explained():
+    rows = re.findall(r"^\| `([^`]+)` (?:\(`[^`]+`\) )?\|", WRITING, re.MULTILINE)
+    solvers = {type(phi_sip.get_solver(name)).__name__ for name in available_solvers()}
+    assert {name for name, _ in CHECKS} <= set(rows)
+    assert solvers <= set(rows)
 
 
 def test_script_is_as_short_as_promised():
@@ -43,8 +60,8 @@ def test_ci_runs_the_readme_command():
 
 
 def test_links_lead_somewhere():
-    for page in (README, DESIGN, (ROOT / "CONTRIBUTING.md").read_text()):
-        base = ROOT if page is not DESIGN else ROOT / "docs"
+    for page in (README, DESIGN, WRITING, (ROOT / "CONTRIBUTING.md").read_text()):
+        base = ROOT / "docs" if page in (DESIGN, WRITING) else ROOT
         for link in re.findall(r"\]\(([^)#]+)\)", page):
             assert link.startswith("http") or (base / link).exists(), link
 
@@ -67,7 +84,7 @@ def test_everything_public_can_be_imported_and_is_documented():
 
 
 def test_no_placeholders():
-    for page in (README, DESIGN):
+    for page in (README, DESIGN, WRITING):
         assert not re.search(r"^[A-Z_]{6,}$|[A-Z]+_TABLE", page, re.MULTILINE)
 
 

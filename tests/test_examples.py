@@ -86,6 +86,44 @@ def test_flow_example(framework, tmp_path):
     assert (tmp_path / "summary.md").read_text().count("\n") == 5
 
 
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_rotated_sine_example(framework, tmp_path):
+    flags = ["--quick", "--framework", framework, "--closed-form"]
+    result = subprocess.run(command(tmp_path, *flags, script="rotated_sine.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    methods = ["SIP, saddle-free Newton", "DP, Adam", "supervised", "SIP, closed form"]
+    check_records(tmp_path, methods, steps=20)
+    check_figures(tmp_path, ("distances", "training"))
+    entries = json.loads((tmp_path / "distances.json").read_text())
+    found = {(entry["method"], entry["ξ"], entry["φ"]): entry["distance"] for entry in entries}
+    assert len(found) == 4 * 4
+    for method in ("SIP, saddle-free Newton", "SIP, closed form"):
+        assert found[method, 32.0, 45.0] < 0.6 * found["DP, Adam", 32.0, 45.0]
+    assert (tmp_path / "summary.md").read_text().count("\n") == 2 + 4
+
+
+def test_bad_flags_of_rotated_sine_example(tmp_path):
+    flags = ["--learning-rates", "1e-3", "-1"]
+    result = subprocess.run(command(tmp_path, *flags, script="rotated_sine.py"), capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "must be positive" in result.stderr
+
+
+def test_optimizer_comparison(tmp_path):
+    result = subprocess.run(
+        command(tmp_path, "--quick", script="compare_optimizers.py"), capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    records = load_records(tmp_path / "records.json")
+    assert len({record.method for record in records}) == 8
+    assert len(records) == 8 * 2 * 2  # methods, physics, seeds
+    for record in records:
+        assert len(record.x_l2) == len(record.y_l2) == len(record.seconds) > 0
+    check_figures(tmp_path, ("comparison",))
+    summary = (tmp_path / "summary.md").read_text()
+    assert all(summary.count(f"| {method} |") == 2 for method in {record.method for record in records})
+
+
 SMALL = {
     "exponential.py": (["SIP", "DP", "SIP, Gauss–Newton"], ("training", "error_vs_x")),
     "poisson.py": (["SIP", "DP", "supervised"], ("training", "reconstructions")),
