@@ -11,8 +11,8 @@ from phiml import math
 from phiml.math import Tensor
 
 from .. import trees
-from ..checks import check_parameter
-from ..errors import ParameterError, UnsupportedError
+from ..checks import check_count, check_parameter
+from ..errors import UnsupportedError
 from ..hookspecs import hookimpl
 from .base import InvertiblePhysics
 
@@ -25,8 +25,7 @@ def check_time_steps(owner: str, time_step: float | Tensor, steps: int) -> None:
         ParameterError: if `time_step` is not a positive number or `steps` not an integer ≥ 1.
     """
     check_parameter(owner, "time_step", time_step, positive=True)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ParameterError(f"{owner}: steps = {steps!r}, but it must be an integer ≥ 1.")
+    check_count(owner, "steps", steps)
 
 
 class TimeStepping(InvertiblePhysics):
