@@ -117,7 +117,7 @@ METHODS = {
         (0.01, 0.1, 1.0),
         plain=True,
     ),
-    "DP, AdaHessian": Method(AdaHessian, (1e-2, 3e-2, 1e-1, 3e-1), plain=True),
+    "DP, AdaHessian": Method(AdaHessian, (1e-2, 3e-2, 1e-1, 3e-1, 1.0), plain=True),
 }
 
 

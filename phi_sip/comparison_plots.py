@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
-from scipy.ndimage import gaussian_filter1d
 
 from .noise_plots import COLORS, MARKERS
 from .plots import LABELS
@@ -116,7 +115,15 @@ def _range(axes: Axes, places: Sequence[np.ndarray], runs: Sequence[TrainingReco
     x = np.geomspace(start, max(end, start), 200)
     curves = []
     for place, run, n in zip(places, runs, steps, strict=True):
-        smooth = gaussian_filter1d(np.log(run.x_l2[:n]), max(1.0, n / 60), mode="nearest")
-        curves.append(np.interp(np.log(x), np.log(place[:n]), smooth))
+        curves.append(np.interp(np.log(x), np.log(place[:n]), _running_mean(np.log(run.x_l2[:n]))))
     axes.fill_between(x, np.exp(np.min(curves, 0)), np.exp(np.max(curves, 0)), color=style["color"], alpha=0.15, lw=0)
     axes.plot(x, np.exp(np.mean(curves, 0)), **style)
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """Over a sixth of the steps so far to each side, so that the first steps are shown as they were."""
+    n = len(values)
+    half = np.arange(1, n + 1) // 6
+    first, end = np.arange(n) - half, np.minimum(np.arange(n) + half + 1, n)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray((sums[end] - sums[first]) / (end - first))

@@ -286,7 +286,7 @@ class Threshold(Good):
 
     def inverse(self, y_target, x, y):
         residual = (y_target - y).values
-        return Correction(x.with_values(0.5 * math.where(abs(residual) > 0.03, residual, 0.4 * residual)))
+        return Correction(x.with_values(0.5 * math.where(abs(residual) > 0.03, residual, 0.2 * residual)))
 
 
 class SolvesInPart(Good):
@@ -335,8 +335,31 @@ def test_derivatives_that_are_not_linear_are_caught(framework, double):
     assert f"derivatives are adjoint           {adjoint}" in str(caught.value)
 
 
+SOLVERS = {
+    "conjugate-gradient": "wave-1d",
+    "gauss-newton": "rotated-sine",
+    "levenberg-marquardt": "rotated-sine",
+    "saddle-free-newton": "rotated-sine",
+    "l-bfgs": "rotated-sine",
+    "time-reversal": "evolution",
+}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_solvers_conform(framework, double, solver):
+    make_physics, make_x = CASES[SOLVERS[solver]]
+    assert not check_physics(make_physics(), make_x(), solver=solver).failed
+
+
+@pytest.mark.parametrize("case", ["evolution", "rotated-sine"])
+def test_gradient_does_not(framework, double, case):
+    make_physics, make_x = CASES[case]
+    with pytest.raises(PhysicsCheckError, match=r"units of y do not matter.*FAILED"):
+        check_physics(make_physics(), make_x(), solver="gradient")
+
+
 def test_solver_that_depends_on_units_is_caught(framework, double):
-    """y = 2 x: gradient descent is four times too long; halved twice it is right, in these units."""
+    """y = 2 x: a quarter of the gradient is right, in these units."""
     good = check_physics(Good(), field(3, 8, 8)(), solver="levenberg-marquardt")
     assert "Good by LevenbergMarquardt" in str(good)
     assert {result.name for result in good.results if result.outcome == "skipped"} == {"uncertainty is a deviation"}

@@ -107,11 +107,11 @@ class Sample:
     @cached_property
     def unexplained(self) -> Array:
         """
-        The misfit per batch entry that no inversion need lower: that of the noise, of the bias that the inverse has
-        at the solution, see `check_rests`, and of rounding.
+        The misfit per batch entry that no inversion need lower: twice that of the noise, twice the bias that the
+        inverse has at the solution, see `check_rests`, and rounding.
         """
         energy = self.physics.noise_energy(self.y_target)
-        noise = 0.0 if energy is None else np.sqrt(self._per_entry(energy))
+        noise = 0.0 if energy is None else 2 * np.sqrt(self._per_entry(energy))
         rounding = 64 * float(np.finfo(f"float{self.precision}").eps) * self.norm(self.y_target)
         return np.fmax(np.maximum(noise, rounding), 2 * self.misfits(0.0)[1])
 
