@@ -6,7 +6,8 @@ is y (y − y*): it vanishes where y is small, and x = −12 costs as little as 
 Gauss–Newton, which knows nothing but how to differentiate. The network is given y*^¼ in place of y*, for all methods: a
 network of this size that is given y* itself does not tell small ones apart, and SIP ends 40 times worse, only 6 times
 better than DP. DP ends above what a network that always answers −6 has (x L1 3): the gradient pushes all x down to
-where it vanishes. Writes figures, `records.json`, `l1.json` and `summary.md` to the output folder. Ctrl-C keeps what was done so far.
+where it vanishes. Writes figures, `records.json`, `l1.json` and `summary.md` to the output folder. Ctrl-C keeps what
+was done so far.
 
     python examples/exponential.py                          # minutes
     python examples/exponential.py --framework tensorflow

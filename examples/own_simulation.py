@@ -26,7 +26,7 @@ from phiml.math import batch, spatial
 from rich.console import Console
 from rich.progress import track
 
-from phi_sip import DifferentiablePhysics, OptaxOptimizer, sip_update_weights
+from phi_sip import DifferentiablePhysics, NonFiniteError, OptaxOptimizer, sip_update_weights
 from phi_sip.data import heat_rectangles
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_losses, plot_reconstructions
@@ -40,7 +40,7 @@ SOLVERS = {"SIP": None, "DP": "gradient"}
 def simulate(u: Field) -> Field:
     """∂u/∂t = D ∇²u + r u (1 − u), explicit Euler."""
     for _ in range(20):
-        u = u + 0.2 * (0.5 * field.laplace(u) + 0.5 * u * (1 - u))
+        u = u + 0.2 * (0.5 * field.laplace(u) + 0.25 * u * (1 - u))
     return u
 
 
@@ -54,18 +54,23 @@ def make_states(count: int, cells: int, seed: int) -> Field:
 def train(method: str, options: argparse.Namespace, console: Console) -> tuple[TrainingRecord, list[np.ndarray]]:
     physics = DifferentiablePhysics(simulate)  # new
     net, optimizer = make_network(options.framework)
-    record = TrainingRecord(method)
+    record, last = TrainingRecord(method), []
     with interrupts_between_steps() as check_interrupt:
         for step in track(range(options.steps), method, console=console):
             check_interrupt()
             x = make_states(options.batch, options.resolution, seed=step)
             y_target = physics.forward(x)
             start = time.perf_counter()
-            update = sip_update_weights(  # was: update_weights(net, optimizer, loss_function, y_target)
-                net, optimizer, physics, y_target, x_true=x, solver=SOLVERS[method]
-            )
+            try:
+                update = sip_update_weights(  # was: update_weights(net, optimizer, loss_function, y_target)
+                    net, optimizer, physics, y_target, x_true=x, solver=SOLVERS[method]
+                )
+            except NonFiniteError as error:  # a gradient through the simulation can overflow; nothing has changed
+                console.print(f"{method}, step {step}: skipped. {error}")
+                continue
             record.append(update, time.perf_counter() - start)
-    return record, [f.values.batch[0].numpy("x,y") for f in (x, y_target, update.x)]
+            last = [f.values.batch[0].numpy("x,y") for f in (x, y_target, update.x)]
+    return record, last
 
 
 def make_network(framework: str) -> tuple[nn.Network, object]:
@@ -90,7 +95,7 @@ def main() -> None:
     try:
         for method in SOLVERS:
             record, fields[method] = train(method, options, console)
-            records.append(record)
+            records.extend([record] if record.x_l2 else [])
     except KeyboardInterrupt:
         console.print("Interrupted: reporting the methods that were done.")
     for r in records:
@@ -104,8 +109,8 @@ def report(records: list[TrainingRecord], fields: dict[str, list[np.ndarray]], o
     options.output.mkdir(parents=True, exist_ok=True)
     save_records(records, options.output / "records.json")
     plot_losses(records, "x_l2", smooth=2).savefig(options.output / "x_loss.png", dpi=150)
-    x, y, _ = next(iter(fields.values()))
-    found = {method: fields[method][2] for method in fields}
+    x, y, _ = fields[records[0].method]
+    found = {r.method: fields[r.method][2] for r in records}
     plot_reconstructions(x, y, found).savefig(options.output / "reconstructions.png", dpi=150)
 
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
-for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ.setdefault(variable, "1")  # as many processes run as there are cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes run as there are cores
 
 import frameworks
 import hypothesis

@@ -27,6 +27,7 @@ from phi_sip import (
     LevenbergMarquardt,
     NonFiniteError,
     ParameterError,
+    RotatedSine,
     SaddleFreeNewton,
     UnsupportedError,
     available_solvers,
@@ -267,9 +268,24 @@ def test_saddle_free_newton_against_numpy(framework, double):
     gradient, hessian = r * np.array([b, a]), np.array([[b * b, r + a * b], [r + a * b, a * a]])
     values, q = np.linalg.eigh(hessian)
     assert values[0] < 0
-    slope = q.T @ gradient
-    expected = -q @ (np.sign(slope) * np.minimum(np.abs(slope) / np.abs(values), r**2 / np.abs(slope)))
+    slope, order = q.T @ gradient, np.argsort(-np.abs(values))
+    newton, left, along = np.abs(slope) / np.abs(values), 0.5 * r**2, np.zeros(2)
+    for i in order:
+        along[i] = np.sign(slope[i]) * min(newton[i], 2 * max(left, 0) / abs(slope[i]))
+        left -= 0.5 * abs(slope[i]) * newton[i]
+    expected = -q @ along
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("condition", [1.0, 32.0])
+def test_saddle_free_newton_does_not_depend_on_conditioning(framework, double, condition):
+    """From anywhere on the branch, next to the inflection points of the sine too."""
+    rng, physics = np.random.default_rng(8), RotatedSine(condition, np.pi / 4)
+    truth, start = vectors(rng.uniform(-1, 1, (200, 2))), vectors(rng.uniform(-1, 1, (200, 2)))
+    found = array(sip_inverse(physics, physics.forward(truth), start, solver=SaddleFreeNewton(1)).x_target)
+    distance = np.linalg.norm(found - array(truth), axis=1)
+    assert distance.mean() < 0.25
+    assert distance.max() < 3.0
 
 
 def test_trial_states_outside_of_the_domain_are_not_taken(framework, double):

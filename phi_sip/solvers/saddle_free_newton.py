@@ -23,14 +23,15 @@ class SaddleFreeNewton(InverseSolver):
 
         d = −Σ_i q_i s_i,   s_i = g_i / |λ_i|,   g_i = q_iᵀ ∂L/∂x,   x ← x + d/2^j
 
-    with |s_i| cut so that no direction promises to lower L by more than `max_loss_change` L, |s_i g_i| / 2 ≤ c L,
-    and j ≥ 0 the first that lowers L. Saddles repel, and units of x do not matter. The Hessian is dense, n² numbers and
-    n derivatives of the gradient per batch entry. Batch entries do not mix.
+    with |s_i| cut so that no direction promises to lower L by more than is left of it, |s_i g_i| / 2 ≤ c L_i, L_i being
+    L less the decreases g_j² / 2 |λ_j| in the directions of more curvature; and j ≥ 0 the first that lowers L. Saddles
+    repel, and units of x do not matter. Without the cut a soft direction would step far at an inflection point, and be
+    excused by what a stiff one gains. The Hessian is dense, n² numbers and n derivatives of the gradient per batch
+    entry. Batch entries do not mix.
 
     Args:
         iterations: At most so many steps.
-        max_loss_change: c > 0. With 1, a parabola whose minimum is 0 is solved in one step, and next to an inflection
-            point, where λ → 0, the step stays finite.
+        max_loss_change: c > 0. With 1, a parabola whose minimum is 0 is solved in one step.
         tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
             fallen to this fraction.
         max_unknowns: Refuses larger n.
@@ -72,6 +73,11 @@ class SaddleFreeNewton(InverseSolver):
         def ratio(a: Any, c: Any, otherwise: Any) -> Any:
             return b.where(c > 0, a / b.where(c > 0, c, c * 0 + 1), otherwise)
 
+        def remaining(objective: Any, decrease: Any, curvature: Any) -> Any:
+            """What is left of the objective after the decreases promised in all directions of more curvature."""
+            stiffer = b.cast(curvature[:, None, :] > curvature[:, :, None], b.dtype(decrease))
+            return b.maximum(objective - b.sum(stiffer * decrease[:, None, :], 2), decrease * 0)
+
         def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
             first = problem.square(target - problem.forward(start))
             goal = misfit_goal(problem, first, target, noise, self.tolerance)
@@ -83,7 +89,8 @@ class SaddleFreeNewton(InverseSolver):
                 gradient, hessian = framework.hessian(objective, x)
                 values, vectors = framework.eigh(hessian)
                 slope = b.sum(vectors * gradient[:, :, None], 1)
-                longest = ratio(self.max_loss_change * square, abs(slope), slope * 0)
+                left = remaining(0.5 * square, 0.5 * ratio(slope**2, abs(values), slope * 0), abs(values))
+                longest = ratio(2 * self.max_loss_change * left, abs(slope), slope * 0)
                 along = -b.sign(slope) * b.minimum(ratio(abs(slope), abs(values), longest), longest)
                 step = b.sum(vectors * along[:, None, :], 2)
                 found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
