@@ -391,6 +391,14 @@ def test_numpy_skips_derivatives_and_says_so():
     }
 
 
+@pytest.mark.parametrize("case", ["evolution", "heat-2d"])
+def test_precision_is_that_of_x(framework, case):
+    make_physics, make_x = CASES[case]
+    with math.precision(64):
+        x = make_x()
+    assert "64 bits" in str(check_physics(make_physics(), x))
+
+
 def test_needs_a_batch():
     with pytest.raises(ParameterError, match="batch dim"):
         check_physics(Good(), field(1, 8, 8)())

@@ -151,6 +151,24 @@ def test_bad_flags_of_small_examples(script, tmp_path):
     assert "must be positive" in result.stderr
 
 
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_own_simulation(framework, tmp_path):
+    flags = ["--quick", "--framework", framework]
+    result = subprocess.run(command(tmp_path, *flags, script="own_simulation.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    check_records(tmp_path, ["SIP", "DP"], steps=3)
+    check_figures(tmp_path, ("x_loss", "reconstructions"))
+
+
+def test_coupled_oscillators(tmp_path):
+    result = subprocess.run(
+        command(tmp_path, "--quick", script="coupled_oscillators.py"), capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    losses = [float(cell) for cell in (tmp_path / "summary.md").read_text().splitlines()[2].split("|")[3:6]]
+    assert losses[0] == pytest.approx(losses[2], rel=1e-2)  # an exact inverse trains as labels do
+
+
 @pytest.mark.parametrize("flags", [["--samples", "0"], ["--noise", "0"], ["--resolution", "20"]])
 def test_bad_flags_of_noise_example(flags, tmp_path):
     result = subprocess.run(command(tmp_path, *flags, script="heat_noise.py"), capture_output=True, text=True)

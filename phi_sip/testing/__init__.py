@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from phiml import math
+
+from .. import trees
 from ..operator import resolve_solver
 from ..physics.base import InvertiblePhysics
 from ..solvers.base import InverseSolver
@@ -64,9 +67,11 @@ def check_physics(
         PhysicsCheckError: if a check fails. The message says which, by how much, and what to change.
         ParameterError: if `x` has no batch dim of size 2 or more.
     """
-    sample = Sample(physics, x, resolve_solver(solver), tolerance, seed)
+    with math.precision(trees.precision_of(x)):
+        sample = Sample(physics, x, resolve_solver(solver), tolerance, seed)
+        results = tuple(run(name, check, sample) for name, check in CHECKS)
     title = type(physics).__qualname__ + (f" by {type(sample.solver).__qualname__}" if sample.solver else "")
-    report = CheckReport(title, tuple(run(name, check, sample) for name, check in CHECKS))
+    report = CheckReport(title, results)
     if report.failed:
         raise PhysicsCheckError(str(report))
     return report

@@ -86,10 +86,9 @@ def check_batch_independent(sample: Sample) -> str:
 
 def check_constraint(sample: Sample) -> str:
     """`constrain` is a projection that keeps the true state."""
-    with math.precision(sample.precision):
-        once = sample.physics.constrain(sample.guess(SIZES[0]), sample.y_target)
-        twice = sample.physics.constrain(once, sample.y_target)
-        kept = sample.physics.constrain(sample.x, sample.y_target)
+    once = sample.physics.constrain(sample.guess(SIZES[0]), sample.y_target)
+    twice = sample.physics.constrain(once, sample.y_target)
+    kept = sample.physics.constrain(sample.x, sample.y_target)
     size = total(sample.norm(sample.x)) or 1.0
     changed = total(sample.norm(trees.subtract(twice, once))) / size
     moved = total(sample.norm(trees.subtract(kept, sample.x))) / size

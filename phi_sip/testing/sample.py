@@ -22,7 +22,7 @@ Array = Any  # of one number per batch entry
 
 class Sample:
     """
-    y* = P(x) and inversions from x + ε · noise. Inversions and simulations that several checks need are made once.
+    y* = P(x) and inversions from x + ε · noise, each made once. To be made and used in the precision of x.
 
     Args:
         physics: Physics to check.
@@ -60,8 +60,7 @@ class Sample:
 
     def forward(self, x: Any) -> Any:
         """P(x)."""
-        with math.precision(self.precision):
-            return self.physics.forward(x)
+        return self.physics.forward(x)
 
     @cached_property
     def y_target(self) -> Any:
