@@ -111,7 +111,7 @@ def report(records: list[TrainingRecord], fields: dict[str, list[np.ndarray]], o
     plot_losses(records, "x_l2", smooth=2).savefig(options.output / "x_loss.png", dpi=150)
     x, y, _ = fields[records[0].method]
     found = {r.method: fields[r.method][2] for r in records}
-    plot_reconstructions(x, y, found).savefig(options.output / "reconstructions.png", dpi=150)
+    plot_reconstructions(x, y, found, quantity="population").savefig(options.output / "reconstructions.png", dpi=150)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -44,7 +44,9 @@ def plot_losses(records: Sequence[TrainingRecord], quantity: str, *, smooth: flo
     return figure
 
 
-def plot_reconstructions(truth: np.ndarray, observation: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Figure:
+def plot_reconstructions(
+    truth: np.ndarray, observation: np.ndarray, predictions: Mapping[str, np.ndarray], quantity: str = "heat"
+) -> Figure:
     """
     Reconstructions next to the truth, with their errors below.
 
@@ -52,6 +54,7 @@ def plot_reconstructions(truth: np.ndarray, observation: np.ndarray, predictions
         truth: True state x*, axes (x, y).
         observation: Observation y*, axes (x, y).
         predictions: Predicted state per method, axes (x, y).
+        quantity: What the colors show.
     """
     columns = {"observation y*": observation, **predictions, "truth x*": truth}
     errors = {name: value - truth for name, value in predictions.items()}
@@ -67,7 +70,7 @@ def plot_reconstructions(truth: np.ndarray, observation: np.ndarray, predictions
             continue
         difference = _show(grid[1, column], errors[name], "RdBu_r", -largest, largest)
         grid[1, column].set_title(f"error, ½‖·‖² = {0.5 * np.sum(errors[name] ** 2):.1f}")
-    figure.colorbar(heat, ax=grid[0, :], label="heat", shrink=0.9)
+    figure.colorbar(heat, ax=grid[0, :], label=quantity, shrink=0.9)
     if errors:
         figure.colorbar(difference, ax=grid[1, :], label="x − x*", shrink=0.9)
     return figure
