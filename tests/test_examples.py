@@ -151,10 +151,8 @@ def test_bad_flags_of_small_examples(script, tmp_path):
     assert "must be positive" in result.stderr
 
 
-@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
-def test_own_simulation(framework, tmp_path):
-    flags = ["--quick", "--framework", framework]
-    result = subprocess.run(command(tmp_path, *flags, script="own_simulation.py"), capture_output=True, text=True)
+def test_own_simulation(tmp_path):
+    result = subprocess.run(command(tmp_path, "--quick", script="own_simulation.py"), capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     check_records(tmp_path, ["SIP", "DP"], steps=3)
     check_figures(tmp_path, ("x_loss", "reconstructions"))

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from phi_sip import EmpiricalBayes, HeatEquation, ProbabilisticDamping, sip_inverse
 from phi_sip.frameworks import framework_of
+from phi_sip.spectral import SpectralBasis
 
 MODES = [
     # cells, cell sizes, wave numbers, diffusivity, time
@@ -159,6 +160,17 @@ def test_periodic_staggered_grids(framework, double):
         before, after = (f.vector[axis].values.numpy("x,y") for f in (v, y))
         blurred = np.fft.ifftn(ndimage.fourier_gaussian(np.fft.fftn(before), 1.0)).real
         np.testing.assert_allclose(after, blurred, atol=1e-12)
+
+
+def test_a_grid_first_seen_in_single_precision_is_as_exact(framework):
+    """What is kept per grid does not depend on the precision in which it was made."""
+    values = mode((11, 14), (2, 1))
+    with math.precision(32):
+        _ = SpectralBasis.of(periodic(values.astype(np.float32))).ranks
+    with math.precision(64):
+        y = HeatEquation(0.3, 1.0).forward(periodic(values))
+    k2 = (2 * np.pi * 2 / 11) ** 2 + (2 * np.pi / 14) ** 2
+    np.testing.assert_allclose(array(y), values * np.exp(-0.3 * k2), atol=1e-13)
 
 
 @pytest.mark.parametrize("precision", [32, 64])

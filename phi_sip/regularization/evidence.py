@@ -148,8 +148,9 @@ class _Observation:
     def _log_evidence(self, signal: Tensor) -> Tensor:
         """−½ Σ m [log v + |â|² / v], v = 1 + signal, in units of the noise."""
         variance = signal + 1
-        each = -0.5 * math.sum(self._counts * (math.log(variance) + self._observed / variance), _PICKED)
-        return math.sum(each, self._shared)
+        logs = math.dot(math.log(variance), "_picked", self._counts, "_picked")
+        explained = math.dot(1 / variance, "_picked", self._observed * self._counts, "_picked")
+        return math.sum(-0.5 * (logs + explained), self._shared)
 
 
 @lru_cache(maxsize=64)

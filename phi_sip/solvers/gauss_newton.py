@@ -29,8 +29,8 @@ class GaussNewton(InverseSolver):
     Args:
         iterations: At most so many linearizations.
         inner_iterations: At most so many conjugate-gradient iterations for each.
-        tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
-            fallen to this fraction.
+        tolerance: A row has converged when its residual has fallen to this fraction, or its step, as a fraction of x,
+            is shorter than the square of it.
         inner_tolerance: Of the conjugate gradients, relative, for the gradient.
 
     Raises:
@@ -70,7 +70,7 @@ class GaussNewton(InverseSolver):
                 y, push, pull = problem.linearize(x)
                 d, _, products = inner.solve(push, pull, target - y, noise * 0, noise)
                 found, least, moved, attempts = backtrack(problem, x, d, target, square, noise)
-                small = problem.square(found - x) <= self.tolerance**2 * problem.square(found)
+                small = problem.square(found - x) <= self.tolerance**4 * problem.square(found)
                 x, square = b.where(moving, found, x), b.where(moving, least, square)
                 done = done | (moving & ((moved & small) | (square <= goal)))
                 count = b.cast(moving, b.dtype(iterations))

@@ -32,8 +32,8 @@ class LevenbergMarquardt(InverseSolver):
     Args:
         iterations: At most so many linearizations, steps that do not help included.
         inner_iterations: At most so many conjugate-gradient iterations for each.
-        tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
-            fallen to this fraction.
+        tolerance: A row has converged when its residual has fallen to this fraction, or its step, as a fraction of x,
+            is shorter than the square of it.
         inner_tolerance: Of the conjugate gradients, relative, for the gradient.
         damping: First μ, > 0.
 
@@ -88,7 +88,7 @@ class LevenbergMarquardt(InverseSolver):
                 misfit = problem.square(target - problem.forward(x + d))
                 gain = ratio(square - misfit, square - problem.square(left))
                 helps = moving & (misfit < square)
-                small = problem.square(d) <= self.tolerance**2 * problem.square(x)
+                small = problem.square(d) <= self.tolerance**4 * problem.square(x)
                 x, square = b.where(helps, x + d, x), b.where(helps, misfit, square)
                 done = done | (moving & (small | (square <= goal)))
                 eased = damping * b.maximum(1 - (2 * gain - 1) ** 3, damping * 0 + 1 / 3)

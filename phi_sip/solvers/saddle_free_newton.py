@@ -32,8 +32,8 @@ class SaddleFreeNewton(InverseSolver):
     Args:
         iterations: At most so many steps.
         max_loss_change: c > 0. With 1, a parabola whose minimum is 0 is solved in one step.
-        tolerance: A row has converged when the step is shorter than this fraction of x, or when the residual has
-            fallen to this fraction.
+        tolerance: A row has converged when its residual has fallen to this fraction, or its step, as a fraction of x,
+            is shorter than the square of it.
         max_unknowns: Refuses larger n.
 
     Raises:
@@ -48,7 +48,7 @@ class SaddleFreeNewton(InverseSolver):
 
     iterations: int = 1
     max_loss_change: float = 1.0
-    tolerance: float = 1e-6
+    tolerance: float = 1e-4
     max_unknowns: int = 256
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class SaddleFreeNewton(InverseSolver):
                 along = -b.sign(slope) * b.minimum(ratio(abs(slope), abs(values), longest), longest)
                 step = b.sum(vectors * along[:, None, :], 2)
                 found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
-                small = problem.square(found - x) <= self.tolerance**2 * problem.square(found)
+                small = problem.square(found - x) <= self.tolerance**4 * problem.square(found)
                 x, square = b.where(moving, found, x), b.where(moving, least, square)
                 done = done | (moving & ((moved & small) | (square <= goal)))
                 count = b.cast(moving, b.dtype(iterations))

@@ -152,7 +152,8 @@ class SpectralBasis:
     @cached_property
     def axis_wavenumbers(self) -> dict[str, Tensor]:
         """|k_a| of the kept modes per axis a in float64, unit 1/length."""
-        return {axis: k for modes in self.factors for axis, k in modes.wavenumbers().items()}
+        with math.precision(64):
+            return {axis: k for modes in self.factors for axis, k in modes.wavenumbers().items()}
 
 
 @lru_cache(maxsize=64)

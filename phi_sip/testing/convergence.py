@@ -69,7 +69,7 @@ def check_units(sample: Sample) -> str:
         raise NotApplicableError("the solver needs more than `forward`") from reason
     error = total(sample.norm(trees.subtract(scaled, plain))) / (total(sample.norm(plain)) or 1.0)
     require(
-        error < 10 * sample.tolerance,
+        error < 1e3 * sample.tolerance,
         f"With y in other units, {UNIT:g} P(x) = {UNIT:g} y*, dx differs by {error:.1e}. Make tolerances, thresholds "
         f"and damping of the solver relative to the residual or to J, or use another solver.",
     )
