@@ -107,8 +107,8 @@ class DiscrepancyPrinciple(ParameterChoice):
 @dataclass(frozen=True)
 class LCurve(ParameterChoice):
     """
-    The corner of the curve (log ‖P(x_α) − y*‖, log ‖x_α‖): the largest curvature. A curve without a corner is that of
-    noise alone, and gets the largest α.
+    The corner of the curve (log ‖P(x_α) − y*‖, log ‖x_α‖): the largest curvature. Where y* holds nothing but noise
+    there is no corner, and the largest α is taken.
 
     Source: Hansen, O'Leary, "The Use of the L-Curve in the Regularization of Discrete Ill-Posed Problems", SIAM J. Sci.
     Comput. 14, 1993, section 3.
@@ -121,12 +121,13 @@ class LCurve(ParameterChoice):
         )
         (dr, ddr), (ds, dds) = _derivatives(residual), _derivatives(solution)
         curvature = (dr * dds - ds * ddr) / (dr**2 + ds**2 + 1e-12) ** 1.5
-        margin = math.pad(curvature, {ALPHA.name: (_REACH, _REACH)}, 0.0)
-        return -math.where(margin > _CORNER, margin, 1e-3 * _CORNER * math.exp(curves.log_alpha))
+        cost = math.pad(-curvature, {ALPHA.name: (_REACH, _REACH)}, 1e30)
+        holds_signal = curves.residual[{ALPHA.name: -1}] > _SIGNAL * curves.noise
+        return math.where(holds_signal, cost, -curves.log_alpha)
 
 
 _REACH = 4
-_CORNER = 0.02  # curvature; the roughness of curves without a corner has a tenth of it
+_SIGNAL = 1.2  # power of what the largest α leaves, in units of the noise, above which there is signal
 
 
 def _derivatives(values: Tensor) -> tuple[Tensor, Tensor]:
