@@ -11,7 +11,7 @@ from ..hookspecs import hookimpl
 from ..physics.base import Correction, InvertiblePhysics
 from .base import InverseSolver
 from .least_squares import Algorithm, LeastSquares
-from .newton_steps import backtrack, minimize, misfit_goal
+from .newton_steps import descend, minimize
 from .normal_equations import NormalEquations
 
 
@@ -59,30 +59,14 @@ class GaussNewton(InverseSolver):
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:
-        b = problem.backend
-        inner = NormalEquations(b, self.inner_iterations, self.inner_tolerance)
+        inner = NormalEquations(problem.backend, self.inner_iterations, self.inner_tolerance)
 
-        def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
-            first = problem.square(target - problem.forward(start))
-            goal = misfit_goal(problem, first, target, noise, self.tolerance)
+        def direction(x: Any, square: Any, target: Any, noise: Any) -> tuple[Any, Any]:
+            y, push, pull = problem.linearize(x)
+            d, _, products = inner.solve(push, pull, target - y, noise * 0, noise)
+            return d, 2 * products + 2
 
-            def iterate(moving: Any, x: Any, square: Any, done: Any, iterations: Any, simulations: Any) -> Any:
-                y, push, pull = problem.linearize(x)
-                d, _, products = inner.solve(push, pull, target - y, noise * 0, noise)
-                found, least, moved, attempts = backtrack(problem, x, d, target, square, noise)
-                small = problem.square(found - x) <= self.tolerance**4 * problem.square(found)
-                x, square = b.where(moving, found, x), b.where(moving, least, square)
-                done = done | (moving & ((moved & small) | (square <= goal)))
-                count = b.cast(moving, b.dtype(iterations))
-                iterations, simulations = iterations + count, simulations + count * (2 * products + 2 + attempts)
-                return moving & moved & ~done, x, square, done, iterations, simulations
-
-            done = first <= goal
-            begin = (~done, start, first, done, first * 0, first * 0 + 1)
-            _, x, square, done, iterations, simulations = b.while_loop(iterate, begin, self.iterations)
-            return x, iterations, square, done, simulations
-
-        return run
+        return descend(problem, self.iterations, self.tolerance, direction)
 
 
 @hookimpl

@@ -89,3 +89,44 @@ def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any
     start = (everywhere, square * 0 + 1, x, square, square * 0)
     searching, _, found, least, count = b.while_loop(attempt, start, BACKTRACKING)
     return found, least, ~searching, count
+
+
+Direction = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+
+
+def descend(problem: LeastSquares, iterations: int, tolerance: float, direction: Direction) -> Algorithm:
+    """
+    x ← x + d/2^i again and again, i from `backtrack`, until a row has converged or no length helps.
+
+    Args:
+        problem: What to solve.
+        iterations: At most so many steps.
+        tolerance: A row has converged when its residual has fallen to this fraction, or its step, as a fraction of x,
+            is shorter than the square of it.
+        direction: (x, ‖P(x) − y*‖², y_target, ‖n‖²) ↦ (d, how many simulations each row took for it).
+
+    Returns:
+        Algorithm for `minimize`.
+    """
+    b = problem.backend
+
+    def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
+        first = problem.square(target - problem.forward(start))
+        goal = misfit_goal(problem, first, target, noise, tolerance)
+
+        def iterate(moving: Any, x: Any, square: Any, done: Any, count: Any, simulations: Any) -> tuple[Any, ...]:
+            step, products = direction(x, square, target, noise)
+            found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
+            small = problem.square(found - x) <= tolerance**4 * problem.square(found)
+            x, square = b.where(moving, found, x), b.where(moving, least, square)
+            done = done | (moving & ((moved & small) | (square <= goal)))
+            now = b.cast(moving, b.dtype(count))
+            count, simulations = count + now, simulations + now * (products + attempts)
+            return moving & moved & ~done, x, square, done, count, simulations
+
+        done = first <= goal
+        begin = (~done, start, first, done, first * 0, first * 0 + 1)
+        _, x, square, done, count, simulations = b.while_loop(iterate, begin, iterations)
+        return x, count, square, done, simulations
+
+    return run

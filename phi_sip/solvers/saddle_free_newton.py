@@ -13,7 +13,7 @@ from ..hookspecs import hookimpl
 from ..physics.base import Correction, InvertiblePhysics
 from .base import InverseSolver
 from .least_squares import Algorithm, LeastSquares
-from .newton_steps import backtrack, minimize, misfit_goal
+from .newton_steps import descend, minimize
 
 
 @dataclass(frozen=True)
@@ -78,35 +78,16 @@ class SaddleFreeNewton(InverseSolver):
             stiffer = b.cast(curvature[:, None, :] > curvature[:, :, None], b.dtype(decrease))
             return b.maximum(objective - b.sum(stiffer * decrease[:, None, :], 2), decrease * 0)
 
-        def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
-            first = problem.square(target - problem.forward(start))
-            goal = misfit_goal(problem, first, target, noise, self.tolerance)
+        def direction(x: Any, square: Any, target: Any, noise: Any) -> tuple[Any, Any]:
+            gradient, hessian = framework.hessian(lambda u: 0.5 * b.sum((target - problem.forward(u)) ** 2, 1), x)
+            values, vectors = framework.eigh(hessian)
+            slope = b.sum(vectors * gradient[:, :, None], 1)
+            left = remaining(0.5 * square, 0.5 * ratio(slope**2, abs(values), slope * 0), abs(values))
+            longest = ratio(2 * self.max_loss_change * left, abs(slope), slope * 0)
+            along = -b.sign(slope) * b.minimum(ratio(abs(slope), abs(values), longest), longest)
+            return b.sum(vectors * along[:, None, :], 2), unknowns + 2
 
-            def objective(rows: Any) -> Any:
-                return 0.5 * b.sum((target - problem.forward(rows)) ** 2, 1)
-
-            def iterate(moving: Any, x: Any, square: Any, done: Any, iterations: Any, simulations: Any) -> Any:
-                gradient, hessian = framework.hessian(objective, x)
-                values, vectors = framework.eigh(hessian)
-                slope = b.sum(vectors * gradient[:, :, None], 1)
-                left = remaining(0.5 * square, 0.5 * ratio(slope**2, abs(values), slope * 0), abs(values))
-                longest = ratio(2 * self.max_loss_change * left, abs(slope), slope * 0)
-                along = -b.sign(slope) * b.minimum(ratio(abs(slope), abs(values), longest), longest)
-                step = b.sum(vectors * along[:, None, :], 2)
-                found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
-                small = problem.square(found - x) <= self.tolerance**4 * problem.square(found)
-                x, square = b.where(moving, found, x), b.where(moving, least, square)
-                done = done | (moving & ((moved & small) | (square <= goal)))
-                count = b.cast(moving, b.dtype(iterations))
-                iterations, simulations = iterations + count, simulations + count * (attempts + unknowns + 2)
-                return moving & moved & ~done, x, square, done, iterations, simulations
-
-            done = first <= goal
-            begin = (~done, start, first, done, first * 0, first * 0 + 1)
-            _, x, square, done, iterations, simulations = b.while_loop(iterate, begin, self.iterations)
-            return x, iterations, square, done, simulations
-
-        return run
+        return descend(problem, self.iterations, self.tolerance, direction)
 
 
 @hookimpl
