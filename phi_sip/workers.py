@@ -1,0 +1,60 @@
+"""Workers that train one network together: what is fitted to the whole batch is reduced over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from phiml import math
+from phiml.math import Tensor
+
+
+class Workers(Protocol):
+    """Processes or devices, each with its part of the batch. All of them must ask for the same reductions."""
+
+    count: int
+
+    def sum(self, native: Any) -> Any:
+        """Σ over all workers of a native tensor."""
+
+    def max(self, native: Any) -> Any:
+        """The largest of all workers' values, element by element."""
+
+
+_TOGETHER: ContextVar[Workers | None] = ContextVar("workers", default=None)
+
+
+@contextmanager
+def working_together(workers: Workers | None) -> Iterator[None]:
+    """Reduces over `workers` inside the block; `None`: this worker is alone."""
+    token = _TOGETHER.set(workers)
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(token)
+
+
+def count() -> int:
+    """How many workers there are."""
+    workers = _TOGETHER.get()
+    return 1 if workers is None else workers.count
+
+
+def total(values: Tensor) -> Tensor:
+    """Σ over all workers; `values` as they are if this worker is alone."""
+    workers = _TOGETHER.get()
+    return values if workers is None else _native(workers.sum, values)
+
+
+def largest(values: Tensor) -> Tensor:
+    """The largest of all workers' values, element by element."""
+    workers = _TOGETHER.get()
+    return values if workers is None else _native(workers.max, values)
+
+
+def _native(reduce: Any, values: Tensor) -> Tensor:
+    backend = values.default_backend
+    native = reduce(backend.as_tensor(values.native(values.shape)))
+    return math.reshaped_tensor(native, [*values.shape], convert=False)
