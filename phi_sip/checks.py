@@ -80,13 +80,17 @@ def check_axes(owner: str, name: str, value: Any, axes: Sequence[str]) -> None:
 
 def check_finite(what: str, tree: Any, remedy: str) -> None:
     """Raises `NonFiniteError` if a leaf of `tree` holds NaN or infinity, naming `what` and how many cells are bad."""
-    if trees.all_finite(tree):
-        return
+    if not trees.all_finite(tree):
+        raise non_finite(what, tree, remedy)
+
+
+def non_finite(what: str, tree: Any, remedy: str) -> NonFiniteError:
+    """The error for NaN or infinity in `tree`, with how many values are bad."""
     bad = sum(
         int(math.sum(math.cast(~math.is_finite(leaf), math.DType(int, 64)), leaf.shape)) for leaf in trees.leaves(tree)
     )
     total = sum(leaf.shape.volume for leaf in trees.leaves(tree))
-    raise NonFiniteError(f"{what} holds NaN or infinity in {bad} of {total} values. {remedy}")
+    return NonFiniteError(f"{what} holds NaN or infinity in {bad} of {total} values. {remedy}")
 
 
 def check_like(name: str, correction: Any, x: Any) -> None:

@@ -39,3 +39,7 @@ class DuplicateNameError(SipError, ValueError):
 
 class PluginWarning(UserWarning):
     """A plugin was left out; the message names its distribution and the cause."""
+
+
+class PerformanceWarning(UserWarning):
+    """Something works, but slowly, and could be faster."""

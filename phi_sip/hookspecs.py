@@ -49,5 +49,7 @@ def sip_update_weights(
     solver: InverseSolver | None,
     x_true: Any,
     training: bool | None,
+    compile: bool | None,
+    micro_batches: int,
 ) -> SipUpdate | None:
     """Updates the weights of `net`. The plugin of the network's framework answers; `None` passes on."""

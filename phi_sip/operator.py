@@ -110,6 +110,18 @@ def sip_inverse(
     solver = resolve_solver(solver)
     check_finite("y_target", y_target, "Remove or repair these samples before inverting.")
     check_finite("x", x, "Check the network or the initial guess that produced it.")
+    step = invert(physics, y_target, x, step_size, solver)
+    check_finite(f"The correction of {type(physics).__name__}", step.dx, OVERFLOW)
+    return step
+
+
+OVERFLOW = "Its inverse amplified something beyond the range of the arithmetic: regularize it, or use float64."
+
+
+def invert(
+    physics: InvertiblePhysics, y_target: Any, x: Any, step_size: float | Tensor, solver: InverseSolver | None
+) -> SipStep:
+    """`sip_inverse` of what has been checked to be finite; the correction has not."""
     precision = trees.precision_of(y_target)
     with math.precision(precision):
         y_target = trees.stop_gradient(trees.cast(y_target, precision))
@@ -124,11 +136,6 @@ def sip_inverse(
                 f"built-in plugin 'inverse' is blocked by {DISABLE_VARIABLE}."
             )
         check_like("dx", step.dx, x)
-        check_finite(
-            f"The correction of {type(physics).__name__}",
-            step.dx,
-            "Its inverse amplified something beyond the range of the arithmetic: regularize it, or use float64.",
-        )
         return step
 
 

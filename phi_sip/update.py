@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from phiml import math
 from phiml.math import Tensor
 
 from . import trees
-from .checks import check_finite, check_parameter, check_same_grid
+from .checks import check_count, check_parameter, check_same_grid, non_finite
 from .errors import NetworkOutputError, NonFiniteError, ParameterError, UnsupportedError
-from .operator import SipStep, resolve_solver, sip_inverse
+from .micro_batches import joined, split
+from .operator import OVERFLOW, SipStep, invert, resolve_solver
 from .physics.base import InvertiblePhysics
 from .plugins import get_plugin_manager
 from .predict import call_network
 from .solvers.base import InverseSolver
-
-if TYPE_CHECKING:
-    from .trainers.base import Trainer
+from .trainers.base import Objective, Trainer
+from .workers import failing_together, working_together
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,8 @@ class SipUpdate:
         x_target: Corrected state x̃ that the network was drawn towards.
         y_l2: ½ ‖y − y*‖².
         x_l2: ½ ‖x − x_true‖² if `x_true` was given, for tracking.
+        applied: Whether the weights were changed. False within a graph only, where no error can be raised, if something
+            was not finite: then nothing was changed.
     """
 
     loss: Tensor
@@ -43,6 +45,20 @@ class SipUpdate:
     x_target: Any
     y_l2: Tensor
     x_l2: Tensor | None = None
+    applied: Tensor = field(default_factory=lambda: math.wrap(True))
+
+
+@dataclass(frozen=True, eq=False)
+class UpdateRequest:
+    """The arguments of `sip_update_weights` that every framework treats alike, after checks."""
+
+    physics: InvertiblePhysics
+    y_target: Any
+    predict: Callable[[Any], Any] | None = None
+    step_size: float | Tensor = 1.0
+    solver: InverseSolver | None = None
+    x_true: Any = None
+    micro_batches: int = 1
 
 
 def sip_update_weights(
@@ -56,6 +72,8 @@ def sip_update_weights(
     solver: str | InverseSolver | None = None,
     x_true: Any = None,
     training: bool | None = None,
+    compile: bool | None = None,
+    micro_batches: int = 1,
 ) -> SipUpdate:
     """
     Updates the weights θ of a network f that learns the inverse of `physics` from observations alone:
@@ -81,6 +99,14 @@ def sip_update_weights(
         x_true: True states, to report `x_l2`. They never enter the gradient.
         training: Keras networks only, default `None`: as PhiFlow calls them, batch normalization in inference mode.
             `True` trains its statistics, which need hundreds of steps to be of use for inference (`docs/design.md`).
+        compile: Whether network, physics, inverse and optimizer run as one compiled function: a graph on TensorFlow,
+            `jax.jit` on JAX. It is made once for each kind of data, physics and solver, of which all tensors and
+            `noise_std` may change. Default `None`: on these two, unless `predict` or a plugin that takes part in
+            inversions is given, code that may depend on more than its arguments. PyTorch runs step by step, which
+            measured best.
+        micro_batches: In how many parts of the batch the gradient is computed, one after the other, so that a part
+            needs less memory. The weights are updated once. What is fitted to a batch, as statistics of batch
+            normalization or a pooled filter, is fitted to each part.
 
     Returns:
         `SipUpdate`.
@@ -90,7 +116,7 @@ def sip_update_weights(
         NetworkOutputError: if the prediction is not a state of the physics, or does not depend on the weights.
         GridMismatchError: if P(x) and `y_target`, or x and `x_true`, cannot be compared.
         UnsupportedError: if no plugin knows the network, or the optimizer is not of its framework.
-        ParameterError: if arguments contradict each other.
+        ParameterError: if arguments contradict each other, or the batch cannot be divided by `micro_batches`.
 
     Source: Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022 (arXiv 2109.15048),
     Algorithm 1.
@@ -100,8 +126,8 @@ def sip_update_weights(
     if predict is not None and training is not None:
         raise ParameterError("training=... has no effect with predict=...: pass it on where predict calls the network.")
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
+    check_count("sip_update_weights", "micro_batches", micro_batches)
     solver = resolve_solver(solver)
-    check_finite("y_target", y_target, "Nothing was changed. Remove or repair these observations.")
     result: SipUpdate | None = get_plugin_manager().hook.sip_update_weights(
         net=net,
         optimizer=optimizer,
@@ -112,6 +138,8 @@ def sip_update_weights(
         solver=solver,
         x_true=x_true,
         training=training,
+        compile=compile,
+        micro_batches=micro_batches,
     )
     if result is None:
         raise UnsupportedError(
@@ -121,37 +149,88 @@ def sip_update_weights(
     return result
 
 
-def update(
-    trainer: Trainer,
-    physics: InvertiblePhysics,
-    y_target: Any,
-    predict: Callable[[Any], Any] | None,
-    step_size: float | Tensor,
-    solver: InverseSolver | None,
-    x_true: Any,
-) -> SipUpdate:
-    """One update, the same for all frameworks; see `sip_update_weights`."""
-    with trainer.backend:
-        y_target = trees.to_backend(y_target, trainer.backend)
-        evaluate = _prediction(trainer, physics, y_target, predict)
+def update(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
+    """
+    One update, the same for all frameworks; see `sip_update_weights`.
+
+    Within a graph nothing is raised where values are not finite, and nothing is changed: see `SipUpdate.applied`.
+    """
+    with trainer.backend, working_together(trainer.workers):
+        verdict = _Verdict(trainer)
         trainer.save()
         try:
-            x = trainer.record(evaluate)
-            _check_prediction(x, x_true)
-            step = sip_inverse(physics, y_target, x, step_size=step_size, solver=solver)
-            gradients = trainer.gradients(trees.scale(step.dx, -1))
-            _check_gradients(trainer, gradients)
-            result = _report(step, None if x_true is None else trees.to_backend(x_true, trainer.backend))
-            trainer.apply(gradients, lambda x: _proxy_loss(x, step.x_target), evaluate)
-            if not trainer.is_finite(trainer.state()):
-                raise NonFiniteError(
-                    "The optimizer made weights or its own state non-finite and was undone. "
-                    "Lower the learning rate or clip the gradient."
-                )
+            parts = [_Part(trainer, part, verdict) for part in split(request)]
+            results = [part.run() for part in parts]
+            _check_gradients(trainer, verdict)
+            trainer.apply([part.objective for part in parts])
+            verdict.expect_finite(trainer.state, lambda: NonFiniteError(_NON_FINITE_STATE))
+            applied = verdict.conclude()
         except BaseException:
             trainer.restore()
             raise
+        return replace(joined(request, results), applied=applied)
+
+
+class _Verdict:
+    """Whether all is finite: raised at once where values are known, noted for the end of the update in a graph."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._flags: list[Any] = []
+
+    def expect_finite(self, values: Callable[[], Sequence[Any]], error: Callable[[], NonFiniteError]) -> None:
+        finite = self._trainer.is_finite(values())
+        if self._trainer.is_traced:
+            self._flags.append(finite)
+        elif not bool(finite):
+            raise error()
+
+    def expect_finite_state(self, what: str, tree: Any, remedy: str) -> None:
+        self.expect_finite(lambda: trees.natives(tree), lambda: non_finite(what, tree, remedy))
+
+    def conclude(self) -> Tensor:
+        """In a graph, undoes the update unless all was finite. Returns whether it was."""
+        return math.wrap(self._trainer.keep_if(self._flags) if self._trainer.is_traced else True)
+
+
+class _Part:
+    """The update for one micro-batch, up to its gradient."""
+
+    objective: Objective
+
+    def __init__(self, trainer: Trainer, request: UpdateRequest, verdict: _Verdict) -> None:
+        self._trainer, self._request, self._verdict = trainer, request, verdict
+
+    def run(self) -> SipUpdate:
+        with failing_together():
+            y_target = self._observation()
+        with failing_together():
+            step = self._invert(y_target)
+        self._trainer.accumulate(trees.scale(step.dx, -1))
+        x_true = self._request.x_true
+        result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
+        self.objective = Objective(self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss))
         return result
+
+    def _observation(self) -> Any:
+        y_target = trees.to_backend(self._request.y_target, self._trainer.backend)
+        self._verdict.expect_finite_state("y_target", y_target, "Nothing was changed. Remove or repair these samples.")
+        if self._request.micro_batches > 1:
+            y_target = trees.with_natives(y_target, self._trainer.in_turn(trees.natives(y_target)))
+        return y_target
+
+    def _invert(self, y_target: Any) -> SipStep:
+        request = self._request
+        self._predict = prediction(self._trainer, request.physics, y_target, request.predict)
+        x = self._trainer.record(self._predict)
+        self._verdict.expect_finite_state(
+            "The prediction of the network", x, "Nothing was changed. Lower the learning rate or check the data."
+        )
+        if request.x_true is not None:
+            check_same_grid("the prediction", x, "x_true", request.x_true)
+        step = invert(request.physics, y_target, x, request.step_size, request.solver)
+        self._verdict.expect_finite_state(f"The correction of {type(request.physics).__name__}", step.dx, OVERFLOW)
+        return step
 
 
 def _report(step: SipStep, x_true: Any) -> SipUpdate:
@@ -160,9 +239,10 @@ def _report(step: SipStep, x_true: Any) -> SipUpdate:
     return SipUpdate(loss, step.x, step.y, step.x_target, y_l2, x_l2)
 
 
-def _prediction(
+def prediction(
     trainer: Trainer, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None
 ) -> Callable[[], Any]:
+    """What computes x from y*: `predict`, or the network in single precision and `physics.constrain`."""
     precision = trees.precision_of(y_target)
 
     def evaluate() -> Any:
@@ -175,26 +255,23 @@ def _prediction(
     return evaluate
 
 
-def _check_prediction(x: Any, x_true: Any) -> None:
-    check_finite("The prediction of the network", x, "Nothing was changed. Lower the learning rate or check the data.")
-    if x_true is not None:
-        check_same_grid("the prediction", x, "x_true", x_true)
-
-
-def _check_gradients(trainer: Trainer, gradients: list[Any]) -> None:
-    if all(gradient is None for gradient in gradients):
+def _check_gradients(trainer: Trainer, verdict: _Verdict) -> None:
+    if all(gradient is None for gradient in trainer.gradients):
         raise NetworkOutputError(
             "The prediction does not depend on the weights, so nothing can be learned. Evaluate `net` inside "
             "`predict`, without stop_gradient, and pass the optimizer the parameters of this network."
         )
-    if not trainer.is_finite(gradients):
-        raise NonFiniteError(
-            "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the "
-            "network that overflow in single precision, or use a smaller step_size."
-        )
+    verdict.expect_finite(lambda: trainer.gradients, lambda: NonFiniteError(_NON_FINITE_GRADIENT))
 
 
 def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
     """½ ‖x − x̃‖², summed over the batch, and its gradient in x."""
     difference = trees.subtract(x, x_target)
     return math.sum(trees.l2_loss(difference), dim=math.batch), difference
+
+
+_NON_FINITE_GRADIENT = (
+    "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
+    "overflow in single precision, or use a smaller step_size."
+)
+_NON_FINITE_STATE = "The optimizer made weights or its own state non-finite and was undone. Lower the learning rate or clip the gradient."

@@ -10,17 +10,24 @@ from typing import Any, Protocol
 from phiml import math
 from phiml.math import Tensor
 
+from .errors import SipError
+
 
 class Workers(Protocol):
     """Processes or devices, each with its part of the batch. All of them must ask for the same reductions."""
 
-    count: int
+    @property
+    def count(self) -> int:
+        """How many there are."""
 
     def sum(self, native: Any) -> Any:
         """Σ over all workers of a native tensor."""
 
     def max(self, native: Any) -> Any:
         """The largest of all workers' values, element by element."""
+
+    def any_failed(self, failed: bool) -> bool:
+        """Whether any worker failed, as far as is known before a graph is run."""
 
 
 _TOGETHER: ContextVar[Workers | None] = ContextVar("workers", default=None)
@@ -52,6 +59,30 @@ def largest(values: Tensor) -> Tensor:
     """The largest of all workers' values, element by element."""
     workers = _TOGETHER.get()
     return values if workers is None else _native(workers.max, values)
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """
+    What fails on one worker fails on all, so that none waits for the others and all stay alike.
+
+    Raises:
+        SipError: if the block succeeded here, but not on another worker.
+    """
+    workers = _TOGETHER.get()
+    if workers is None:
+        yield
+        return
+    failure: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+    others_fail = workers.any_failed(failure is not None)
+    if failure is not None:
+        raise failure
+    if others_fail:
+        raise SipError("Another worker could not make this update, so it was not made here either. See its message.")
 
 
 def _native(reduce: Any, values: Tensor) -> Tensor:

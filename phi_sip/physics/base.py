@@ -36,9 +36,14 @@ class InvertiblePhysics(ABC):
 
     Attributes:
         name: Registry key of the class, see `get_physics`.
+        constants: Fields whose values decide how to compute, e.g. because tables are made from them. Tensors in other
+            fields may change from update to update without compiling anew.
+        varying: Fields that hold a number which may change likewise.
     """
 
     name: ClassVar[str] = ""
+    constants: ClassVar[tuple[str, ...]] = ()
+    varying: ClassVar[tuple[str, ...]] = ("noise_std",)
 
     @property
     def is_linear(self) -> bool:

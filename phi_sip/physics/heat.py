@@ -69,6 +69,7 @@ class HeatEquation(SpectralPhysics):
     """
 
     name: ClassVar[str] = "heat"
+    constants: ClassVar[tuple[str, ...]] = ("diffusivity", "time")
 
     diffusivity: float | Tensor
     time: float | Tensor

@@ -17,9 +17,11 @@ class InverseSolver(ABC):
 
     Attributes:
         name: Registry key of the class, see `get_solver`.
+        on_host: Whether it leaves the framework, e.g. for SciPy, so that an update with it cannot be compiled.
     """
 
     name: ClassVar[str] = ""
+    on_host: ClassVar[bool] = False
 
     @abstractmethod
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:

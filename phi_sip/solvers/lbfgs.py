@@ -41,6 +41,7 @@ class LBFGS(InverseSolver):
     """
 
     name: ClassVar[str] = "l-bfgs"
+    on_host: ClassVar[bool] = True
 
     iterations: int = 10
     tolerance: float = 1e-9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import numpy as np
 from phi.field import Field
@@ -45,6 +46,8 @@ class SpectralBasis:
         size: Edge lengths of the domain along the dim `vector`.
         sides: Lower and upper side of each axis, in the order of `resolution`.
     """
+
+    constants: ClassVar[tuple[str, ...]] = ("size",)
 
     resolution: Shape
     size: Tensor

@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from phiml.backend import Backend
 
-Recompute = Callable[[], Any]
+if TYPE_CHECKING:
+    from ..update import UpdateRequest
+    from ..workers import Workers
+
+Predict = Callable[[], Any]
+Step = Callable[["Trainer", list[Any]], tuple[Any, list[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """
+    What the weights are changed for, on one micro-batch.
+
+    Attributes:
+        predict: Evaluates the network on the data of the update.
+        loss: Maps x to the proxy loss, summed over the batch, and its gradient in x.
+        value: The loss before the update.
+    """
+
+    predict: Predict
+    loss: Callable[[Any], tuple[Any, Any]]
+    value: Any
 
 
 class Trainer(ABC):
     """
     One network and its optimizer in one framework, for one update.
 
-    `record` runs the network, `gradients` pulls a gradient in x back to the weights, `apply` changes the weights.
+    `record` runs the network, `accumulate` pulls a gradient in x back to the weights, `apply` changes the weights.
     `save` and `restore` bracket all three, so that an update that fails leaves nothing behind.
+
+    Attributes:
+        backend: Of the framework.
+        net, optimizer: As given.
+        gradients: ∂L/∂θ per weight, summed over what `accumulate` was given; `None` for weights that do not matter.
+        workers: Those that train the network together with this one; `None` if there are none.
     """
 
     backend: Backend
+    net: Any
+    optimizer: Any
+    gradients: list[Any]
+    workers: Workers | None = None
 
     @abstractmethod
     def call(self, native: Any) -> Any:
@@ -27,47 +59,74 @@ class Trainer(ABC):
 
     @abstractmethod
     def save(self) -> None:
-        """Keeps copies of all weights, batch statistics and optimizer state."""
+        """Keeps copies of all weights, batch statistics and optimizer state, and sets the gradients to nothing."""
 
     @abstractmethod
     def restore(self) -> None:
         """Puts back what `save` kept, bit for bit."""
 
     @abstractmethod
-    def record(self, predict: Recompute) -> Any:
-        """Evaluates `predict()` and keeps what `gradients` needs. Returns x without derivative information."""
+    def record(self, predict: Predict) -> Any:
+        """Evaluates `predict()` and keeps what `accumulate` needs. Returns x without derivative information."""
 
     @abstractmethod
-    def gradients(self, cotangent: Any) -> list[Any]:
+    def accumulate(self, cotangent: Any) -> None:
         """
-        Pulls ∂L/∂x back through the recorded prediction.
+        Pulls ∂L/∂x back through the recorded prediction and adds it to `gradients`.
 
         Args:
             cotangent: ∂L/∂x, a state like the recorded x.
-
-        Returns:
-            ∂L/∂θ per weight; `None` for weights on which x does not depend.
         """
 
     @abstractmethod
-    def apply(self, gradients: list[Any], loss: Callable[[Any], tuple[Any, Any]], predict: Recompute) -> None:
-        """
-        Lets the optimizer change the weights.
-
-        Args:
-            gradients: As returned by `gradients`.
-            loss: Maps x to the proxy loss, summed over the batch, and its cotangent, for optimizers that evaluate
-                the loss several times.
-            predict: Evaluates the network on the data of this update.
-        """
+    def apply(self, objectives: Sequence[Objective]) -> None:
+        """Lets the optimizer change the weights by `gradients`; some optimizers evaluate the objectives again."""
 
     @abstractmethod
-    def is_finite(self, values: list[Any]) -> bool:
-        """Whether all native tensors are finite; `None` counts as finite."""
+    def is_finite(self, values: Sequence[Any]) -> Any:
+        """Whether all native tensors are finite, as a native truth value; `None` counts as finite."""
 
     @abstractmethod
     def state(self) -> list[Any]:
         """The floating point tensors that an update changes: weights and optimizer state."""
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether a graph is being made, in which values are not known."""
+        return False
+
+    def in_turn(self, values: list[Any]) -> list[Any]:
+        """The same native tensors, but in a graph not before `gradients` are there."""
+        return values
+
+    def keep_if(self, flags: Sequence[Any]) -> Any:
+        """In a graph, as `restore` unless all of the truth values hold on all workers. Returns whether they do."""
+        raise NotImplementedError(f"{type(self).__name__} makes no graphs")
+
+
+class CompilingTrainer(Trainer):
+    """A trainer of a framework that compiles."""
+
+    @abstractmethod
+    def prepare(self, request: UpdateRequest) -> None:
+        """Makes all variables of network and optimizer, before something is compiled that uses them."""
+
+    @abstractmethod
+    def signature(self) -> Hashable:
+        """What a compiled update depends on apart from the request and the values of variables."""
+
+    @abstractmethod
+    def compile(self, step: Step) -> Callable[[list[Any]], tuple[Any, list[Any]]]:
+        """
+        Compiles an update.
+
+        Args:
+            step: Makes an update with the trainer and the native tensors that it is given, and returns whether it was
+                made, and native tensors.
+        """
+
+    @abstractmethod
+    def keep_if(self, flags: Sequence[Any]) -> Any: ...
 
 
 def defined_in(thing: Any, *packages: str) -> bool:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import trees
+from ..compilation.update import compiled_update
 from ..errors import ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
-from ..update import SipUpdate, update
-from .base import Recompute, Trainer, defined_in
+from ..update import SipUpdate, UpdateRequest
+from .base import CompilingTrainer, Objective, Predict, Step, defined_in
 from .optax import OptaxOptimizer
 
 if TYPE_CHECKING:
     from phiml.backend import Backend
 
 
-class JaxTrainer(Trainer):
+class JaxTrainer(CompilingTrainer):
     """A network of `phiml.nn` on JAX, with an `OptaxOptimizer` or an optimizer of `phiml.nn`."""
 
-    def __init__(self, net: Any, optimizer: Any) -> None:
+    def __init__(self, net: Any, optimizer: Any, is_traced: bool = False) -> None:
         import jax
         from phi.jax import JAX
         from phiml.backend.jax.stax_nets import JaxOptimizer
@@ -31,26 +33,48 @@ class JaxTrainer(Trainer):
             )
         self.jax = jax
         self.backend: Backend = JAX
-        self.net = net
+        self.net, self.optimizer = net, optimizer
+        self._is_traced = is_traced
+        self.stepper: Any = optimizer
         if isinstance(optimizer, JaxOptimizer):
-            optimizer = _PhiMLOptimizer(optimizer)
+            self.stepper = _PhiMLOptimizer(optimizer)
         elif not isinstance(optimizer, OptaxOptimizer):
             raise UnsupportedError(
                 f"The optimizer of a JAX network must be an OptaxOptimizer or come from phiml.nn, not "
                 f"{type(optimizer).__name__}. Wrap a transformation: OptaxOptimizer(net, optax.adam(1e-3))."
             )
-        self.optimizer = optimizer
+
+    @property
+    def is_traced(self) -> bool:
+        return self._is_traced
 
     def call(self, native: Any) -> Any:
         return self.net(native)
 
     def save(self) -> None:
-        self.saved = self.net.parameters, self.optimizer.state
+        self.gradients: list[Any] = []
+        self.saved = self.variables
 
     def restore(self) -> None:
-        self.net.parameters, self.optimizer.state = self.saved
+        self.variables = self.saved
 
-    def record(self, predict: Recompute) -> Any:
+    def keep_if(self, flags: Sequence[Any]) -> Any:
+        holds = self.jax.numpy.stack(list(flags)).all()
+        self.variables = self.jax.tree_util.tree_map(
+            lambda new, old: self.jax.numpy.where(holds, new, old), self.variables, self.saved
+        )
+        return holds
+
+    @property
+    def variables(self) -> Any:
+        """Weights and optimizer state, as a tree."""
+        return self.net.parameters, self.stepper.state
+
+    @variables.setter
+    def variables(self, tree: Any) -> None:
+        self.net.parameters, self.stepper.state = tree
+
+    def record(self, predict: Predict) -> Any:
         parameters = self.net.parameters
 
         def run(current: Any) -> list[Any]:
@@ -67,22 +91,59 @@ class JaxTrainer(Trainer):
         self.x = trees.with_natives(self.x, outputs)
         return self.x
 
-    def gradients(self, cotangent: Any) -> list[Any]:
+    def accumulate(self, cotangent: Any) -> None:
         (tree,) = self.pull_back(trees.natives(cotangent, like=self.x))
         leaves, self.structure = self.jax.tree_util.tree_flatten(tree)
-        return list(leaves) if self.connected else [None] * len(leaves)
+        if not self.connected:
+            self.gradients = self.gradients or [None] * len(leaves)
+        else:
+            before = self.gradients or [None] * len(leaves)
+            self.gradients = [a if b is None else a + b for a, b in zip(leaves, before, strict=True)]
 
-    def apply(self, gradients: list[Any], loss: Callable[[Any], tuple[Any, Any]], predict: Recompute) -> None:
-        tree = self.jax.tree_util.tree_unflatten(self.structure, gradients)
-        self.net.parameters = self.optimizer.step(tree, self.net.parameters)
+    def in_turn(self, values: list[Any]) -> list[Any]:
+        done = [gradient for gradient in self.gradients if gradient is not None]
+        return list(self.jax.lax.optimization_barrier((values, done))[0])
 
-    def is_finite(self, values: list[Any]) -> bool:
-        return all(bool(self.jax.numpy.isfinite(value).all()) for value in values if value is not None)
+    def apply(self, objectives: Sequence[Objective]) -> None:
+        tree = self.jax.tree_util.tree_unflatten(self.structure, self.gradients)
+        self.net.parameters = self.stepper.step(tree, self.net.parameters)
+
+    def is_finite(self, values: Sequence[Any]) -> Any:
+        jnp = self.jax.numpy
+        return jnp.stack([jnp.isfinite(value).all() for value in values if value is not None]).all()
 
     def state(self) -> list[Any]:
-        leaves = self.jax.tree_util.tree_leaves((self.net.parameters, self.optimizer.state))
+        leaves = self.jax.tree_util.tree_leaves(self.variables)
         arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
         return [leaf for leaf in arrays if self.jax.numpy.issubdtype(leaf.dtype, self.jax.numpy.floating)]
+
+    def prepare(self, request: UpdateRequest) -> None:
+        """Nothing to do: PhiML's networks and optimizers have all variables from the start."""
+
+    def signature(self) -> Hashable:
+        return id(getattr(self.optimizer, "transformation", None))
+
+    def compile(self, step: Step) -> Callable[[list[Any]], tuple[Any, list[Any]]]:
+        """Weights and optimizer state go in and out; the function keeps neither network nor optimizer alive."""
+        net, optimizer = weakref.ref(self.net), weakref.ref(self.optimizer)
+
+        @self.jax.jit  # type: ignore[untyped-decorator]
+        def run(variables: Any, natives: list[Any]) -> tuple[Any, Any, list[Any]]:
+            trainer = JaxTrainer(net(), optimizer(), is_traced=True)
+            before = trainer.variables
+            try:
+                trainer.variables = variables
+                applied, results = step(trainer, natives)
+                return trainer.variables, applied, results
+            finally:
+                trainer.variables = before
+
+        def update(natives: list[Any]) -> tuple[Any, list[Any]]:
+            trainer = JaxTrainer(net(), optimizer())
+            trainer.variables, applied, results = run(trainer.variables, natives)
+            return applied, results
+
+        return update
 
 
 class _PhiMLOptimizer:
@@ -128,9 +189,12 @@ def sip_update_weights(
     solver: Any,
     x_true: Any,
     training: bool | None,
+    compile: bool | None,
+    micro_batches: int,
 ) -> SipUpdate | None:
     if not (defined_in(net, "phiml.backend.jax") and hasattr(net, "parameters") and callable(net)):
         return None
     if training is not None:
         raise ParameterError("training=... is for Keras networks. The JAX networks of phiml.nn have no such mode.")
-    return update(JaxTrainer(net, optimizer), physics, y_target, predict, step_size, solver, x_true)
+    request = UpdateRequest(physics, y_target, predict, step_size, solver, x_true, micro_batches)
+    return compiled_update(JaxTrainer(net, optimizer), request, compile)

@@ -1,0 +1,85 @@
+"""The tensors inside of physics and solvers, which are inputs of a compiled computation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import cached_property
+from typing import Any
+
+from phi.field import Field
+from phiml.math import Tensor
+
+from ..parameters import as_tensor
+
+
+def map_inputs(function: Callable[[Tensor], Tensor], item: Any, *, constants: bool = False) -> Any:
+    """
+    A copy of a physics, solver or other parameter with its tensors replaced.
+
+    Args:
+        function: Applied to each tensor, and to each number that a dataclass lists in `varying`.
+        item: Dataclasses, containers, Fields and Tensors are looked into, everything else is kept.
+        constants: Whether it is applied to those that a dataclass lists in `constants`, too.
+
+    Returns:
+        `item` itself if nothing in it was replaced.
+    """
+    if isinstance(item, Tensor):
+        return function(item)
+    if isinstance(item, Field):
+        return item.with_values(function(item.values))
+    if isinstance(item, (tuple, list)):
+        parts = [map_inputs(function, part, constants=constants) for part in item]
+        same = all(new is old for new, old in zip(parts, item, strict=True))
+        return item if same else getattr(item, "_make", type(item))(parts)
+    if isinstance(item, dict):
+        values = {key: map_inputs(function, part, constants=constants) for key, part in item.items()}
+        return item if all(values[key] is item[key] for key in item) else values
+    if not is_dataclass(item) or isinstance(item, type):
+        return item
+    return _map_fields(function, item, constants)
+
+
+def _map_fields(function: Callable[[Tensor], Tensor], item: Any, constants: bool) -> Any:
+    kept, numbers = set() if constants else constants_of(item), numbers_of(item)
+    changes = {}
+    for name in (field.name for field in fields(item) if field.name not in kept):
+        value = getattr(item, name)
+        new = function(as_tensor(value)) if name in numbers else map_inputs(function, value, constants=constants)
+        if new is not value:
+            changes[name] = new
+    return _with_fields(item, changes) if changes else item
+
+
+def _with_fields(item: Any, changes: dict[str, Any]) -> Any:
+    """A copy that is not checked again: checks look at values, which are not known while a computation is compiled."""
+    made = copy.copy(item)
+    for name in _remembered(item):
+        made.__dict__.pop(name, None)
+    for name, value in changes.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def constants_of(item: Any) -> set[str]:
+    """Fields whose values decide how to compute; all of them if the object has made something of them already."""
+    names = {field.name for field in fields(item)}
+    derived = set(getattr(item, "__dict__", ())) - names - _remembered(item)
+    return names if derived else names & set(getattr(item, "constants", ()))
+
+
+def numbers_of(item: Any) -> set[str]:
+    """Fields that hold a number which may change from one computation to the next."""
+    names = set(getattr(item, "varying", ())) - constants_of(item)
+    return {name for name in names if isinstance(getattr(item, name, None), (int, float))}
+
+
+def _remembered(item: Any) -> set[str]:
+    """Values of cached properties, which belong to the object that computed them."""
+    return {name for name in getattr(item, "__dict__", ()) if isinstance(_attribute(item, name), cached_property)}
+
+
+def _attribute(item: Any, name: str) -> Any:
+    return next((vars(cls)[name] for cls in type(item).__mro__ if name in vars(cls)), None)
