@@ -7,14 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 from phiml import math
-from phiml.math import Tensor, channel, instance
+from phiml.math import EMPTY_SHAPE, Tensor, channel, instance
 from scipy import stats
 
+from . import workers
 from .checks import check_parameter
 from .errors import ParameterError
 from .spectral import SpectralBasis
 
-_BLOCK = channel("_block")
+_BLOCK, _PART = channel("_block"), channel("_part")
 _FIRST_BLOCK, _GROWTH, _LARGEST_SAMPLE = 8.0, 1.3, 16384
 
 
@@ -49,7 +50,8 @@ class EmptyModes:
     that of rounding.
 
     Args:
-        pooled: Whether all batch entries have the same noise, and share one estimate. Else each has its own.
+        pooled: Whether all batch entries, of all workers, have the same noise, and share one estimate. Else each has
+            its own.
         significance: Probability with which the test takes noise for signal, per block.
 
     Source: a plateau test of the kind used to choose the discretization level from the Picard plot: Hansen, "Discrete
@@ -72,30 +74,32 @@ class EmptyModes:
             return NoiseEstimate(unknown, unknown + float("inf"), unknown > 0)
         counts = math.sum(weights, "_mode")
         sums, log_gains = (self._sums(values, picked, weights, basis) for values in (power, log_gain))
+        entries = (sums.shape & log_gains.shape).batch if self.pooled else EMPTY_SHAPE
+        observations = entries.volume * (workers.count() if self.pooled else 1)
+        ratio = math.to_float(_largest_ratio(self.significance, tuple(counts.numpy(_BLOCK) * observations)))
         if self.pooled:
-            entries = (sums.shape & log_gains.shape).batch
-            sums, log_gains = (math.sum(math.expand(v, entries), entries) for v in (sums, log_gains))
-            counts = counts * entries.volume
-        return self._plateau(sums, counts, log_gains / counts)
+            ratio = workers.largest(math.convert(ratio, sums.default_backend))
+            parts = [math.sum(math.expand(values, entries), entries) for values in (sums, log_gains, counts)]
+            sums, log_gains, counts = math.unstack(workers.total(math.stack(parts, _PART)), _PART)
+        return self._plateau(sums, counts, log_gains / counts, ratio)
 
     @staticmethod
     def _sums(per_mode: Tensor, picked: np.ndarray, weights: Tensor, basis: SpectralBasis) -> Tensor:
         flat = math.pack_dims(math.expand(per_mode, basis.modes), basis.modes.names, instance("_mode"))
         return math.dot(flat[{"_mode": math.wrap(picked, instance("_mode"))}], "_mode", weights, "_mode")
 
-    def _plateau(self, sums: Tensor, counts: Tensor, gains: Tensor) -> NoiseEstimate:
+    @staticmethod
+    def _plateau(sums: Tensor, counts: Tensor, gains: Tensor, ratio: Tensor) -> NoiseEstimate:
         """
         Args:
             sums: Σ |â|² per block, of growing gain.
             counts: Number of modes per block.
             gains: Mean log h per block.
+            ratio: That of the mean power of a block to that of all before it, above which it holds signal.
         """
         total_power, total = (math.cumulative_sum(v, _BLOCK) for v in (sums, counts))
         before, following = {"_block": slice(0, -1)}, {"_block": slice(1, None)}
-        tolerance = _largest_ratio(self.significance, tuple(counts.numpy(_BLOCK)))
-        rises = math.to_float(
-            sums[following] / counts[following] > math.to_float(tolerance) * total_power[before] / total[before]
-        )
+        rises = math.to_float(sums[following] / counts[following] > ratio * total_power[before] / total[before])
         empty = math.to_float(math.cumulative_sum(rises, _BLOCK) == 0)
         first = {"_block": 0}
         modes = counts[first] + math.sum(empty * counts[following], _BLOCK)

@@ -159,7 +159,15 @@ def natives(tree: Any, like: Any = None) -> list[Any]:
         like: State of the same structure; the dim order and size of its leaves are used. Default `tree`.
     """
     templates = leaves(tree if like is None else like)
-    return [leaf.native(template.shape) for leaf, template in zip(leaves(tree, like), templates, strict=True)]
+    return [native(leaf, template.shape) for leaf, template in zip(leaves(tree, like), templates, strict=True)]
+
+
+def native(tensor: Tensor, order: Shape) -> Any:
+    """`tensor.native(order)` in the precision of `tensor`; PhiML may round it to the current one."""
+    if tensor.dtype.kind not in (float, complex):
+        return tensor.native(order)
+    with math.precision(tensor.dtype.precision):
+        return tensor.native(order)
 
 
 def with_natives(tree: Any, values: Sequence[Any]) -> Any:

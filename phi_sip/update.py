@@ -209,7 +209,9 @@ class _Part:
         self._trainer.accumulate(trees.scale(step.dx, -1))
         x_true = self._request.x_true
         result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
-        self.objective = Objective(self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss))
+        self.objective = Objective(
+            self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss, result.loss.shape)
+        )
         return result
 
     def _observation(self) -> Any:
@@ -267,7 +269,8 @@ def _check_gradients(trainer: Trainer, verdict: _Verdict) -> None:
 def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
     """½ ‖x − x̃‖², summed over the batch, and its gradient in x."""
     difference = trees.subtract(x, x_target)
-    return math.sum(trees.l2_loss(difference), dim=math.batch), difference
+    loss = trees.l2_loss(difference)
+    return math.sum(loss, loss.shape), difference
 
 
 _NON_FINITE_GRADIENT = (

@@ -33,7 +33,7 @@ def native_tensors(request: UpdateRequest, backend: Backend) -> list[Any]:
     found: list[Any] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        found.append(backend.as_tensor(math.convert(tensor, backend).native(tensor.shape)))
+        found.append(trees.native(trees.to_backend(tensor, backend), tensor.shape))
         return tensor
 
     replace_tensors(keep, request)

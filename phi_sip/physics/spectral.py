@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import ClassVar
 
 from phi.field import Field
@@ -117,13 +118,39 @@ class SpectralPhysics(InvertiblePhysics):
     def _invert(self, basis: SpectralBasis, y_target: Field, x: Field, y: Field) -> Correction:
         before, after = self._offsets(basis)
         weights, log_gain = self._combination(self._log_gain(basis))
-        weights = self._seen(self.sign * weights, basis)
-        target = math.sum(weights * basis.transform(y_target.values - after), self._observations)
-        residual = math.sum(weights * basis.transform(y_target.values - y.values), self._observations)
-        state = self._seen(basis.transform(x.values - before), basis)
+        is_one = self.sign == 1 and self.sees_constant and not self._observations  # and leaves coefficients alone
+
+        def combined(values: Tensor) -> Tensor:
+            found = basis.transform(values)
+            return found if is_one else math.sum(self._seen(self.sign * weights, basis) * found, self._observations)
+
+        def lifted(values: Tensor, offset: Tensor) -> Tensor:
+            return values - offset if holds_values(basis) else values
+
+        def mean_square() -> Tensor:
+            if is_one:
+                return math.mean(lifted(y_target.values, after) ** 2, basis.resolution)
+            return basis.sum(problem.power) / basis.resolution.volume
+
+        @cache
+        def target() -> Tensor:
+            return combined(lifted(y_target.values, after))
+
         noise = self._noise(target, log_gain, basis)
-        problem = SpectralProblem(target, state, residual, log_gain, noise.std, basis, before)
+        problem = SpectralProblem(
+            target,
+            lambda: self._seen(basis.transform(lifted(x.values, before)), basis),
+            lambda: combined(y_target.values - y.values),
+            mean_square,
+            log_gain,
+            noise.std,
+            basis,
+            before,
+        )
         estimate = self.rule.estimate(problem)
+        dx = basis.inverse(estimate.coefficients)
+        if not estimate.is_correction:
+            dx = dx - self._without_constant(lifted(x.values, before), basis)
         stats = {
             "noise_std": noise.std,
             "noise_relative_error": noise.relative_error,
@@ -131,9 +158,13 @@ class SpectralPhysics(InvertiblePhysics):
             "log_gain": log_gain,
             **estimate.stats,
         }
-        return Correction(
-            x.with_values(basis.inverse(estimate.correction)), _deviation(x, basis, estimate.variance), stats
-        )
+        return Correction(x.with_values(dx), _deviation(x, basis, estimate.variance), stats)
+
+    def _without_constant(self, values: Tensor, basis: SpectralBasis) -> Tensor:
+        """Values per cell less their constant mode, if y does not depend on it."""
+        if self.sees_constant or not basis.conserves_mean:
+            return values
+        return values - math.mean(values, basis.resolution)
 
     def noise_energy(self, y: Field) -> Tensor | None:
         """σ² times the number of values, where σ is given."""
@@ -169,9 +200,9 @@ class SpectralPhysics(InvertiblePhysics):
         """What is given per mode, 0 where y does not depend on it."""
         return per_mode if self.sees_constant else per_mode * math.to_float(1 - basis.is_constant)
 
-    def _noise(self, target: Tensor, log_gain: Tensor, basis: SpectralBasis) -> NoiseEstimate:
+    def _noise(self, target: Callable[[], Tensor], log_gain: Tensor, basis: SpectralBasis) -> NoiseEstimate:
         if isinstance(self.noise_std, EmptyModes):
-            return self.noise_std.estimate(power(target), log_gain, basis)
+            return self.noise_std.estimate(power(target()), log_gain, basis)
         given = math.to_float(math.wrap(self.noise_std))
         return NoiseEstimate(given, given * 0, given >= 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from phiml import math
@@ -13,17 +14,19 @@ from phiml.math import Tensor
 from ..spectral import SpectralBasis
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpectralProblem:
     """
     An observation of linear physics, in the modes in which it is diagonal:
 
         â_k = h_k x̂_k + n̂_k,   E|n̂_k|² = σ²
 
+    Coefficients are computed when a rule first asks for them: `target`, â_k of y*; `state`, those of x, around which
+    to invert; `residual`, those of Δy = y* − P(x).
+
     Attributes:
-        target: Coefficients â_k of y* in `basis`.
-        state: Coefficients of x, around which to invert.
-        residual: Coefficients of Δy = y* − P(x).
+        compute_target, compute_state, compute_residual: Compute them.
+        compute_mean_square: Computes the mean of y*² over the cells, offset and all that y does not depend on left out.
         log_gain: log h_k, real, ≤ 0 where the physics damps.
         noise_std: σ per cell, ≥ 0.
         basis: The modes.
@@ -31,15 +34,41 @@ class SpectralProblem:
             values.
     """
 
-    target: Tensor
-    state: Tensor
-    residual: Tensor
+    compute_target: Callable[[], Tensor]
+    compute_state: Callable[[], Tensor]
+    compute_residual: Callable[[], Tensor]
+    compute_mean_square: Callable[[], Tensor]
     log_gain: Tensor
     noise_std: Tensor
     basis: SpectralBasis
     offset: Tensor
 
-    @property
+    @cached_property
+    def target(self) -> Tensor:
+        """Coefficients â_k of y*."""
+        return self.compute_target()
+
+    @cached_property
+    def state(self) -> Tensor:
+        """Coefficients of x."""
+        return self.compute_state()
+
+    @cached_property
+    def residual(self) -> Tensor:
+        """Coefficients of Δy."""
+        return self.compute_residual()
+
+    @cached_property
+    def power(self) -> Tensor:
+        """|â_k|² of y*."""
+        return power(self.target)
+
+    @cached_property
+    def mean_square(self) -> Tensor:
+        """Mean of y*² over the cells."""
+        return self.compute_mean_square()
+
+    @cached_property
     def log_unit(self) -> Tensor:
         """log h_max: the units of y, on which no decision may depend."""
         return math.max(self.log_gain, self.basis.resolution.names)
@@ -54,13 +83,10 @@ class SpectralProblem:
         """1 in the mode of the constant, which is conserved and needs no prior; 0 in all others."""
         return math.cast(self.basis.is_constant, math.DType(float, self.noise_std.dtype.precision))
 
-    def mean_square(self, coefficients: Tensor) -> Tensor:
-        """Mean over the cells of the square of what has these coefficients."""
-        return self.basis.sum(power(coefficients)) / self.basis.resolution.volume
-
+    @cached_property
     def noise_power(self) -> Tensor:
         """σ², but never less than the rounding of y* and its transforms, ε² mean y*², and never 0."""
-        rounding = self.rounding_unit**2 * self.mean_square(self.target)
+        rounding = self.rounding_unit**2 * self.mean_square
         variance = math.maximum(self.noise_std**2, rounding)
         return math.where(variance > 0, variance, 1.0)
 
@@ -71,12 +97,14 @@ class SpectralEstimate:
     What a rule makes of a problem.
 
     Attributes:
-        correction: Coefficients of Δx.
+        coefficients: Those of x̃, or of Δx.
+        is_correction: Whether they are those of Δx.
         stats: What the rule wants to report, by name, e.g. `kernel`.
         variance: Computes the variance of x̃ per cell when called; `None` if the rule knows none.
     """
 
-    correction: Tensor
+    coefficients: Tensor
+    is_correction: bool = False
     stats: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     variance: Callable[[], Tensor] | None = field(default=None, repr=False)
 
@@ -86,7 +114,7 @@ class Regularization(ABC):
 
     @abstractmethod
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
-        """The correction of x for `problem`."""
+        """x̃, or the correction of x, for `problem`."""
 
 
 def power(coefficients: Tensor) -> Tensor:

@@ -64,15 +64,14 @@ class CrossValidated(Regularization):
         error = self._prediction_error(problem, spectrum)
         low, high = UNDECIDED
         weight = math.clip((high - error) / (high - low), 0.0, 1.0)
-        correction = smooth.correction + weight * (sharp.correction - smooth.correction)
-        return SpectralEstimate(
-            correction, {**smooth.stats, **sharp.stats, "prediction_error": error, "edges": weight}, smooth.variance
-        )
+        blend = smooth.coefficients + weight * (sharp.coefficients - smooth.coefficients)
+        stats = {**smooth.stats, **sharp.stats, "prediction_error": error, "edges": weight}
+        return SpectralEstimate(blend, stats=stats, variance=smooth.variance)
 
     def _prediction_error(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """q, drawn towards 1 by `PSEUDO_MODES`."""
         names = problem.basis.resolution.names
-        noise = problem.noise_power()
+        noise = problem.noise_power
         signal = math.exp(spectrum.log_power + 2 * problem.log_gain)
         k_squared = math.to_float(problem.basis.k_squared())
         holds_signal = math.to_float(signal > noise) * (1 - problem.is_constant)
@@ -82,18 +81,18 @@ class CrossValidated(Regularization):
         weight = held_out / (signal + noise)
         predicted = self._without(problem, held_out, spectrum) * math.exp(problem.log_gain)
         unexplained = problem.basis.sum(weight * power(problem.target - predicted))
-        explained = problem.basis.sum(weight * power(problem.target))
+        explained = problem.basis.sum(weight * problem.power)
         return (unexplained + PSEUDO_MODES) / (explained + PSEUDO_MODES)
 
     def _without(self, problem: SpectralProblem, held_out: Tensor, spectrum: SpectrumEstimate) -> Tensor:
         """Coefficients of x as estimated without the modes `held_out`; half as many iterations are enough."""
         unseen = dataclasses.replace(
             problem,
-            target=problem.target * (1 - held_out),
+            compute_target=lambda: problem.target * (1 - held_out),
             log_gain=math.where(held_out > 0, -200.0, problem.log_gain),
         )
         rule = dataclasses.replace(self.edges, iterations=-(-self.edges.iterations // 2))
-        return rule.minimize(unseen, spectrum).correction + problem.state
+        return rule.minimize(unseen, spectrum).coefficients
 
 
 @lru_cache(maxsize=64)

@@ -30,12 +30,13 @@ class _Residual:
     @staticmethod
     def of(problem: SpectralProblem) -> _Residual:
         per_square = math.exp(-2 * problem.log_unit)
+        residual = power(problem.residual)
         return _Residual(
-            power(problem.residual) * per_square,
+            residual * per_square,
             problem.log_gain - problem.log_unit,
             problem.noise_std**2 * per_square,
-            problem.mean_square(problem.residual) * per_square,
-            problem.mean_square(problem.target) * per_square,
+            problem.basis.sum(residual) / problem.basis.resolution.volume * per_square,
+            problem.mean_square * per_square,
             problem.rounding_unit,
             problem.basis,
         )
@@ -88,7 +89,7 @@ class _Damping(Regularization):
             "signal_probability": probability,
             "noise_std": math.sqrt(noise_power) * math.exp(problem.log_unit),
         }
-        return SpectralEstimate(problem.residual * factor, stats, variance)
+        return SpectralEstimate(problem.residual * factor, is_correction=True, stats=stats, variance=variance)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class ProbabilisticDamping(_Damping):
         smallest = 1e-36
         noise = math.maximum(noise_power / unit, smallest)
         signal = math.maximum(math.exp(2 * residual.log_gain), smallest)
-        z = math.clip(0.5 * (power / unit) * (1 / noise - 1 / signal), -80.0, 80.0)
+        z = math.clip(power * (0.5 / unit / noise - 0.5 / unit / signal), -80.0, 80.0)
         return 1 / (1 + math.exp(-z))
 
 

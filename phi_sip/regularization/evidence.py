@@ -8,22 +8,26 @@ from functools import lru_cache
 
 import numpy as np
 from phiml import math
-from phiml.math import EMPTY_SHAPE, Tensor, channel, expand, instance, spatial
+from phiml.math import Tensor, channel, expand, instance, spatial
 
+from .. import workers
 from ..spectral import SpectralBasis
-from .base import SpectralProblem, power
+from .base import SpectralProblem
 from .spectra import SpectrumEstimate, log_wavenumber
 
 EXPONENTS = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.5, 9.0])
-OCTAVES = np.arange(-6.0, 6.1, 1.0)
+SCORING = 6  # steps towards the best amplitude of a law
+LONGEST_STEP = 3.0  # of log A
+PRIOR = 0.1  # 1 / variance of log A before anything is observed
 SPACING = 1.25
 REFINEMENTS = (0.3, 0.075)  # of the grid around the best law, of a fraction of β
 SIGNIFICANT = 10.0  # log of the evidence for any signal at all over that for none
 EVIDENT = 50.0  # |â_k|² / σ², which noise alone exceeds once in 1e12 modes
 NOTHING = -80.0  # log (S_k h_max² / σ²) where there is none
 _PICKED = instance("_picked")
-_FAMILY, _EXPONENT, _OCTAVE = channel("_family"), channel("_exponent"), channel("_octave")
-_FIT = ("_family", "_exponent", "_octave")
+_FAMILY, _EXPONENT = channel("_family"), channel("_exponent")
+_PART = channel("_part")
+_FIT = ("_family", "_exponent")
 
 
 def fit_power_law(problem: SpectralProblem, *, pooled: bool) -> SpectrumEstimate:
@@ -37,30 +41,30 @@ def fit_power_law(problem: SpectralProblem, *, pooled: bool) -> SpectrumEstimate
 
     Args:
         problem: Observation; σ as `noise_power`.
-        pooled: Whether all batch entries share one law. Many observations know it so well that the grid of laws is
-            refined around the best.
+        pooled: Whether all batch entries, of all workers, share one law. Many observations know it so well that the
+            grid of laws is refined around the best.
     """
-    noise = problem.noise_power()
+    noise = problem.noise_power
     observation = _Observation(problem, pooled)
-    laws = observation.laws(math.wrap(EXPONENTS, _EXPONENT), math.wrap(OCTAVES, _OCTAVE))
+    laws = observation.laws(math.to_float(math.wrap(EXPONENTS, _EXPONENT)))
     for width in REFINEMENTS if pooled else ():
-        laws = observation.laws(*laws.around_mean(width))
-    weights = _normalized(laws.evidence, _FIT)
+        laws = observation.laws(laws.around_mean(width))
+    weights = _normalized(laws.log_weight, _FIT)
     mean_log_amplitude = math.sum(weights * laws.log_amplitude, _FIT)
-    mean_exponent = math.sum(weights * laws.exponent, ("_exponent", "_octave"))
-    rounding = problem.rounding_unit**2 * problem.basis.sum(power(problem.target))  # not white: maybe all in one mode
+    mean_exponent = math.sum(weights * laws.exponent, _EXPONENT)
+    rounding = problem.rounding_unit**2 * problem.basis.sum(problem.power)  # not white: maybe all in one mode
     seen = (math.max(laws.evidence, _FIT) - observation.evidence_of_nothing() > SIGNIFICANT) & (
         observation.power * noise > rounding
     )
     evident = _evident(problem, noise, rounding)
     nothing = math.log(noise) + NOTHING - 2 * problem.log_unit
-    all_features = math.to_float(log_features(problem.basis))
+    all_features = _features(problem)
 
     def or_nothing(fitted: Tensor) -> Tensor:
         return math.maximum(math.where(seen, fitted, nothing), evident)
 
     def log_mean() -> Tensor:
-        amplitudes = math.sum(weights * math.exp(laws.log_amplitude - mean_log_amplitude), "_octave")
+        amplitudes = weights * math.exp(laws.log_amplitude - mean_log_amplitude + 0.5 * laws.variance)
         parts = [
             math.sum(
                 amplitudes[{"_exponent": i}] * math.exp(-laws.exponent[{"_exponent": i}] * all_features), "_family"
@@ -69,40 +73,41 @@ def fit_power_law(problem: SpectralProblem, *, pooled: bool) -> SpectrumEstimate
         ]
         return or_nothing(mean_log_amplitude + math.log(sum(parts[1:], parts[0])))
 
-    mean_log = mean_log_amplitude - math.sum(mean_exponent * all_features, "_family")
+    mean_log = mean_log_amplitude - math.dot(mean_exponent, "_family", all_features, "_family")
     return SpectrumEstimate(or_nothing(mean_log), log_mean)
 
 
 @dataclass(frozen=True)
 class _Laws:
     """
-    Laws S_k = A exp(−β f_k) and their evidence.
+    Laws S_k = A exp(−β f_k) with the best A of each β.
 
     Attributes:
         exponent: β, along `_exponent`.
-        octave: log₂ of A, from where the law holds as much power as was observed, along `_octave`.
         log_amplitude: log A.
-        evidence: Log of the marginal likelihood of each law.
+        variance: That of log A, given the observation.
+        evidence: Log of the marginal likelihood with this A.
     """
 
     exponent: Tensor
-    octave: Tensor
     log_amplitude: Tensor
+    variance: Tensor
     evidence: Tensor
 
-    def around_mean(self, width: float) -> tuple[Tensor, Tensor]:
-        """β within this fraction of the mean law of each family, and A within as many times 3.3 octaves."""
-        steps = np.linspace(-width, width, 9)
-        weights = _normalized(self.evidence, ("_exponent", "_octave"))
-        exponent, octave = (
-            math.sum(weights * values, ("_exponent", "_octave")) for values in (self.exponent, self.octave)
-        )
-        return exponent * (1 + math.wrap(steps, _EXPONENT)), octave + math.wrap(steps / REFINEMENTS[0], _OCTAVE)
+    @property
+    def log_weight(self) -> Tensor:
+        """Log of the marginal likelihood, integrated over log A by Laplace's method."""
+        return self.evidence + 0.5 * math.log(self.variance)
+
+    def around_mean(self, width: float) -> Tensor:
+        """β within this fraction of the mean law of each family."""
+        steps = math.to_float(math.wrap(np.linspace(-width, width, 9), _EXPONENT))
+        return math.sum(_normalized(self.log_weight, "_exponent") * self.exponent, "_exponent") * (1 + steps)
 
 
 class _Observation:
     """
-    What the picked modes of an observation say about laws.
+    What the picked modes of an observation say about laws; shared ones are summed over batch entries and workers.
 
     Attributes:
         power: Σ_k |â_k|² of the picked modes that are not the constant, in units of the noise.
@@ -115,42 +120,80 @@ class _Observation:
         def pick(per_mode: Tensor) -> Tensor:
             return alive(lattice.pick(per_mode))
 
-        noise = problem.noise_power()
-        self._observed = pick(power(problem.target)) / noise
+        noise = problem.noise_power
+        self._log_noise = math.log(noise)
         self._varies = pick(problem.is_constant) == 0
         self._counts = alive(math.to_float(lattice.counts)) * math.to_float(self._varies)
-        self._log_gain = 2 * pick(problem.log_gain) - math.log(noise)
-        self._features = pick(math.to_float(log_features(problem.basis)))
-        self._shared = (problem.target.shape & noise.shape & problem.log_gain.shape).batch if pooled else EMPTY_SHAPE
-        self.power = math.sum(self._observed * self._counts, _PICKED)
+        self._observed = pick(problem.power) * self._counts / noise
+        self._log_gain = 2 * pick(problem.log_gain)
+        self._features = pick(_features(problem))
+        self._entries = (problem.target.shape & noise.shape & problem.log_gain.shape).batch
+        self._pooled = pooled
+        self.power = math.sum(self._observed, _PICKED)
 
-    def laws(self, exponent: Tensor, octave: Tensor) -> _Laws:
-        """The evidence of all laws with these β and A."""
+    def laws(self, exponent: Tensor) -> _Laws:
+        """
+        The best law for each β, by Fisher scoring of its evidence
+
+            ½ Σ m q (|â|² / v − 1) / ½ Σ m q²,   q = 1 − 1/v,   v = S h² + 1 in units of the noise
+        """
         log_shape = self._log_gain - exponent * self._features
         least = math.min(log_shape, _PICKED)
-        peak = math.max(math.where(self._varies, log_shape, least), (_PICKED, self._shared))
+        peak = math.max(math.where(self._varies, log_shape, least), _PICKED)
         shape = math.exp(math.minimum(log_shape - peak, 0.0))  # so that no unit of length or of y overflows
-        log_scale = math.log(self._scale(shape))
-        log_amplitude = log_scale + octave * np.log(2)
-        evidence = self._log_evidence(math.exp(log_amplitude) * shape)
-        return _Laws(exponent, octave, log_amplitude - peak, evidence)
+        log_amplitude = self._start(peak, shape)
+        for _ in range(SCORING):
+            inverse = self._inverse_variance(log_amplitude, peak, shape)
+            gradient, information = self._slope(inverse)
+            log_amplitude = log_amplitude + math.clip(gradient / information, -LONGEST_STEP, LONGEST_STEP)
+        inverse = self._inverse_variance(log_amplitude, peak, shape)
+        return _Laws(exponent, log_amplitude, 1 / self._slope(inverse)[1], self._evidence(inverse))
 
     def evidence_of_nothing(self) -> Tensor:
-        return self._log_evidence(math.wrap(0.0))
+        """That of no law."""
+        return self._over_entries(-0.5 * self.power)
 
-    def _scale(self, shape: Tensor) -> Tensor:
-        """A that explains the power above the noise, or a trace of it."""
+    def _start(self, peak: Tensor, shape: Tensor) -> Tensor:
+        """log A that explains the power above the noise, or a trace of it."""
+        highest = self._highest(peak - self._log_noise)
+        explained = math.dot(shape, "_picked", self._counts, "_picked") * math.exp(peak - self._log_noise - highest)
         total = math.sum(self._counts, _PICKED)
-        signal = math.mean(math.sum((self._observed - 1) * self._counts, _PICKED), self._shared)
-        per_amplitude = math.mean(math.sum(shape * self._counts, _PICKED), self._shared)
-        return math.where(total > 0, math.maximum(signal, 1e-3 * total) / per_amplitude, 1.0)
+        parts = math.stack([explained, self.power, total], _PART, expand_values=True)
+        per_amplitude, power, modes = math.unstack(self._over_entries(parts), _PART)
+        signal = math.maximum(power - modes, 1e-3 * modes)
+        return math.log(math.where(modes > 0, signal / per_amplitude, 1.0)) - highest
 
-    def _log_evidence(self, signal: Tensor) -> Tensor:
-        """−½ Σ m [log v + |â|² / v], v = 1 + signal, in units of the noise."""
-        variance = signal + 1
-        logs = math.dot(math.log(variance), "_picked", self._counts, "_picked")
-        explained = math.dot(1 / variance, "_picked", self._observed * self._counts, "_picked")
-        return math.sum(-0.5 * (logs + explained), self._shared)
+    def _inverse_variance(self, log_amplitude: Tensor, peak: Tensor, shape: Tensor) -> Tensor:
+        """1 / v."""
+        return 1 / (1 + math.exp(log_amplitude + peak - self._log_noise) * shape)
+
+    def _slope(self, inverse: Tensor) -> tuple[Tensor, Tensor]:
+        """First derivative of the evidence by log A, and its expected curvature; (1 − q) q = 1/v − 1/v²."""
+        falls = inverse - inverse * inverse
+        left, fallen = (math.dot(values, "_picked", self._counts, "_picked") for values in (inverse, falls))
+        rises, explained = math.sum(self._counts, _PICKED) - left, math.dot(falls, "_picked", self._observed, "_picked")
+        parts = math.stack([explained - rises, rises - fallen], _PART, expand_values=True)
+        gradient, information = math.unstack(self._over_entries(parts), _PART)
+        return 0.5 * gradient, 0.5 * information + PRIOR
+
+    def _evidence(self, inverse: Tensor) -> Tensor:
+        """−½ Σ m [log v + |â|² / v]."""
+        logs = math.dot(math.log(inverse), "_picked", self._counts, "_picked")
+        return self._over_entries(0.5 * (logs - math.dot(inverse, "_picked", self._observed, "_picked")))
+
+    def _over_entries(self, values: Tensor) -> Tensor:
+        """The sum over what shares a law."""
+        if not self._pooled:
+            return values
+        return workers.total(math.sum(math.expand(values, self._entries), self._entries))
+
+    def _highest(self, values: Tensor) -> Tensor:
+        """The largest of what shares a law."""
+        return workers.largest(math.max(values, self._entries)) if self._pooled else values
+
+
+def _features(problem: SpectralProblem) -> Tensor:
+    return math.cast(log_features(problem.basis), problem.noise_std.dtype)
 
 
 @lru_cache(maxsize=64)
@@ -168,14 +211,13 @@ def log_features(basis: SpectralBasis) -> Tensor:
 
 def _evident(problem: SpectralProblem, noise: Tensor, rounding: Tensor) -> Tensor:
     """log |â_k|² / h_k² of modes far above the noise, which hold signal whatever the law; very little elsewhere."""
-    observed = power(problem.target)
-    certain = (observed > EVIDENT * noise) & (observed > rounding)
     recoverable = problem.log_gain - problem.log_unit > 0.5 * np.log(problem.rounding_unit)
-    amplitude = math.log(math.where(certain, observed, 1.0)) - 2 * problem.log_gain
-    return math.where(certain & recoverable, amplitude, math.log(noise) + NOTHING - 2 * problem.log_unit)
+    certain = (problem.power > math.maximum(EVIDENT * noise, rounding)) & recoverable
+    amplitude = math.log(math.where(certain, problem.power, 1.0)) - 2 * problem.log_gain
+    return math.where(certain, amplitude, math.log(noise) + NOTHING - 2 * problem.log_unit)
 
 
-def _normalized(log_weights: Tensor, dims: tuple[str, ...]) -> Tensor:
+def _normalized(log_weights: Tensor, dims: str | tuple[str, ...]) -> Tensor:
     """Weights that sum to 1."""
     weights = math.exp(log_weights - math.max(log_weights, dims))
     return weights / math.sum(weights, dims)
@@ -202,7 +244,7 @@ class _Lattice:
 
     def _contract(self, per_mode: Tensor, matrices: dict[str, Tensor]) -> Tensor:
         result = expand(per_mode, self._basis.modes)
-        for axis, matrix in matrices.items():
+        for axis, matrix in reversed(matrices.items()):  # the last axis is next to each other in memory
             result = math.dot(result, axis, math.to_float(matrix), "_mode")
         return math.pack_dims(result, self._basis.modes.names, _PICKED)
 

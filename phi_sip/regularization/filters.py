@@ -10,7 +10,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..errors import ParameterError
-from .base import Regularization, SpectralEstimate, SpectralProblem, power
+from .base import Regularization, SpectralEstimate, SpectralProblem
 from .parameter_choice import ALPHA, FilterCurves, GeneralizedCrossValidation, GivenParameter, ParameterChoice
 
 
@@ -47,29 +47,29 @@ class SpectralFilter(Regularization):
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         flat = problem.is_constant
         log_gain = problem.log_gain - problem.log_unit
-        log_alpha = self.choice.log_alpha(self._curves(problem, log_gain, flat))
+        log_alpha = self.choice.log_alpha(lambda: self._curves(problem, log_gain, flat))
         kernel = (self.factors(log_gain, log_alpha) * (1 - flat) + flat) * _inverse(log_gain, log_alpha, flat)
         kernel = kernel * math.exp(-problem.log_unit)
 
         def variance() -> Tensor:
-            return problem.basis.variance_per_cell(kernel**2 * problem.noise_power())
+            return problem.basis.variance_per_cell(kernel**2 * problem.noise_power)
 
         return SpectralEstimate(
-            problem.target * kernel - problem.state, {"kernel": kernel, "alpha": math.exp(log_alpha)}, variance
+            problem.target * kernel, stats={"kernel": kernel, "alpha": math.exp(log_alpha)}, variance=variance
         )
 
     def _curves(self, problem: SpectralProblem, log_gain: Tensor, flat: Tensor) -> FilterCurves:
         alphas = math.to_float(math.wrap(np.linspace(2 * np.log(problem.rounding_unit) + 4, 0.0, 120), ALPHA))
         factors = self.factors(log_gain, alphas) * (1 - flat) + flat
         weights = problem.basis.multiplicity() * (1 - flat)
-        observed = power(problem.target) * math.exp(-2 * problem.log_unit)
+        observed = problem.power * math.exp(-2 * problem.log_unit)
         sizes = problem.basis.resolution.names
         return FilterCurves(
             alphas,
             _contract(observed, weights * (1 - factors) ** 2, sizes),
             _contract(observed, weights * (factors * _inverse(log_gain, alphas, flat)) ** 2, sizes),
             math.sum(weights * (1 - factors), sizes),
-            problem.noise_power() * math.exp(-2 * problem.log_unit) * math.sum(weights, sizes),
+            problem.noise_power * math.exp(-2 * problem.log_unit) * math.sum(weights, sizes),
         )
 
 

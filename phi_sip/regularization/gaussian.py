@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
 from .base import Regularization, SpectralEstimate, SpectralProblem
 from .spectra import SpectrumEstimate
+
+CERTAIN = 1e4  # added to log S_k of the constant, which has no prior
 
 
 class GaussianPrior(Regularization):
@@ -29,19 +32,20 @@ class GaussianPrior(Regularization):
 
     def posterior(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> SpectralEstimate:
         """The estimate for the spectrum S_k."""
-        log_noise = math.log(problem.noise_power())
-        log_ratio = spectrum.log_power + 2 * problem.log_gain - log_noise
-        kernel = math.exp(log_sigmoid(log_ratio) * (1 - problem.is_constant) - problem.log_gain)
+        certain = problem.log_gain + CERTAIN * problem.is_constant
+        highest = 0.8 * float(np.log(np.finfo(f"float{certain.dtype.precision}").max))
+        hidden = problem.noise_power * math.exp(math.minimum(-spectrum.log_power - certain, highest))
+        kernel = 1 / (math.exp(problem.log_gain) + hidden)
         return SpectralEstimate(
-            problem.target * kernel - problem.state,
-            {"kernel": kernel, "spectrum": math.exp(spectrum.log_power)},
-            lambda: posterior_variance(problem, spectrum),
+            problem.target * kernel,
+            stats={"kernel": kernel, "spectrum": math.exp(spectrum.log_power)},
+            variance=lambda: posterior_variance(problem, spectrum),
         )
 
 
 def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
     """Σ_k m_k Var x̂_k |φ_k|² per cell, Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
-    log_noise, log_spectrum = math.log(problem.noise_power()), spectrum.log_mean()
+    log_noise, log_spectrum = math.log(problem.noise_power), spectrum.log_mean()
     informed = math.exp(log_spectrum + log_sigmoid(log_noise - log_spectrum - 2 * problem.log_gain))
     constant = math.exp(log_noise - 2 * problem.log_unit)
     return problem.basis.variance_per_cell(math.where(problem.is_constant > 0, constant, informed))

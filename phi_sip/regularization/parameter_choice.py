@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from phiml import math
@@ -40,8 +41,9 @@ class ParameterChoice(ABC):
     def cost(self, curves: FilterCurves) -> Tensor:
         """What the α chosen minimizes, along the dim `_alpha`."""
 
-    def log_alpha(self, curves: FilterCurves) -> Tensor:
-        """log of the α chosen."""
+    def log_alpha(self, compute: Callable[[], FilterCurves]) -> Tensor:
+        """log of the α chosen; `compute` returns the curves."""
+        curves = compute()
         cost = self.cost(curves)
         chosen = math.to_float(cost == math.min(cost, ALPHA))
         return math.sum(curves.log_alpha * chosen, ALPHA) / math.sum(chosen, ALPHA)
@@ -62,9 +64,9 @@ class GivenParameter(ParameterChoice):
         check_parameter("GivenParameter", "alpha", self.alpha, positive=True)
 
     def cost(self, curves: FilterCurves) -> Tensor:
-        return abs(curves.log_alpha - self.log_alpha(curves))
+        return abs(curves.log_alpha - self.log_alpha(lambda: curves))
 
-    def log_alpha(self, curves: FilterCurves) -> Tensor:
+    def log_alpha(self, compute: Callable[[], FilterCurves]) -> Tensor:
         return math.log(math.to_float(math.wrap(self.alpha)))
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from phiml import math
-from phiml.math import Tensor, instance
+from phiml.backend import Backend
+from phiml.math import EMPTY_SHAPE, Shape, Tensor, batch, spatial
 
 from ..checks import check_parameter
-from ..differences import differences, eigenvalues
+from ..differences import Difference, differences, eigenvalues
 from ..errors import ParameterError
-from .base import Regularization, SpectralEstimate, SpectralProblem, power
+from ..frameworks import framework_of
+from ..spectral import SpectralBasis
+from .base import Regularization, SpectralEstimate, SpectralProblem
 from .evidence import fit_power_law
-from .gaussian import log_sigmoid, posterior_variance
+from .gaussian import posterior_variance
 from .spectra import SpectrumEstimate
 
 THRESHOLD = 0.4  # λ/ρ in units of the fluctuation of y*; 0.2 … 0.8 converge alike
@@ -48,7 +55,6 @@ class TotalVariation(Regularization):
         strength: Factor on λ, > 0.
         iterations: At most this many; 20 are within a few percent of convergence.
         tolerance: Stops when x changes by less than this fraction of its fluctuation in every batch entry; 0: never.
-            Values that are being traced are not looked at.
 
     Raises:
         ParameterError: if an argument is out of range.
@@ -76,145 +82,247 @@ class TotalVariation(Regularization):
 
     def minimize(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> SpectralEstimate:
         """The estimate, with γ from the spectrum S_k."""
-        minimization = _Minimization(self, problem, _determined_modes(problem, spectrum.log_power))
-        coefficients, iterations = minimization.run()
+        coefficients, iterations = self.minimizer(problem, _determined_modes(problem, spectrum.log_power))
         return SpectralEstimate(
-            coefficients - problem.state,
-            {"iterations": math.wrap(iterations)},
-            lambda: posterior_variance(problem, spectrum),
+            coefficients,
+            stats={"iterations": iterations},
+            variance=lambda: posterior_variance(problem, spectrum),
         )
+
+    def minimizer(self, problem: SpectralProblem, determined: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients of x̃ for γ = `determined`, and the number of iterations of each batch entry."""
+        basis, backend = problem.basis, problem.target.default_backend
+        noise, floor = problem.noise_power, math.to_float(math.wrap(self.minimum or 0.0)) - problem.offset
+        rows = (problem.target.shape & noise.shape & floor.shape).without(basis.resolution)
+
+        def native(values: Tensor, sizes: Shape) -> Any:
+            """One row per entry, or a single one that stands for all."""
+            shared = not values.shape.only(rows)
+            whole = math.expand(math.convert(values, backend), sizes if shared else rows & sizes)
+            return backend.as_tensor(whole.native([EMPTY_SHAPE if shared else rows, *sizes.names]))
+
+        ones = spatial(**dict.fromkeys(basis.resolution.names, 1))
+        found, iterations = _compiled(self, basis, backend)(
+            backend.as_tensor(math.expand(problem.target, rows & basis.modes).native([rows, *basis.modes.names])),
+            native(problem.log_gain, basis.modes),
+            *(native(math.expand(values, ones), ones) for values in (noise, determined)),
+            native(floor, basis.resolution),
+        )
+        return (
+            math.reshaped_tensor(found, [rows, *basis.modes], convert=False),
+            math.reshaped_tensor(iterations, [rows], convert=False),
+        )
+
+
+@lru_cache(maxsize=64)
+def _compiled(rule: TotalVariation, basis: SpectralBasis, backend: Backend) -> Callable[..., tuple[Any, Any]]:
+    """The minimization as a function of native tensors."""
+
+    def minimize(*data: Any) -> tuple[Any, Any]:
+        return _Minimization(rule, basis, backend, *data).run()
+
+    return framework_of(backend).compile(minimize)
 
 
 class _Minimization:
     """
-    The iteration for one problem, in units of the largest gain, on native tensors with the axes last.
+    The iteration for one problem, on native tensors with a row per batch entry and the axes last.
 
-    It runs in the precision of the data, so that all frameworks give the same to rounding.
+    Gains are in units of the largest one, x in units of the threshold λ/ρ, so that |u| ≤ 1. It runs in the precision of
+    the data, so that all frameworks give the same to rounding.
     """
 
-    def __init__(self, rule: TotalVariation, problem: SpectralProblem, determined: Tensor) -> None:
-        self.rule, self.basis, self.determined = rule, problem.basis, determined
-        self.backend = problem.target.default_backend
-        self.steps = differences(self.basis, self.backend)
-        unit = math.exp(problem.log_unit)
-        self.gain = math.exp(problem.log_gain - problem.log_unit)
-        self.noise = problem.noise_power() / unit**2
-        self.target = problem.target / unit
-        self.data, self.squared_gain = self.target * self.gain, self.gain**2
-        self.bounded = rule.minimum is not None
-        self.curvature = self._float(eigenvalues(self.basis)) + float(self.bounded)
-        self.is_pulled = self._float(self.curvature > 0)  # not the constant, of which a pull is but rounding
-        self.fluctuating = 1 - problem.is_constant
-        self.variance = self._variance()
-        self.others = (problem.target.shape & self.noise.shape).without(self.basis.resolution)
-        self.threshold = THRESHOLD * math.sqrt(self.variance)
-        self.least_change = rule.tolerance**2 * self.variance * self.basis.resolution.volume
-        if self.bounded:
-            floor = self._float(math.expand(rule.minimum - problem.offset, self.basis.resolution))
-            self.floor, self.exact_floor = self._native(floor), floor
+    def __init__(
+        self,
+        rule: TotalVariation,
+        basis: SpectralBasis,
+        backend: Backend,
+        target: Any,
+        log_gain: Any,
+        noise: Any,
+        determined: Any,
+        floor: Any,
+    ) -> None:
+        b = self.backend = backend
+        self.rule, self.basis, self.determined, self.floor = rule, basis, determined, floor
+        self.axes = tuple(range(1, basis.resolution.rank + 1))
+        self.rows, self.real, self.kind = batch(_rows=target.shape[0]), b.dtype(noise), b.dtype(target)
+        self.smallest = float(np.finfo(f"float{self.real.precision}").tiny)
+        log_unit = b.max(log_gain, self.axes, keepdims=True)
+        unit, gain = b.exp(log_unit), b.exp(log_gain - log_unit)
+        self.noise, self.squared_gain = noise / unit**2, gain**2
+        variance = self._variance(target, unit)
+        self.threshold = THRESHOLD * b.sqrt(variance)
+        self.data = target * self._of_kind(gain / (unit * self.threshold))
+        damping = self._constant(1 - basis.is_constant) * self.noise / variance
+        self.start = self.data * self._of_kind(1 / (self.squared_gain + damping + self.smallest))
+        bounds = [] if rule.minimum is None else [_Bound(b, floor / self.threshold)]
+        self.parts: list[_Split] = [*(_Edges(b, step) for step in differences(basis, b)), *bounds]
+        curvature = eigenvalues(basis) + len(bounds)
+        self.curvature = self._constant(curvature)
+        self.is_pulled = self._constant(curvature > 0)  # not the constant, of which a pull is but rounding
 
-    def run(self) -> tuple[Tensor, int]:
-        """Coefficients of the minimizer, and the number of iterations."""
-        damping = self.fluctuating * self.noise / self.variance
-        x = self.bound = self._native(self.basis.inverse(self.data / (self.squared_gain + damping + self._smallest)))
-        self.limit = self._column(self.threshold)
-        self.split = [step.apply(x) for step in self.steps]
-        self.duals = [part * 0 for part in self.split]
-        self.bound_dual = x * 0
-        unseen = ROUNDING * self.basis.resolution.volume * self.threshold
-        self.least = math.maximum(LEAST_VARIATION * self._variation(), unseen)
-        moving, pull = None, math.wrap(0.0)
-        for iteration in range(self.rule.iterations):
-            if iteration in REFIT:
-                self._fit_strength()
-            found = self._pull(x, RELAXATION if iteration else 1.0)
-            pull = found if moving is None else math.where(moving, found, pull)
-            previous, x = x, self._native(self.basis.inverse(self.offset + self.factor * pull))
-            if iteration > max(REFIT) and not iteration % CHECK_EVERY:
-                moving = self._moves(x - previous, moving)
-            if moving is not None and moving.available and not bool(moving.any):
-                break
-        return self._finish(pull), iteration + 1
+    def run(self) -> tuple[Any, Any]:
+        """Coefficients of the minimizer, and the number of iterations of each row."""
+        x = self._cells(self.start)
+        split = tuple(part.apply(x) for part in self.parts)
+        unseen = ROUNDING * self.basis.resolution.volume
+        self.least = self.backend.maximum(LEAST_VARIATION * self._variation(split), unseen)
+        nothing = tuple(values * 0 for values in split)
+        moving = self._per_row(self.threshold) > 0
+        state = (moving, self._per_row(self.threshold) * 0, x, self.start, *nothing, *nothing)
+        refits = [iteration for iteration in REFIT if iteration < self.rule.iterations]
+        for begin, end in pairwise((*refits, self.rule.iterations)):
+            offset, factor = self._step(self._strength(state[4 : 4 + len(split)] if begin else split))
+            iterate = self._iteration(offset, factor, stops=begin == max(REFIT))
+            state = self.backend.while_loop(iterate, state, end - begin)
+        return self._finish(offset + factor * state[3]), state[1]
 
-    def _finish(self, pull: Tensor) -> Tensor:
-        """Coefficients of x, moved into its bound."""
-        coefficients = self.offset + self.factor * pull
-        if not self.bounded:
+    def _iteration(self, offset: Any, factor: Any, *, stops: bool) -> Callable[..., tuple[Any, ...]]:
+        """
+        One iteration as a function of what changes: which rows go on, how many iterations they have done, α x, the
+        coefficients of Σ Aᵀ (z − u), and z and u of all parts. If it `stops`, rows come to rest.
+        """
+        b, parts = self.backend, self.parts
+        offset, factor = RELAXATION * offset, RELAXATION * factor
+
+        def iterate(moving: Any, count: Any, x: Any, pull: Any, *split: Any) -> tuple[Any, ...]:
+            z, u = split[: len(parts)], split[len(parts) :]
+            pulled = [part.move(x, *state) for part, *state in zip(parts, z, u, strict=True)]
+            pulls = [part.adjoint(z - u) for part, (z, u) in zip(parts, pulled, strict=True)]
+            found = self._modes(sum(pulls[1:], pulls[0]))
+            pull = b.where(self._column(moving), found, pull) if stops else found
+            previous, x = x, self._cells(offset + factor * pull)
+            going_on = moving & self._moves(x - previous, count) if stops else moving
+            z, u = zip(*pulled, strict=True)
+            return (going_on, count + b.cast(moving, self.real), x, pull, *z, *u)
+
+        return iterate
+
+    def _moves(self, change: Any, count: Any) -> Any:
+        """Which rows still change, as seen at every fourth iteration after the last fit of λ; all at the others."""
+        b, tolerance = self.backend, RELAXATION * self.rule.tolerance / THRESHOLD
+        looks = (count > max(REFIT)) & (count % CHECK_EVERY == 0)
+        return ~looks | (b.sum(change * change, self.axes) > tolerance**2 * self.basis.resolution.volume)
+
+    def _strength(self, split: Sequence[Any]) -> Any:
+        """ρ = λ / threshold, per row."""
+        fitted = EVIDENCE * self.noise * self.determined / self.backend.maximum(self._variation(split), self.least)
+        return self.rule.strength * fitted / self.threshold**2
+
+    def _step(self, penalty: Any) -> tuple[Any, Any]:
+        """x̂ = (h ŷ + ρ pull) / (h² + ρ |A|²) as offset + factor · pull."""
+        weight = 1 / (self.squared_gain + penalty * self.curvature + self.smallest)
+        return self.data * self._of_kind(weight), self._of_kind(penalty * weight * self.is_pulled)
+
+    def _finish(self, coefficients: Any) -> Any:
+        """Coefficients of x in its own unit, moved into its bound."""
+        coefficients = coefficients * self._of_kind(self.threshold)
+        if self.rule.minimum is None:
             return coefficients
-        return self.basis.transform(math.maximum(self.basis.inverse(coefficients), self.exact_floor))
+        return self._modes(self.backend.maximum(self._cells(coefficients), self.floor))
 
-    def _pull(self, x: Any, relaxation: float) -> Tensor:
-        """Coefficients of Dᵀ (z − u) and v − u, the right-hand side of the step for x."""
-        pull = sum(self._split_difference(i, x, relaxation) for i in range(len(self.steps)))
-        if self.bounded:
-            pull = pull + self._split_bound(x, relaxation)
-        return self.basis.transform(self._tensor(pull))
+    def _variation(self, split: Sequence[Any]) -> Any:
+        """Σ_a ‖z_a‖₁ per row."""
+        b, edges = self.backend, split[: self.basis.resolution.rank]
+        return sum(b.sum(b.abs(part), self.axes, keepdims=True) for part in edges)
 
-    def _split_difference(self, i: int, x: Any, relaxation: float) -> Any:
-        """z = shrink(D x + u), u = D x + u − z; returns Dᵀ (z − u)."""
-        slope = self.steps[i].apply(x)
-        if relaxation != 1:
-            slope = relaxation * slope + (1 - relaxation) * self.split[i]
-        shifted = slope + self.duals[i]
-        self.duals[i] = self.backend.clip(shifted, -self.limit, self.limit)
-        self.split[i] = shifted - self.duals[i]
-        return self.steps[i].adjoint(self.split[i] - self.duals[i])
+    def _variance(self, target: Any, unit: Any) -> Any:
+        """What the signal in y* fluctuates by, squared, per row."""
+        b, basis = self.backend, self.basis
+        weights = self._constant(basis.multiplicity() * (1 - basis.is_constant) / basis.resolution.volume)
+        squares = target**2 if basis.is_real else b.real(target) ** 2 + b.imag(target) ** 2
+        total = b.sum(squares * weights, self.axes, keepdims=True) / unit**2
+        signal = b.maximum(total - self.noise, 0.0) + 1e-4 * total
+        return b.where(signal > 0, signal, signal * 0 + 1)
 
-    def _split_bound(self, x: Any, relaxation: float) -> Any:
-        """v = max(x + u, minimum), u = x + u − v; returns v − u."""
-        shifted = relaxation * x + (1 - relaxation) * self.bound + self.bound_dual
-        self.bound = self.backend.maximum(shifted, self.floor)
-        self.bound_dual = shifted - self.bound
-        return self.bound - self.bound_dual
+    def _cells(self, coefficients: Any) -> Any:
+        """Values per cell."""
+        return self._transformed(self.basis.inverse, coefficients, self.basis.modes)
 
-    def _fit_strength(self) -> None:
-        """λ, and from it x̂ = (h ŷ + ρ pull) / (h² + ρ |D|²) as offset + factor · pull, ρ = λ / threshold."""
-        per_variation = 1 / math.maximum(self._variation(), self.least)
-        penalty = self.rule.strength * EVIDENCE * self.noise * self.determined * per_variation / self.threshold
-        weight = 1 / (self.squared_gain + penalty * self.curvature + self._smallest)
-        self.factor, self.offset = penalty * weight * self.is_pulled, self.data * weight
+    def _modes(self, values: Any) -> Any:
+        """Coefficients."""
+        return self._transformed(self.basis.transform, values, self.basis.resolution)
 
-    def _moves(self, change: Any, before: Tensor | None) -> Tensor:
-        """Whether x still changes, per batch entry; once at rest, always so."""
-        moves = math.sum(self._tensor(change) ** 2, self.basis.resolution.names) > self.least_change
-        return moves if before is None else moves & before
+    def _transformed(self, transform: Callable[[Tensor], Tensor], values: Any, sizes: Shape) -> Any:
+        result = transform(math.reshaped_tensor(values, [self.rows, *sizes], convert=False))
+        return result.native([self.rows, *sizes.names])
 
-    def _variation(self) -> Tensor:
-        """Σ_a ‖z_a‖₁."""
-        return sum(math.sum(abs(self._faces(part)), "_faces") for part in self.split)
+    def _constant(self, per_mode: Tensor) -> Any:
+        """A table of the basis that broadcasts over rows."""
+        table = math.expand(per_mode, self.basis.modes).numpy(self.basis.modes.names)[None]
+        return self.backend.as_tensor(table.astype(f"float{self.real.precision}"))
 
-    def _variance(self) -> Tensor:
-        """What the signal in y* fluctuates by, squared."""
-        total = self.basis.sum(power(self.target) * self.fluctuating) / self.basis.resolution.volume
-        signal = math.maximum(total - self.noise, 0.0) + 1e-4 * total
-        return math.where(signal > 0, signal, 1.0)
+    def _of_kind(self, real: Any) -> Any:
+        """In the type of coefficients."""
+        return self.backend.cast(real, self.kind)
 
-    @property
-    def _smallest(self) -> float:
-        return float(np.finfo(f"float{self.noise.dtype.precision}").tiny)
+    def _per_row(self, column: Any) -> Any:
+        return self.backend.reshape(column, (-1,))
 
-    def _float(self, values: Tensor) -> Tensor:
-        """In the precision of the data."""
-        return math.cast(values, math.DType(float, self.noise.dtype.precision))
+    def _column(self, per_row: Any) -> Any:
+        return self.backend.reshape(per_row, (-1, *(1 for _ in self.axes)))
 
-    def _native(self, values: Tensor) -> Any:
-        return math.expand(values, self.others).native([self.others, *self.basis.resolution.names])
 
-    def _tensor(self, native: Any) -> Tensor:
-        return math.reshaped_tensor(native, [self.others, *self.basis.resolution], convert=False)
+@dataclass(frozen=True)
+class _Split(ABC):
+    """z = A x split off from x: z takes the prior on A x, u is its dual, scaled."""
 
-    def _faces(self, native: Any) -> Tensor:
-        flat = self.backend.reshape(native, (native.shape[0], -1))
-        return math.reshaped_tensor(flat, [self.others, instance("_faces")], convert=False)
+    backend: Backend
 
-    def _column(self, per_entry: Tensor) -> Any:
-        """Native values per batch entry that broadcast over the cells."""
-        flat = math.expand(per_entry, self.others).native([self.others])
-        return self.backend.reshape(flat, (-1,) + (1,) * self.basis.resolution.rank)
+    @abstractmethod
+    def apply(self, x: Any) -> Any:
+        """A x."""
+
+    @abstractmethod
+    def adjoint(self, values: Any) -> Any:
+        """Aᵀ values."""
+
+    @abstractmethod
+    def dual(self, moved: Any) -> Any:
+        """u for w = `moved`."""
+
+    def move(self, x: Any, z: Any, u: Any) -> tuple[Any, Any]:
+        """z and u after a step with α x = `x`: of w = α A x + (1 − α) z + u, the dual is u, and the rest z."""
+        moved = self.apply(x) + (u - (RELAXATION - 1) * z)
+        dual = self.dual(moved)
+        return moved - dual, dual
+
+
+@dataclass(frozen=True)
+class _Edges(_Split):
+    """A = D along one axis; z shrinks by 1, u is what is cut off."""
+
+    difference: Difference
+
+    def apply(self, x: Any) -> Any:
+        return self.difference.apply(x)
+
+    def adjoint(self, values: Any) -> Any:
+        return self.difference.adjoint(values)
+
+    def dual(self, moved: Any) -> Any:
+        return self.backend.clip(moved, -1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Bound(_Split):
+    """A = 1; z is at least `floor`, u how far it was below."""
+
+    floor: Any
+
+    def apply(self, x: Any) -> Any:
+        return x
+
+    def adjoint(self, values: Any) -> Any:
+        return values
+
+    def dual(self, moved: Any) -> Any:
+        return self.backend.minimum(moved - self.floor, 0.0)
 
 
 def _determined_modes(problem: SpectralProblem, log_spectrum: Tensor) -> Tensor:
     """γ: how many modes of x the data determine, at least 1."""
-    log_ratio = log_spectrum + 2 * problem.log_gain - math.log(problem.noise_power())
-    informed = math.exp(log_sigmoid(log_ratio)) * (1 - problem.is_constant)
+    log_ratio = log_spectrum + 2 * problem.log_gain - math.log(problem.noise_power)
+    informed = (1 - problem.is_constant) / (1 + math.exp(-math.maximum(log_ratio, -80.0)))
     return math.maximum(problem.basis.sum(informed), 1.0)

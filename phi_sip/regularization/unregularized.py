@@ -26,6 +26,7 @@ class Unregularized(Regularization):
         kernel = math.exp(-problem.log_gain)
         return SpectralEstimate(
             problem.residual * kernel,
-            {"kernel": kernel},
-            lambda: problem.basis.variance_per_cell(kernel**2 * problem.noise_power()),
+            is_correction=True,
+            stats={"kernel": kernel},
+            variance=lambda: problem.basis.variance_per_cell(kernel**2 * problem.noise_power),
         )

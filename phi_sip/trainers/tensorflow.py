@@ -13,7 +13,6 @@ from ..errors import UnsupportedError
 from ..hookspecs import hookimpl
 from ..update import SipUpdate, UpdateRequest, prediction
 from .base import CompilingTrainer, Objective, Predict, Step, defined_in
-from .replicas import Replicas, assign
 
 if TYPE_CHECKING:
     from phiml.backend import Backend
@@ -25,6 +24,8 @@ class TensorFlowTrainer(CompilingTrainer):
     def __init__(self, net: Any, optimizer: Any, training: bool | None) -> None:
         import tensorflow as tf
         from phi.tf import TENSORFLOW
+
+        from .replicas import Replicas
 
         if not hasattr(optimizer, "apply_gradients"):
             raise UnsupportedError(
@@ -55,6 +56,8 @@ class TensorFlowTrainer(CompilingTrainer):
             variable.assign(value)
 
     def keep_if(self, flags: Sequence[Any]) -> Any:
+        from .replicas import assign
+
         tf = self.tf
         holds = tf.reduce_all(flags)
         if self.workers is not None:
@@ -125,8 +128,15 @@ class TensorFlowTrainer(CompilingTrainer):
         def run(natives: list[Any]) -> tuple[Any, list[Any]]:
             return step(TensorFlowTrainer(net(), optimizer(), training), natives)
 
-        compiled: Callable[[list[Any]], tuple[Any, list[Any]]] = self.tf.function(run, autograph=False)
-        return compiled
+        compiled = self.tf.function(run, autograph=False)
+
+        def call(natives: list[Any]) -> tuple[Any, list[Any]]:
+            nonlocal graph
+            graph = graph or compiled.get_concrete_function(natives)
+            return graph(natives)  # type: ignore[no-any-return]
+
+        graph = None
+        return call
 
     def _build(self, predict: Predict) -> None:
         """A Keras model makes its variables when it is first called: do so before anything can change them."""

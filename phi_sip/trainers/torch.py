@@ -11,7 +11,6 @@ from ..errors import ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
 from ..update import SipUpdate, UpdateRequest, update
 from .base import Objective, Predict, Trainer, defined_in
-from .ranks import Ranks
 
 if TYPE_CHECKING:
     from phiml.backend import Backend
@@ -23,6 +22,8 @@ class TorchTrainer(Trainer):
     def __init__(self, net: Any, optimizer: Any) -> None:
         import torch
         from phi.torch import TORCH
+
+        from .ranks import Ranks
 
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise UnsupportedError(
