@@ -68,7 +68,7 @@ def _cut(request: UpdateRequest, dim: str, part: slice) -> UpdateRequest:
         request,
         y_target=cut_state(request.y_target),
         x_true=cut_state(request.x_true),
-        physics=map_inputs(cut, request.physics, constants=True),
-        solver=map_inputs(cut, request.solver, constants=True),
+        physics=map_inputs(cut, request.physics, constant=cut),
+        solver=map_inputs(cut, request.solver, constant=cut),
         step_size=cut(request.step_size) if isinstance(request.step_size, Tensor) else request.step_size,
     )

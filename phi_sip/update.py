@@ -277,4 +277,7 @@ _NON_FINITE_GRADIENT = (
     "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
     "overflow in single precision, or use a smaller step_size."
 )
-_NON_FINITE_STATE = "The optimizer made weights or its own state non-finite and was undone. Lower the learning rate or clip the gradient."
+_NON_FINITE_STATE = (
+    "The optimizer made weights or its own state non-finite and was undone. Lower the learning rate or clip the "
+    "gradient."
+)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import frameworks
 import numpy as np
 import pytest
 import scipy.fft
 from fields import array, grid
-from phi.field import Field
+from phi.field import CenteredGrid, Field
+from phi.geom import Box
 from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
@@ -16,8 +20,11 @@ from test_regularization import RULES
 
 from phi_sip import HeatEquation, sip_inverse
 from phi_sip.data import heat_rectangles, smooth_fields
+from phi_sip.frameworks import framework_of
+from phi_sip.noise import EmptyModes
 from phi_sip.operator import SipStep
 from phi_sip.regularization import CrossValidated, EmpiricalBayes, PowerLaw, TotalVariation, Wiener
+from phi_sip.workers import working_together
 
 AMOUNT = 8.0
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
@@ -182,6 +189,36 @@ def test_only_the_pooled_spectrum_mixes_batch_entries(double, rule, alike):
     assert difference < alike if alike else difference > 1e-3
 
 
+COMPILING = [row for row in frameworks.TABLE if row.name != "torch"]
+
+
+@pytest.mark.parametrize("framework", COMPILING, ids=lambda row: row.name, indirect=True)
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("sigma", ["auto", "traced"])
+def test_compiled_rules_are_the_eager_ones(framework, double, name, sigma):
+    """With all data, and the noise, as values that are being traced."""
+    with NUMPY:
+        y_target = array(observe(rectangles(3, (32, 32)), 1e-3))
+    b = framework.backend
+
+    def run(target: Any, noise: Any) -> tuple[Any, ...]:
+        with math.precision(64):
+            values, std = (
+                math.reshaped_tensor(v, [batch(batch=3), *dims], convert=False)
+                for v, dims in ((target, spatial(x=32, y=32)), (noise, ()))
+            )
+            physics = HeatEquation(AMOUNT, 1.0, "auto" if sigma == "auto" else std, RULES[name])
+            y = CenteredGrid(values, PERIODIC, Box(x=32, y=32))
+            correction = physics.inverse(y, y * 0, y * 0)
+            deviation = correction.uncertainty()
+            return tuple(field.values.native("batch,x,y") for field in (correction.dx, deviation))
+
+    data = b.as_tensor(y_target), b.as_tensor(np.array([1e-3, 1.1e-3, 0.9e-3]))
+    expected, found = run(*data), framework_of(b).compile(run)(*data)
+    for here, there in zip(found, expected, strict=True):
+        np.testing.assert_allclose(b.numpy(here), b.numpy(there), rtol=1e-11, atol=1e-12)
+
+
 def test_rules_agree_between_frameworks(framework, double):
     with NUMPY:
         y_target = observe(rectangles(8, (32, 32)), 1e-3)
@@ -190,3 +227,52 @@ def test_rules_agree_between_frameworks(framework, double):
     for name, rule in RULES.items():
         found = array(invert(y_here, rule).x_target)
         np.testing.assert_allclose(found, expected[name], atol=1e-9, err_msg=name)
+
+
+class Threads:
+    """Workers as threads, each of which contributes its values and waits for those of the others."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self._barrier, self._values = count, threading.Barrier(count, timeout=60), {}
+
+    def gathered(self, values: Any) -> list[Any]:
+        self._values[threading.get_ident()] = values
+        self._barrier.wait()
+        found = list(self._values.values())
+        self._barrier.wait()
+        return found
+
+    def sum(self, native: Any) -> Any:
+        return sum(self.gathered(native))
+
+    def max(self, native: Any) -> Any:
+        return np.max(self.gathered(native), axis=0)
+
+    def any_failed(self, failed: bool) -> bool:
+        return any(self.gathered(failed))
+
+
+@pytest.mark.parametrize(
+    ("rule", "noise_std"),
+    [
+        (Wiener(), 1e-3),
+        (Wiener(), "auto"),
+        (EmpiricalBayes(), EmptyModes(pooled=True)),
+        (None, EmptyModes(pooled=True)),
+    ],
+    ids=["wiener", "wiener, noise of each", "pooled noise", "pooled noise, default"],
+)
+def test_what_is_fitted_to_the_batch_is_fitted_to_that_of_all_workers(double, rule, noise_std):
+    with NUMPY:
+        y_target = observe(rectangles(6, (32, 32)), 1e-3)
+        whole, workers = array(invert(y_target, rule, noise_std).x_target), Threads(2)
+
+        def work(part: slice) -> np.ndarray:
+            with NUMPY, math.precision(64), working_together(workers):
+                return array(invert(y_target.batch[part], rule, noise_std).x_target)
+
+        with ThreadPoolExecutor(2) as pool:
+            parts = list(pool.map(work, (slice(0, 3), slice(3, 6))))
+        alone = array(invert(y_target.batch[0:3], rule, noise_std).x_target)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-10)
+    assert np.abs(alone - whole[:3]).max() > 1e-8

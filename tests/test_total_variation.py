@@ -105,15 +105,14 @@ def test_converges_to_the_minimum(double, monkeypatch, row, minimum):
     """The dual, least squares in a box |p| ≤ λ, q ≥ 0, by another algorithm: x = (PᵀP)⁻¹ (Pᵀ y − Dᵀ p + q)."""
     kinds, cells, dx = row
     strengths = []
-    fit = total_variation._Minimization._fit_strength
+    fit = total_variation._Minimization._strength
 
-    def fit_and_note(self: Any) -> None:
-        fit(self)
-        variation = math.maximum(self._variation(), self.least)
-        fitted = total_variation.EVIDENCE * self.noise * self.determined / variation
-        strengths.append(float(fitted.numpy("batch")[0]))
+    def fit_and_note(self: Any, split: Any) -> Any:
+        penalty = fit(self, split)
+        strengths.append((penalty * self.threshold).item())  # λ = ρ · threshold
+        return penalty
 
-    monkeypatch.setattr(total_variation._Minimization, "_fit_strength", fit_and_note)
+    monkeypatch.setattr(total_variation._Minimization, "_strength", fit_and_note)
     with NUMPY:
         physics = HeatEquation(
             0.3 * min(dx) ** 2, 1.0, 0.05, TotalVariation(minimum=minimum, iterations=800, tolerance=0.0)

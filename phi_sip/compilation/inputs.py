@@ -13,15 +13,17 @@ from phiml.math import Tensor
 
 from ..parameters import as_tensor
 
+Map = Callable[[Tensor], Tensor]
 
-def map_inputs(function: Callable[[Tensor], Tensor], item: Any, *, constants: bool = False) -> Any:
+
+def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tensor) -> Any:
     """
     A copy of a physics, solver or other parameter with its tensors replaced.
 
     Args:
         function: Applied to each tensor, and to each number that a dataclass lists in `varying`.
         item: Dataclasses, containers, Fields and Tensors are looked into, everything else is kept.
-        constants: Whether it is applied to those that a dataclass lists in `constants`, too.
+        constant: Applied to the tensors that a dataclass lists in `constants`.
 
     Returns:
         `item` itself if nothing in it was replaced.
@@ -31,25 +33,29 @@ def map_inputs(function: Callable[[Tensor], Tensor], item: Any, *, constants: bo
     if isinstance(item, Field):
         return item.with_values(function(item.values))
     if isinstance(item, (tuple, list)):
-        parts = [map_inputs(function, part, constants=constants) for part in item]
+        parts = [map_inputs(function, part, constant=constant) for part in item]
         same = all(new is old for new, old in zip(parts, item, strict=True))
         return item if same else getattr(item, "_make", type(item))(parts)
     if isinstance(item, dict):
-        values = {key: map_inputs(function, part, constants=constants) for key, part in item.items()}
+        values = {key: map_inputs(function, part, constant=constant) for key, part in item.items()}
         return item if all(values[key] is item[key] for key in item) else values
     if not is_dataclass(item) or isinstance(item, type):
         return item
-    return _map_fields(function, item, constants)
+    return _map_fields(function, item, constant)
 
 
-def _map_fields(function: Callable[[Tensor], Tensor], item: Any, constants: bool) -> Any:
-    kept, numbers = set() if constants else constants_of(item), numbers_of(item)
+def _map_fields(function: Map, item: Any, constant: Map) -> Any:
+    constants, numbers = constants_of(item), numbers_of(item)
     changes = {}
-    for name in (field.name for field in fields(item) if field.name not in kept):
+    for name in (field.name for field in fields(item)):
         value = getattr(item, name)
-        new = function(as_tensor(value)) if name in numbers else map_inputs(function, value, constants=constants)
-        if new is not value:
-            changes[name] = new
+        if name in numbers:
+            changes[name] = function(as_tensor(value))
+        elif name in constants:
+            changes[name] = map_inputs(constant, value, constant=constant)
+        else:
+            changes[name] = map_inputs(function, value, constant=constant)
+    changes = {name: value for name, value in changes.items() if value is not getattr(item, name)}
     return _with_fields(item, changes) if changes else item
 
 

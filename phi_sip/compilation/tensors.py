@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from phiml import math
-from phiml.backend import Backend
+from phiml.backend import NUMPY, Backend
 from phiml.math import Tensor
 
 from .. import trees
@@ -20,8 +20,8 @@ PARAMETERS = ("physics", "solver")
 
 
 def replace_tensors(function: Callable[[Tensor], Tensor], request: UpdateRequest) -> UpdateRequest:
-    """The request with all tensors replaced in which updates of one kind may differ."""
-    changes = {name: map_inputs(function, getattr(request, name)) for name in PARAMETERS}
+    """The request with all tensors replaced in which updates of one kind may differ; the others go to the host."""
+    changes = {name: map_inputs(function, getattr(request, name), constant=_on_host) for name in PARAMETERS}
     for name in STATES:
         tree = getattr(request, name)
         changes[name] = None if tree is None else trees.tree_map(function, tree)
@@ -38,6 +38,11 @@ def native_tensors(request: UpdateRequest, backend: Backend) -> list[Any]:
 
     replace_tensors(keep, request)
     return found
+
+
+def _on_host(tensor: Tensor) -> Tensor:
+    """A constant, which must not become part of a graph when something is computed from it."""
+    return trees.to_backend(tensor, NUMPY) if tensor.available else tensor
 
 
 def without_values(tensor: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from phiml.math import Tensor, expand, spatial
 from ..errors import ParameterError
 from ..spectral import SpectralBasis
 from .base import Regularization, SpectralEstimate, SpectralProblem, power
+from .coarse import UNSEEN, coarsened
 from .empirical_bayes import EmpiricalBayes
 from .gaussian import GaussianPrior
 from .spectra import SpectrumEstimate
@@ -61,7 +62,7 @@ class CrossValidated(Regularization):
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         spectrum = self.linear.spectrum_of(problem)
         smooth, sharp = self.linear.posterior(problem, spectrum), self.edges.minimize(problem, spectrum)
-        error = self._prediction_error(problem, spectrum)
+        error = self._prediction_error(*coarsened(problem, spectrum))
         low, high = UNDECIDED
         weight = math.clip((high - error) / (high - low), 0.0, 1.0)
         blend = smooth.coefficients + weight * (sharp.coefficients - smooth.coefficients)
@@ -89,7 +90,7 @@ class CrossValidated(Regularization):
         unseen = dataclasses.replace(
             problem,
             compute_target=lambda: problem.target * (1 - held_out),
-            log_gain=math.where(held_out > 0, -200.0, problem.log_gain),
+            log_gain=math.where(held_out > 0, UNSEEN, problem.log_gain),
         )
         rule = dataclasses.replace(self.edges, iterations=-(-self.edges.iterations // 2))
         return rule.minimize(unseen, spectrum).coefficients

@@ -74,8 +74,9 @@ class _Damping(Regularization):
 
         def kernel(power: Tensor) -> tuple[Tensor, Tensor]:
             probability = self._signal_probability(power, noise_power, residual)
-            action = math.where((probability > 0.5) & (probability < 0.68), 0.0, 2 * probability - 1)
-            return math.exp(-residual.log_gain * action), probability
+            undecided = (probability > 0.5) & (probability < 0.68)
+            amplified = probability * (-2 * residual.log_gain) + residual.log_gain  # −log h · action
+            return math.exp(math.where(undecided, 0.0, amplified)), probability
 
         def variance() -> Tensor:
             nodes = _REAL_NOISE if residual.basis.is_real else _COMPLEX_NOISE
@@ -158,8 +159,7 @@ class ProbabilisticDamping(_Damping):
         smallest = 1e-36
         noise = math.maximum(noise_power / unit, smallest)
         signal = math.maximum(math.exp(2 * residual.log_gain), smallest)
-        z = math.clip(power * (0.5 / unit / noise - 0.5 / unit / signal), -80.0, 80.0)
-        return 1 / (1 + math.exp(-z))
+        return 1 / (1 + math.exp(math.minimum(power * (0.5 / unit) * (1 / signal - 1 / noise), 80.0)))
 
 
 def _likelihood(power: Tensor, variance: Tensor) -> Tensor:

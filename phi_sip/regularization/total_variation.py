@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from phiml import math
 from phiml.backend import Backend
-from phiml.math import EMPTY_SHAPE, Shape, Tensor, batch, spatial
+from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 
 from ..checks import check_parameter
 from ..differences import Difference, differences, eigenvalues
@@ -30,6 +30,7 @@ EVIDENCE = 1.5  # factor on the evidence fixed point of λ; 0.5 … 5 train alik
 REFIT = (0, 5, 12)  # iterations at which λ is fitted again
 CHECK_EVERY = 4  # iterations
 LEAST_VARIATION = 0.1  # of that of the first estimate, below which λ is not fitted
+BLOCK = 2**16  # cells that are iterated on at once where nothing is compiled, so that they stay in the cache
 ROUNDING = 1e-6  # per cell and threshold: a smaller variation is but rounding
 
 
@@ -93,7 +94,7 @@ class TotalVariation(Regularization):
         """Coefficients of x̃ for γ = `determined`, and the number of iterations of each batch entry."""
         basis, backend = problem.basis, problem.target.default_backend
         noise, floor = problem.noise_power, math.to_float(math.wrap(self.minimum or 0.0)) - problem.offset
-        rows = (problem.target.shape & noise.shape & floor.shape).without(basis.resolution)
+        rows = (problem.target.shape & problem.log_gain.shape & noise.shape & floor.shape).without(basis.resolution)
 
         def native(values: Tensor, sizes: Shape) -> Any:
             """One row per entry, or a single one that stands for all."""
@@ -121,7 +122,21 @@ def _compiled(rule: TotalVariation, basis: SpectralBasis, backend: Backend) -> C
     def minimize(*data: Any) -> tuple[Any, Any]:
         return _Minimization(rule, basis, backend, *data).run()
 
-    return framework_of(backend).compile(minimize)
+    compiled = framework_of(backend).compile(minimize)
+    return _in_blocks(minimize, basis, backend) if compiled is minimize else compiled
+
+
+def _in_blocks(minimize: Callable[..., tuple[Any, Any]], basis: SpectralBasis, backend: Backend) -> Any:
+    """Some rows after the other: where nothing is compiled, each operation passes over all of its data."""
+    size = max(1, BLOCK // basis.resolution.volume)
+
+    def minimize_blocks(*data: Any) -> tuple[Any, Any]:
+        starts = range(0, data[0].shape[0], size)
+        blocks = [minimize(*(v if v.shape[0] == 1 else v[i : i + size] for v in data)) for i in starts]
+        found, iterations = zip(*blocks, strict=True)
+        return backend.concat(found, 0), backend.concat(iterations, 0)
+
+    return minimize_blocks
 
 
 class _Minimization:
@@ -146,7 +161,7 @@ class _Minimization:
         b = self.backend = backend
         self.rule, self.basis, self.determined, self.floor = rule, basis, determined, floor
         self.axes = tuple(range(1, basis.resolution.rank + 1))
-        self.rows, self.real, self.kind = batch(_rows=target.shape[0]), b.dtype(noise), b.dtype(target)
+        self.real, self.kind = b.dtype(noise), b.dtype(target)
         self.smallest = float(np.finfo(f"float{self.real.precision}").tiny)
         log_unit = b.max(log_gain, self.axes, keepdims=True)
         unit, gain = b.exp(log_unit), b.exp(log_gain - log_unit)
@@ -238,15 +253,11 @@ class _Minimization:
 
     def _cells(self, coefficients: Any) -> Any:
         """Values per cell."""
-        return self._transformed(self.basis.inverse, coefficients, self.basis.modes)
+        return self.basis.inverse_rows(coefficients, self.backend)
 
     def _modes(self, values: Any) -> Any:
         """Coefficients."""
-        return self._transformed(self.basis.transform, values, self.basis.resolution)
-
-    def _transformed(self, transform: Callable[[Tensor], Tensor], values: Any, sizes: Shape) -> Any:
-        result = transform(math.reshaped_tensor(values, [self.rows, *sizes], convert=False))
-        return result.native([self.rows, *sizes.names])
+        return self.basis.transform_rows(values, self.backend)
 
     def _constant(self, per_mode: Tensor) -> Any:
         """A table of the basis that broadcasts over rows."""

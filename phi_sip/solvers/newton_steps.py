@@ -38,7 +38,8 @@ def minimize(
     energy = math.convert(math.wrap(0.0) if noise is None else noise * margin, problem.backend)
     rows = math.expand(math.cast(energy, math.DType(float, problem.precision)), problem.states.entries)
     column = problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
-    algorithm = compiled(make, method, problem)
+    is_traced = not all(leaf.available for tree in (x, y_target) for leaf in trees.leaves(tree))
+    algorithm = make(problem) if is_traced else compiled(make, method, problem)
     found, iterations, square, converged, simulations = algorithm(start, problem.observations.pack(y_target), column)
 
     def per_entry(native: Any) -> Any:

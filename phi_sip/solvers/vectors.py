@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phi.field import Field
 from phiml import math
 from phiml.backend import Backend
 from phiml.math import Shape
 
 from .. import trees
+from ..compilation.signature import of_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +55,4 @@ class Vectors:
     @property
     def signature(self) -> tuple[Any, ...]:
         """Equal for templates whose matrices mean the same."""
-        return (self.backend.name, repr(self.entries), *_signature(self.template))
-
-
-def _signature(tree: Any) -> Sequence[Any]:
-    if isinstance(tree, Field):
-        corners = (tree.bounds.lower, tree.bounds.upper) if tree.is_grid else ()
-        known = corners and all(corner.available and not corner.shape.batch for corner in corners)
-        where = tuple(tuple(corner.numpy("vector")) for corner in corners) if known else id(tree.geometry)
-        return (*_signature(tree.values), repr(tree.boundary), where)
-    if isinstance(tree, (tuple, list)):
-        return (type(tree), *(_signature(item) for item in tree))
-    if isinstance(tree, dict):
-        return tuple((key, _signature(item)) for key, item in tree.items())
-    return tuple((leaf.shape, repr(leaf.shape.item_names), leaf.dtype) for leaf in trees.leaves(tree))
+        return (self.backend.name, repr(self.entries), of_state(self.template))

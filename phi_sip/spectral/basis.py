@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from phi.field import Field
 from phiml import math
-from phiml.math import Shape, Tensor, channel, expand, spatial
+from phiml.backend import Backend
+from phiml.math import Shape, Tensor, batch, channel, expand, spatial
 
 from ..errors import BoundaryError
+from ..frameworks import framework_of
 from .modes import Fourier, Modes
 from .sides import Fixed, Insulated, Periodic, Side, sides_of
 from .trigonometric import Cosine, QuarterCosine, QuarterSine, RealModes, Sine
@@ -132,6 +135,41 @@ class SpectralBasis:
         for modes in reversed(self.factors):
             coefficients = modes.inverse(coefficients)
         return coefficients
+
+    @cached_property
+    def coarse(self) -> SpectralBasis | None:
+        """That of half as many cells per axis; `None` if a number of cells is odd."""
+        if any(n % 2 for n in self.resolution.sizes):
+            return None
+        lengths = tuple(float(self.size.vector[axis]) for axis in self.resolution.names)
+        halves = tuple(n // 2 for n in self.resolution.sizes)
+        return _basis(tuple(self.resolution.names), halves, lengths, self.sides)
+
+    def restrict(self, coefficients: Tensor) -> Tensor:
+        """Those of the modes of `coarse`, where white noise has E|c_k|² = σ² as here."""
+        for modes in self.factors:
+            coefficients = modes.restrict(coefficients)
+        return coefficients
+
+    def transform_rows(self, values: Any, backend: Backend) -> Any:
+        """`transform` of a native tensor (rows, *axes)."""
+        if self._is_periodic:
+            return framework_of(backend).rfftn(values, self.resolution.rank)
+        return self._of_rows(self.transform, values, self.resolution)
+
+    def inverse_rows(self, coefficients: Any, backend: Backend) -> Any:
+        """`inverse` of a native tensor (rows, *axes)."""
+        if self._is_periodic:
+            return framework_of(backend).irfftn(coefficients, self.resolution.sizes)
+        return self._of_rows(self.inverse, coefficients, self.modes)
+
+    @cached_property
+    def _is_periodic(self) -> bool:
+        return all(pair == (Periodic(), Periodic()) for pair in self.sides)
+
+    def _of_rows(self, function: Callable[[Tensor], Tensor], native: Any, sizes: Shape) -> Any:
+        rows = batch(_rows=native.shape[0])
+        return function(math.reshaped_tensor(native, [rows, *sizes], convert=False)).native([rows, *sizes.names])
 
     def sum(self, per_mode: Tensor) -> Tensor:
         """Σ over all modes of a quantity given for the kept ones."""

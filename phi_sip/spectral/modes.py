@@ -52,6 +52,10 @@ class Modes(ABC):
         """Values per cell; other dims are kept."""
 
     @abstractmethod
+    def restrict(self, coefficients: Tensor) -> Tensor:
+        """Those of half as many cells per axis: the same φ_k, without the short ones."""
+
+    @abstractmethod
     def variance_per_cell(self, mode_variance: Tensor) -> Tensor:
         """Σ_k m_k var_k |φ_k(cell)|² with m_k the multiplicity; other dims are kept."""
 
@@ -97,6 +101,14 @@ class Fourier(Modes):
         native = coefficients.native([others, *self.cells.names])
         result = framework_of(coefficients.default_backend).irfftn(native, self.cells.sizes)
         return math.reshaped_tensor(result, [others, *self.cells], convert=False)
+
+    def restrict(self, coefficients: Tensor) -> Tensor:
+        *full, (last, cells) = ((name, n // 2) for name, n in zip(self.cells.names, self.cells.sizes, strict=True))
+        result = coefficients[{last: slice(0, cells // 2 + 1)}]
+        for name, n in full:
+            below = [result[{name: slice(-(n // 2), None)}]] if n > 1 else []
+            result = math.concat([result[{name: slice(0, (n + 1) // 2)}], *below], name)
+        return result
 
     def variance_per_cell(self, mode_variance: Tensor) -> Tensor:
         total = math.sum(mode_variance * self.multiplicity(), self.cells.names)

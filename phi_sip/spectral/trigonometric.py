@@ -35,6 +35,9 @@ class RealModes(Modes):
     def wavenumbers(self) -> dict[str, Tensor]:
         return {self.axis: math.wrap(np.pi * self._half_waves, spatial(self.axis)) / self.size.vector[self.axis]}
 
+    def restrict(self, coefficients: Tensor) -> Tensor:
+        return coefficients[{self.axis: slice(0, self.cells.volume // 2)}]
+
     def variance_per_cell(self, mode_variance: Tensor) -> Tensor:
         n = self.cells.volume
         squares = self.wave(np.pi * np.outer(np.arange(n) + 0.5, self._half_waves) / n) ** 2

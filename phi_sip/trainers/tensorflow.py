@@ -128,14 +128,13 @@ class TensorFlowTrainer(CompilingTrainer):
         def run(natives: list[Any]) -> tuple[Any, list[Any]]:
             return step(TensorFlowTrainer(net(), optimizer(), training), natives)
 
-        compiled = self.tf.function(run, autograph=False)
+        compiled, graph = self.tf.function(run, autograph=False), None
 
         def call(natives: list[Any]) -> tuple[Any, list[Any]]:
             nonlocal graph
             graph = graph or compiled.get_concrete_function(natives)
             return graph(natives)  # type: ignore[no-any-return]
 
-        graph = None
         return call
 
     def _build(self, predict: Predict) -> None:

@@ -1,0 +1,20 @@
+"""Random states to train and test with, and making them ahead of time: one file per kind of data."""
+
+from .photographs import heat_photograph_samples, heat_photographs
+from .prefetch import prefetched
+from .rectangles import heat_rectangle_samples, heat_rectangles
+from .samples import Samples
+from .seeds import step_seed
+from .smooth import smooth_field_samples, smooth_fields
+
+__all__ = [
+    "Samples",
+    "heat_photograph_samples",
+    "heat_photographs",
+    "heat_rectangle_samples",
+    "heat_rectangles",
+    "prefetched",
+    "smooth_field_samples",
+    "smooth_fields",
+    "step_seed",
+]

@@ -1,0 +1,85 @@
+"""Cut-outs of photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from phi.field import Field
+from phi.geom import Box
+from phiml.math import Shape
+
+from ..errors import ParameterError, UnsupportedError
+from .grids import dims_of, grid_samples
+from .samples import Samples
+from .seeds import seed_or_global
+
+PICTURES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "moon")
+LUMINANCE = (0.2125, 0.7154, 0.0721)  # ITU-R BT.709
+
+
+def heat_photographs(*shape: Shape, bounds: Box | None = None, seed: int | None = None) -> Field:
+    """
+    Photographs as initial heat: random square cut-outs of the grey-scale pictures that come with scikit-image, shrunk
+    to the resolution and brought to values from 0 to 1. Their opposite edges do not match, which a periodic domain
+    sees as edges.
+
+    Args:
+        *shape: Batch shapes and one spatial shape of rank 2, as for `heat_rectangles`.
+        bounds: Physical domain. Default: unit cells.
+        seed: Seed ≥ 0. `None` draws it from NumPy's global state, which PhiFlow's `math.seed` sets.
+
+    Returns:
+        Periodic `CenteredGrid` with the batch dims of `shape`, in the current precision of PhiFlow.
+
+    Raises:
+        ParameterError: as `heat_rectangles`, or if the resolution is not 2-D.
+        UnsupportedError: if scikit-image is not installed, or on a thread of `prefetched`, which takes
+            `heat_photograph_samples`.
+    """
+    return heat_photograph_samples(*shape, bounds=bounds)(seed_or_global(seed))
+
+
+def heat_photograph_samples(*shape: Shape, bounds: Box | None = None) -> Samples[np.ndarray, Field]:
+    """The grids of `heat_photographs` by seed, for `prefetched`. Arguments and errors are those of `heat_photographs`."""
+    dims = dims_of("heat_photographs", *shape)
+    if dims.spatial.rank != 2:
+        raise ParameterError(f"heat_photographs: pictures are 2-D, but the shape is {dims}. Give two spatial dims.")
+    entries, sizes = dims.batch.volume, dims.spatial.sizes
+    pictures = [p for p in _photographs() if all(s <= n for s, n in zip(sizes, p.shape, strict=True))]
+    if not pictures:
+        raise ParameterError(
+            f"heat_photographs: no picture has as many pixels as {dims.spatial}. Give at most 512 cells per axis."
+        )
+    return grid_samples("heat_photographs", dims, bounds, lambda rng: _cut_outs(rng, entries, pictures, sizes))
+
+
+@lru_cache(maxsize=1)
+def _photographs() -> list[np.ndarray]:
+    """The pictures that come with scikit-image itself; the others are downloaded."""
+    try:
+        from skimage import data
+    except ModuleNotFoundError as error:
+        raise UnsupportedError(
+            "heat_photographs takes its pictures from scikit-image. Install it: pip install scikit-image."
+        ) from error
+    pictures = [getattr(data, name)() / 255 for name in PICTURES]
+    return [picture if picture.ndim == 2 else picture @ LUMINANCE for picture in pictures]
+
+
+def _cut_outs(
+    rng: np.random.Generator, entries: int, pictures: Sequence[np.ndarray], sizes: tuple[int, ...]
+) -> np.ndarray:
+    """One of a random picture per entry."""
+    return np.stack([_cut_out(pictures[rng.integers(len(pictures))], sizes, rng) for _ in range(entries)])
+
+
+def _cut_out(picture: np.ndarray, sizes: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Means over blocks of pixels of a random place in the picture."""
+    factor = int(rng.integers(1, max(2, min(p // s for p, s in zip(picture.shape, sizes, strict=True)) + 1)))
+    corner = [int(rng.integers(0, max(1, p - s * factor + 1))) for p, s in zip(picture.shape, sizes, strict=True)]
+    part = picture[tuple(slice(c, c + s * factor) for c, s in zip(corner, sizes, strict=True))]
+    rows, columns = sizes
+    blocks: np.ndarray = part.reshape(rows, factor, columns, factor).mean((1, 3))
+    return blocks

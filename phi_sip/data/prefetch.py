@@ -1,0 +1,84 @@
+"""Data made on other threads before they are asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ..errors import ParameterError, SipError, UnsupportedError
+from .samples import Samples
+
+Item = TypeVar("Item")
+THREAD_NAME = "phi_sip.data.prefetched"
+
+
+def prefetched(
+    make: Callable[[int], Item], steps: Iterable[int], *, ahead: int = 2, threads: int = 1
+) -> Generator[Item, None, None]:
+    """
+    make(s₁), make(s₂), … in this order, computed on other threads while the loop is busy.
+
+    Yields what `map(make, steps)` yields, whatever the timing and the number of threads, if `make` depends on nothing
+    but its argument. Where this pays: `make` has to be NumPy or another library that releases Python's global lock.
+
+    PhiFlow's precision and default backend belong to the whole process, not to a thread. On its threads `make` must
+    neither set nor read them, and so not make fields or tensors: what it would see is a matter of timing. Two ways out:
+
+    - `make` is `Samples`: it is drawn on the threads and finished in the loop, in the precision and on the backend that
+      hold there. `heat_rectangle_samples`, `smooth_field_samples` and `heat_photograph_samples` make such.
+    - `make` returns arrays, and the loop makes fields of them.
+
+    It may use NumPy, SciPy and files. Random numbers must come from a generator of its own, such as
+    `numpy.random.default_rng(step)`, as all threads share the global one.
+
+    Example:
+        for x in prefetched(heat_rectangle_samples(batch(batch=128), spatial(x=64, y=64)), range(1000)):
+            ...
+        for values in prefetched(lambda step: numpy.load(f"{step}.npy"), range(1000), ahead=4, threads=2):
+            ...
+
+    The first item is begun when it is asked for. When the loop ends in any way, items not begun are given up and those
+    under way are waited for; no thread is left. An iterator kept in a variable ends with its `close()`.
+
+    Args:
+        make: Called once per step, with the step or seed.
+        steps: Any iterable of ints, also an endless one. Read by the loop, `ahead` items early.
+        ahead: Largest number of items ≥ 1 that are made or under way while the loop is busy with the one before.
+            Memory grows with it.
+        threads: Number ≥ 1 of threads, at most `ahead + 1`, as more would have nothing to do.
+
+    Returns:
+        Iterator over the items.
+
+    Raises:
+        ParameterError: if `ahead` or `threads` is out of range.
+        SipError: from the iterator, in place of an item whose `make` raised; that error is its `__cause__`.
+    """
+    if ahead < 1:
+        raise ParameterError(f"prefetched: ahead = {ahead}, but it must be ≥ 1. Without prefetching: map(make, steps).")
+    if not 1 <= threads <= ahead + 1:
+        raise ParameterError(
+            f"prefetched: threads = {threads}, but with ahead = {ahead} it must be from 1 to {ahead + 1}: "
+            f"no more items are under way at once. Give fewer threads or a larger ahead."
+        )
+    if isinstance(make, Samples):
+        return _finished(make.finish, _in_order(make.draw, steps, ahead, threads))
+    return _in_order(make, steps, ahead, threads)
+
+
+def refuse_on_prefetching_thread(owner: str) -> None:
+    """
+    For what depends on PhiFlow's precision and backend.
+
+    Raises:
+        UnsupportedError: if a thread of `prefetched` runs this.
+    """
+    if threading.current_thread().name.startswith(THREAD_NAME):
+        raise UnsupportedError(
+            f"{owner} makes fields in PhiFlow's precision and on its backend, which other threads may be changing. "
+            f"Give prefetched samples instead of a function that calls {owner}, "
+            f"e.g. prefetched(heat_rectangle_samples(...), steps); see phi_sip.data.Samples."
+        )

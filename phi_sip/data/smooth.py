@@ -1,0 +1,79 @@
+"""Random fields without edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from phi.field import CenteredGrid, Field
+from phi.geom import Box
+from phiml.math import Shape, extrapolation
+
+from .grids import dims_of, grid_samples
+from .samples import Samples
+from .seeds import seed_or_global
+
+
+def smooth_fields(
+    *shape: Shape,
+    bounds: Box | None = None,
+    exponent: float = 3.0,
+    std: float = 0.3,
+    mean: float = 1.0,
+    seed: int | None = None,
+) -> Field:
+    """
+    Periodic Gaussian random fields with a power-law spectrum,
+
+        u = mean + Σ_k c_k φ_k,   E|c_k|² ∝ |k|^(−exponent),   standard deviation `std` over the ensemble
+
+    without edges: what linear rules are best for.
+
+    Args:
+        *shape: Batch shapes and one spatial shape, as for `heat_rectangles`.
+        bounds: Physical domain. Default: unit cells.
+        exponent: Decay of the power.
+        std: Standard deviation per cell.
+        mean: Mean of every sample.
+        seed: Seed ≥ 0. `None` draws it from NumPy's global state, which PhiFlow's `math.seed` sets.
+
+    Returns:
+        Periodic `CenteredGrid` with the batch dims of `shape`, in the current precision of PhiFlow.
+
+    Raises:
+        ParameterError: as `heat_rectangles`.
+        UnsupportedError: on a thread of `prefetched`, which takes `smooth_field_samples`.
+    """
+    samples = smooth_field_samples(*shape, bounds=bounds, exponent=exponent, std=std, mean=mean)
+    return samples(seed_or_global(seed))
+
+
+def smooth_field_samples(
+    *shape: Shape, bounds: Box | None = None, exponent: float = 3.0, std: float = 0.3, mean: float = 1.0
+) -> Samples[np.ndarray, Field]:
+    """The grids of `smooth_fields` by seed, for `prefetched`. Arguments and errors are those of `smooth_fields`."""
+    dims = dims_of("smooth_fields", *shape)
+    grid = CenteredGrid(0.0, extrapolation.PERIODIC, bounds=bounds, resolution=dims.spatial)
+    lengths = [float(grid.bounds.size.vector[axis]) for axis in dims.spatial.names]
+    entries, sizes = dims.batch.volume, dims.spatial.sizes
+    amplitude = std * _unit_amplitude(sizes, lengths, exponent)
+    return grid_samples(
+        "smooth_fields", dims, bounds, lambda rng: mean + _coloured(rng.standard_normal((entries, *sizes)), amplitude)
+    )
+
+
+def _unit_amplitude(sizes: Sequence[int], lengths: Sequence[float], exponent: float) -> np.ndarray:
+    """√E|c_k|² ∝ |k|^(−exponent/2) for all n of each axis, without a mean and with variance 1 per cell."""
+    frequencies = [np.fft.fftfreq(cells, length / cells) for cells, length in zip(sizes, lengths, strict=True)]
+    k_squared = sum(k**2 for k in np.meshgrid(*(2 * np.pi * f for f in frequencies), indexing="ij", sparse=True))
+    with np.errstate(divide="ignore"):
+        amplitude = np.where(k_squared == 0, 0.0, np.power(k_squared, -exponent / 4))
+    ...
+
+
+def _coloured(white: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
+    """White noise (batch, cells…) with each mode multiplied by its amplitude."""
+    axes = range(1, white.ndim)
+    kept = amplitude[..., : white.shape[-1] // 2 + 1]
+    values: np.ndarray = np.fft.irfftn(np.fft.rfftn(white, axes=axes) * kept, s=white.shape[1:], axes=axes)
+    return values
