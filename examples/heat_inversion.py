@@ -17,7 +17,8 @@ import functools
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
-from phi_sip.data import heat_rectangles
+from phi_sip.data import Samples, heat_rectangle_samples, prefetched
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_damping, plot_losses, plot_reconstructions
 from phi_sip.records import TrainingRecord, save_records
@@ -125,13 +126,32 @@ def adam(net: Any, framework: str, learning_rate: float) -> Any:
     return nn.adam(net, learning_rate)
 
 
-def make_data(physics: HeatEquation, options: argparse.Namespace, step: int) -> tuple[Field, Field]:
-    """Unseen samples x and noisy observations y*, the same for every method and framework."""
-    seed = 100_000 * options.seed + step
+def heat_samples(physics: InvertiblePhysics, options: argparse.Namespace) -> Samples[Any, tuple[Field, Field]]:
+    """Unseen samples x and noisy observations y* by step, the same for every method and framework."""
     n = options.resolution
-    x = heat_rectangles(batch(batch=options.batch), spatial(x=n, y=n), bounds=None, seed=seed)
-    noise = options.noise * np.random.default_rng([seed, 1]).standard_normal((options.batch, n, n))
-    return x, physics.forward(x) + math.tensor(noise, batch("batch"), spatial("x,y"))
+    rectangles = heat_rectangle_samples(batch(batch=options.batch), spatial(x=n, y=n))
+
+    def draw(step: int) -> tuple[np.ndarray, np.ndarray]:
+        seed = 100_000 * options.seed + step
+        noise = np.random.default_rng([seed, 1]).standard_normal((options.batch, n, n))
+        return rectangles.draw(seed), options.noise * noise
+
+    def finish(drawn: tuple[np.ndarray, np.ndarray]) -> tuple[Field, Field]:
+        heat, noise = drawn
+        x = rectangles.finish(heat)
+        return x, physics.forward(x) + math.tensor(noise, batch("batch"), spatial("x,y"))
+
+    return Samples(draw, finish)
+
+
+def batches(
+    data: Callable[..., tuple[Any, Any]] | None, physics: InvertiblePhysics, options: argparse.Namespace
+) -> Generator[tuple[Any, Any], None, None]:
+    """(x, y*) of each step: heat, made ahead of the loop, or what `data` makes of (physics, options, step)."""
+    steps = range(options.steps)
+    if data is None:
+        return prefetched(heat_samples(physics, options), steps)
+    return (data(physics, options, step) for step in steps)
 
 
 def train(
@@ -140,7 +160,7 @@ def train(
     physics: InvertiblePhysics,
     options: argparse.Namespace,
     console: Console,
-    data: Callable[..., tuple[Any, Any]] = make_data,
+    data: Callable[..., tuple[Any, Any]] | None = None,
     network: Callable[[str, int], tuple[Any, Any]] = make_network,
     predict: Callable[[Any, Any], Any] | None = None,
 ):
@@ -149,12 +169,16 @@ def train(
     call = predict and functools.partial(predict, net)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     losses = TextColumn("x loss {task.fields[x_l2]:8.2f}   y loss {task.fields[y_l2]:9.4f}")
-    with interrupts_between_steps() as check_interrupt, Progress(*columns, losses, console=console) as progress:
+    with (
+        interrupts_between_steps() as check_interrupt,
+        Progress(*columns, losses, console=console) as progress,
+        closing(batches(data, physics, options)) as pairs,
+    ):
         task = progress.add_task(record.method, total=options.steps, x_l2=np.nan, y_l2=np.nan)
-        for step in range(options.steps):
+        for _ in range(options.steps):
             check_interrupt()
             start = time.perf_counter()
-            x, y_target = data(physics, options, step)
+            x, y_target = next(pairs)
             update = sip_update_weights(net, optimizer, physics, y_target, predict=call, x_true=x, solver=solver(x))
             record.append(update, time.perf_counter() - start)
             progress.update(task, advance=1, x_l2=record.x_l2[-1], y_l2=record.y_l2[-1])

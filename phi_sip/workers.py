@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -52,19 +52,25 @@ def count() -> int:
 def total(values: Tensor) -> Tensor:
     """Σ over all workers; `values` as they are if this worker is alone."""
     workers = _TOGETHER.get()
-    return values if workers is None else _native(workers.sum, values)
+    return values if workers is None else _reduced(values, workers, workers.sum)
 
 
 def largest(values: Tensor) -> Tensor:
     """The largest of all workers' values, element by element."""
     workers = _TOGETHER.get()
-    return values if workers is None else _native(workers.max, values)
+    return values if workers is None else _reduced(values, workers, workers.max)
+
+
+class FailedElsewhereError(SipError):
+    """What is raised on the other workers, all of which know."""
 
 
 @contextmanager
 def failing_together() -> Iterator[None]:
     """
     What fails on one worker fails on all, so that none waits for the others and all stay alike.
+
+    At the end of the block, and before each reduction in it, all workers agree on whether to go on.
 
     Raises:
         SipError: if the block succeeded here, but not on another worker.
@@ -73,19 +79,26 @@ def failing_together() -> Iterator[None]:
     if workers is None:
         yield
         return
-    failure: Exception | None = None
     try:
         yield
-    except Exception as error:
-        failure = error
-    others_fail = workers.any_failed(failure is not None)
-    if failure is not None:
-        raise failure
-    if others_fail:
-        raise SipError("Another worker could not make this update, so it was not made here either. See its message.")
+    except FailedElsewhereError:
+        raise
+    except Exception:
+        workers.any_failed(True)
+        raise
+    _go_on_together(workers)
 
 
-def _native(reduce: Any, values: Tensor) -> Tensor:
+def _go_on_together(workers: Workers) -> None:
+    if workers.any_failed(False):
+        raise FailedElsewhereError(
+            "Another worker could not make this update, so it was not made here either. See its message."
+        )
+
+
+def _reduced(values: Tensor, workers: Workers, reduce: Callable[[Any], Any]) -> Tensor:
+    """A worker that failed takes part in no more reductions, but in the agreement that comes first."""
+    _go_on_together(workers)
     backend = values.default_backend
     native = reduce(backend.as_tensor(values.native(values.shape)))
     return math.reshaped_tensor(native, [*values.shape], convert=False)

@@ -392,3 +392,18 @@ def test_micro_batches_that_do_not_fit(framework):
         sip_update_weights(net, framework.adam(net), damped(), damped().forward(states()), micro_batches=3)
     with pytest.raises(ParameterError, match="must be an integer"):
         sip_update_weights(net, framework.adam(net), damped(), damped().forward(states()), micro_batches=0)
+
+
+def test_inside_of_jit_is_refused():
+    row = COMPILING[1]
+    with row.backend:
+        net = row.u_net(levels=1, filters=2)
+        optimizer = row.adam(net)
+        template = damped().forward(states())
+
+        def step(values):
+            y_target = template.with_values(math.reshaped_tensor(values, [*template.values.shape], convert=False))
+            return sip_update_weights(net, optimizer, damped(), y_target).loss.native("batch")
+
+        with pytest.raises(UnsupportedError, match="it compiles itself"):
+            jax.jit(step)(trees.natives(template)[0])

@@ -23,7 +23,8 @@ from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.frameworks import framework_of
 from phi_sip.noise import EmptyModes
 from phi_sip.operator import SipStep
-from phi_sip.regularization import CrossValidated, EmpiricalBayes, PowerLaw, TotalVariation, Wiener
+from phi_sip.regularization import CrossValidated, EmpiricalBayes, PowerLaw, TotalVariation, Wiener, cross_validated
+from phi_sip.spectral import SpectralBasis
 from phi_sip.workers import working_together
 
 AMOUNT = 8.0
@@ -276,3 +277,38 @@ def test_what_is_fitted_to_the_batch_is_fitted_to_that_of_all_workers(double, ru
         alone = array(invert(y_target.batch[0:3], rule, noise_std).x_target)
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-10)
     assert np.abs(alone - whole[:3]).max() > 1e-8
+
+
+@pytest.mark.parametrize("cells", [(32,), (34, 32), (36, 32, 40)], ids=str)
+@pytest.mark.parametrize("kind", [PERIODIC, INSULATED, 0, (INSULATED, 0), (0, INSULATED)], ids=str)
+def test_long_waves_on_half_as_many_cells(double, kind, cells):
+    with NUMPY:
+        boundary = dict(zip("xyz", (kind, PERIODIC, kind)[: len(cells)], strict=False))
+        basis = SpectralBasis.of(grid(np.zeros((1, *cells)), None, boundary))
+        coarse = basis.coarse
+        found = basis.restrict(math.expand(basis.k_squared(), basis.modes))
+        names = basis.modes.names
+        assert coarse.resolution.sizes == tuple(n // 2 for n in cells)
+        np.testing.assert_allclose(found.numpy(names), math.expand(coarse.k_squared(), coarse.modes).numpy(names))
+
+
+@pytest.mark.parametrize(("amount", "coarser"), [(0.5, False), (8.0, True)])
+def test_the_choice_is_made_on_a_coarser_grid_if_that_holds_all_there_is(double, monkeypatch, amount, coarser):
+    grids, weights = [], []
+    seen, everything = cross_validated.coarsened, lambda problem, spectrum: (problem, spectrum)
+
+    def note(problem: Any, spectrum: Any) -> Any:
+        result = seen(problem, spectrum)
+        grids.append(result[0].basis.resolution.sizes)
+        return result
+
+    with NUMPY:
+        x = rectangles(16, (64, 64))
+        y_target = HeatEquation(amount, 1.0).forward(x) + 1e-3 * math.tensor(
+            np.random.default_rng(0).standard_normal((16, 64, 64)), batch("batch"), spatial("x,y")
+        )
+        for function in (note, everything):
+            monkeypatch.setattr(cross_validated, "coarsened", function)
+            weights.append(sip_inverse(HeatEquation(amount, 1.0), y_target, x * 0).stats["edges"].numpy("batch"))
+    assert grids == [(32, 32) if coarser else (64, 64)]
+    np.testing.assert_allclose(*weights, atol=0.2)

@@ -1,6 +1,6 @@
 """Random states to train and test with, and making them ahead of time: one file per kind of data."""
 
-from .photographs import heat_photograph_samples, heat_photographs
+from .photographs import LUMINANCE, PICTURES, heat_photograph_samples, heat_photographs
 from .prefetch import prefetched
 from .rectangles import heat_rectangle_samples, heat_rectangles
 from .samples import Samples
@@ -8,6 +8,8 @@ from .seeds import step_seed
 from .smooth import smooth_field_samples, smooth_fields
 
 __all__ = [
+    "LUMINANCE",
+    "PICTURES",
     "Samples",
     "heat_photograph_samples",
     "heat_photographs",

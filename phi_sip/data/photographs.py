@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +41,7 @@ def heat_photographs(*shape: Shape, bounds: Box | None = None, seed: int | None 
 
 
 def heat_photograph_samples(*shape: Shape, bounds: Box | None = None) -> Samples[np.ndarray, Field]:
-    """The grids of `heat_photographs` by seed, for `prefetched`. Arguments and errors are those of `heat_photographs`."""
+    """The grids of `heat_photographs` by seed, for `prefetched`. Arguments and errors are those of that function."""
     dims = dims_of("heat_photographs", *shape)
     if dims.spatial.rank != 2:
         raise ParameterError(f"heat_photographs: pictures are 2-D, but the shape is {dims}. Give two spatial dims.")
@@ -69,7 +68,7 @@ def _photographs() -> list[np.ndarray]:
 
 
 def _cut_outs(
-    rng: np.random.Generator, entries: int, pictures: Sequence[np.ndarray], sizes: tuple[int, ...]
+    rng: np.random.Generator, entries: int, pictures: list[np.ndarray], sizes: tuple[int, ...]
 ) -> np.ndarray:
     """One of a random picture per entry."""
     return np.stack([_cut_out(pictures[rng.integers(len(pictures))], sizes, rng) for _ in range(entries)])

@@ -22,7 +22,8 @@ def prefetched(
     make(s₁), make(s₂), … in this order, computed on other threads while the loop is busy.
 
     Yields what `map(make, steps)` yields, whatever the timing and the number of threads, if `make` depends on nothing
-    but its argument. Where this pays: `make` has to be NumPy or another library that releases Python's global lock.
+    but its argument. It hides the more, the more of the time `make` spends in code that releases Python's global lock:
+    large NumPy operations, reading files.
 
     PhiFlow's precision and default backend belong to the whole process, not to a thread. On its threads `make` must
     neither set nor read them, and so not make fields or tensors: what it would see is a matter of timing. Two ways out:
@@ -65,8 +66,37 @@ def prefetched(
             f"no more items are under way at once. Give fewer threads or a larger ahead."
         )
     if isinstance(make, Samples):
-        return _finished(make.finish, _in_order(make.draw, steps, ahead, threads))
-    return _in_order(make, steps, ahead, threads)
+        return _in_order(make.draw, make.finish, steps, ahead, threads)
+    return _in_order(make, _as_it_is, steps, ahead, threads)
+
+
+def _in_order(
+    draw: Callable[[int], Any], finish: Callable[[Any], Item], steps: Iterable[int], ahead: int, threads: int
+) -> Generator[Item, None, None]:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=THREAD_NAME)
+    waiting: deque[tuple[int, Future[Any]]] = deque()
+    try:
+        for step in steps:
+            waiting.append((step, pool.submit(draw, step)))
+            if len(waiting) > ahead:
+                yield finish(_result(*waiting.popleft()))
+        while waiting:
+            yield finish(_result(*waiting.popleft()))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _result(step: int, drawn: Future[Any]) -> Any:
+    failure = drawn.exception()
+    if failure is not None:
+        raise SipError(
+            f"prefetched: no item for step {step}, as making it raised {type(failure).__name__}: {failure}"
+        ) from failure
+    return drawn.result()
+
+
+def _as_it_is(item: Item) -> Item:
+    return item
 
 
 def refuse_on_prefetching_thread(owner: str) -> None:

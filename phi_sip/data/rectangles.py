@@ -50,7 +50,7 @@ def heat_rectangle_samples(
     *shape: Shape, bounds: Box | None = None, count: tuple[int, int] = (4, 10)
 ) -> Samples[np.ndarray, Field]:
     """
-    The grids of `heat_rectangles` by seed, for `prefetched`. Arguments and errors are those of `heat_rectangles`.
+    The grids of `heat_rectangles` by seed, for `prefetched`. Arguments and errors are those of that function.
 
     Example:
         for x in prefetched(heat_rectangle_samples(batch(batch=128), spatial(x=64, y=64)), range(1000)):
@@ -65,9 +65,7 @@ def heat_rectangle_samples(
     return grid_samples("heat_rectangles", dims, bounds, lambda rng: _rectangles(rng, entries, sizes, count))
 
 
-def _rectangles(
-    rng: np.random.Generator, entries: int, sizes: tuple[int, ...], count: tuple[int, int]
-) -> np.ndarray:
+def _rectangles(rng: np.random.Generator, entries: int, sizes: tuple[int, ...], count: tuple[int, int]) -> np.ndarray:
     """u per entry and cell."""
     least, largest = count
     rank = len(sizes)
@@ -75,9 +73,7 @@ def _rectangles(
     centers = 0.5 + 0.8 * (rng.random((entries, largest, rank)) - 0.5)
     half_widths = rng.random((entries, largest, rank)) * (10 / 64)
     centers = np.clip(centers, half_widths, 1 - half_widths)
-    covered = [
-        _covered_fraction(centers[..., axis], half_widths[..., axis], cells) for axis, cells in enumerate(sizes)
-    ]
+    covered = [_covered_fraction(centers[..., axis], half_widths[..., axis], cells) for axis, cells in enumerate(sizes)]
     axes = "xyz"[:rank]
     equation = ",".join(["br", *(f"br{axis}" for axis in axes)]) + f"->b{axes}"
     values: np.ndarray = np.einsum(equation, heat, *covered, optimize=True)

@@ -51,7 +51,7 @@ def smooth_fields(
 def smooth_field_samples(
     *shape: Shape, bounds: Box | None = None, exponent: float = 3.0, std: float = 0.3, mean: float = 1.0
 ) -> Samples[np.ndarray, Field]:
-    """The grids of `smooth_fields` by seed, for `prefetched`. Arguments and errors are those of `smooth_fields`."""
+    """The grids of `smooth_fields` by seed, for `prefetched`. Arguments and errors are those of that function."""
     dims = dims_of("smooth_fields", *shape)
     grid = CenteredGrid(0.0, extrapolation.PERIODIC, bounds=bounds, resolution=dims.spatial)
     lengths = [float(grid.bounds.size.vector[axis]) for axis in dims.spatial.names]
@@ -63,12 +63,13 @@ def smooth_field_samples(
 
 
 def _unit_amplitude(sizes: Sequence[int], lengths: Sequence[float], exponent: float) -> np.ndarray:
-    """√E|c_k|² ∝ |k|^(−exponent/2) for all n of each axis, without a mean and with variance 1 per cell."""
-    frequencies = [np.fft.fftfreq(cells, length / cells) for cells, length in zip(sizes, lengths, strict=True)]
-    k_squared = sum(k**2 for k in np.meshgrid(*(2 * np.pi * f for f in frequencies), indexing="ij", sparse=True))
-    with np.errstate(divide="ignore"):
-        amplitude = np.where(k_squared == 0, 0.0, np.power(k_squared, -exponent / 4))
-    ...
+    """√E|c_k|² ∝ |k|^(−exponent/2) of all modes k ≠ 0, 0 of the constant; variance 1 per cell."""
+    axes = [2 * np.pi * np.fft.fftfreq(n, 1 / n) / length for n, length in zip(sizes, lengths, strict=True)]
+    k_squared = np.asarray(sum(k**2 for k in np.meshgrid(*axes, indexing="ij", sparse=True)))
+    is_constant = k_squared == 0
+    amplitude = np.where(is_constant, 1.0, k_squared) ** (-exponent / 4) * ~is_constant
+    unit: np.ndarray = amplitude / np.sqrt(np.mean(amplitude**2))
+    return unit
 
 
 def _coloured(white: np.ndarray, amplitude: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..errors import ParameterError, UnsupportedError
 from ..lifting import holds_values
 from ..noise import EmptyModes, NoiseEstimate, resolve_noise
 from ..regularization import CrossValidated, Regularization, SpectralProblem
-from ..regularization.base import power
+from ..regularization.base import power, square
 from ..spectral import SpectralBasis
 from .base import Correction, InvertiblePhysics
 
@@ -129,7 +129,7 @@ class SpectralPhysics(InvertiblePhysics):
 
         def mean_square() -> Tensor:
             if is_one:
-                return math.mean(lifted(y_target.values, after) ** 2, basis.resolution)
+                return math.mean(square(lifted(y_target.values, after)), basis.resolution)
             return basis.sum(problem.power) / basis.resolution.volume
 
         @cache

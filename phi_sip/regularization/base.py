@@ -120,5 +120,10 @@ class Regularization(ABC):
 def power(coefficients: Tensor) -> Tensor:
     """|â_k|²; coefficients of bases without a periodic axis are real."""
     if coefficients.dtype.kind is complex:
-        return math.real(coefficients) ** 2 + math.imag(coefficients) ** 2
-    return coefficients**2
+        return square(math.real(coefficients)) + square(math.imag(coefficients))
+    return square(coefficients)
+
+
+def square(values: Tensor) -> Tensor:
+    """values², as a product: powers of large tensors take TensorFlow ten times as long when it runs eagerly."""
+    return values * values

@@ -12,7 +12,7 @@ from phiml.math import Tensor
 
 from ..checks import check_parameter
 from ..spectral import SpectralBasis
-from .base import Regularization, SpectralEstimate, SpectralProblem, power
+from .base import Regularization, SpectralEstimate, SpectralProblem, power, square
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,8 @@ def _propagated_variance(
     mean, mean_square = math.wrap(0.0), math.wrap(0.0)
     for real_part, imaginary_part, weight in nodes:
         real = signal + noise * real_part
-        observed = real**2 + (noise * imaginary_part) ** 2
+        observed = square(real) + square(noise * imaginary_part)
         factor = kernel(observed)
         mean = mean + weight * factor * real
-        mean_square = mean_square + weight * factor**2 * observed
-    return math.maximum(mean_square - mean**2, 0.0)
+        mean_square = mean_square + weight * square(factor) * observed
+    return math.maximum(mean_square - square(mean), 0.0)

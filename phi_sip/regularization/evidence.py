@@ -151,15 +151,14 @@ class _Observation:
 
     def evidence_of_nothing(self) -> Tensor:
         """That of no law."""
-        return self._over_entries(-0.5 * self.power)
+        return self._over_entries(-0.5 * self.power)[0]
 
     def _start(self, peak: Tensor, shape: Tensor) -> Tensor:
         """log A that explains the power above the noise, or a trace of it."""
         highest = self._highest(peak - self._log_noise)
         explained = math.dot(shape, "_picked", self._counts, "_picked") * math.exp(peak - self._log_noise - highest)
         total = math.sum(self._counts, _PICKED)
-        parts = math.stack([explained, self.power, total], _PART, expand_values=True)
-        per_amplitude, power, modes = math.unstack(self._over_entries(parts), _PART)
+        per_amplitude, power, modes = self._over_entries(explained, self.power, total)
         signal = math.maximum(power - modes, 1e-3 * modes)
         return math.log(math.where(modes > 0, signal / per_amplitude, 1.0)) - highest
 
@@ -172,20 +171,22 @@ class _Observation:
         falls = inverse - inverse * inverse
         left, fallen = (math.dot(values, "_picked", self._counts, "_picked") for values in (inverse, falls))
         rises, explained = math.sum(self._counts, _PICKED) - left, math.dot(falls, "_picked", self._observed, "_picked")
-        parts = math.stack([explained - rises, rises - fallen], _PART, expand_values=True)
-        gradient, information = math.unstack(self._over_entries(parts), _PART)
+        gradient, information = self._over_entries(explained - rises, rises - fallen)
         return 0.5 * gradient, 0.5 * information + PRIOR
 
     def _evidence(self, inverse: Tensor) -> Tensor:
         """−½ Σ m [log v + |â|² / v]."""
         logs = math.dot(math.log(inverse), "_picked", self._counts, "_picked")
-        return self._over_entries(0.5 * (logs - math.dot(inverse, "_picked", self._observed, "_picked")))
+        return self._over_entries(0.5 * (logs - math.dot(inverse, "_picked", self._observed, "_picked")))[0]
 
-    def _over_entries(self, values: Tensor) -> Tensor:
-        """The sum over what shares a law."""
+    def _over_entries(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """The sums over what shares a law, in one reduction."""
         if not self._pooled:
             return values
-        return workers.total(math.sum(math.expand(values, self._entries), self._entries))
+        sums = math.stack(
+            [math.sum(math.expand(v, self._entries), self._entries) for v in values], _PART, expand_values=True
+        )
+        return tuple(math.unstack(workers.total(sums), _PART))
 
     def _highest(self, values: Tensor) -> Tensor:
         """The largest of what shares a law."""

@@ -10,7 +10,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..errors import ParameterError
-from .base import Regularization, SpectralEstimate, SpectralProblem
+from .base import Regularization, SpectralEstimate, SpectralProblem, square
 from .parameter_choice import ALPHA, FilterCurves, GeneralizedCrossValidation, GivenParameter, ParameterChoice
 
 
@@ -52,7 +52,7 @@ class SpectralFilter(Regularization):
         kernel = kernel * math.exp(-problem.log_unit)
 
         def variance() -> Tensor:
-            return problem.basis.variance_per_cell(kernel**2 * problem.noise_power)
+            return problem.basis.variance_per_cell(square(kernel) * problem.noise_power)
 
         return SpectralEstimate(
             problem.target * kernel, stats={"kernel": kernel, "alpha": math.exp(log_alpha)}, variance=variance

@@ -165,7 +165,7 @@ class _Minimization:
         self.smallest = float(np.finfo(f"float{self.real.precision}").tiny)
         log_unit = b.max(log_gain, self.axes, keepdims=True)
         unit, gain = b.exp(log_unit), b.exp(log_gain - log_unit)
-        self.noise, self.squared_gain = noise / unit**2, gain**2
+        self.noise, self.squared_gain = noise / unit**2, gain * gain
         variance = self._variance(target, unit)
         self.threshold = THRESHOLD * b.sqrt(variance)
         self.data = target * self._of_kind(gain / (unit * self.threshold))
@@ -246,8 +246,8 @@ class _Minimization:
         """What the signal in y* fluctuates by, squared, per row."""
         b, basis = self.backend, self.basis
         weights = self._constant(basis.multiplicity() * (1 - basis.is_constant) / basis.resolution.volume)
-        squares = target**2 if basis.is_real else b.real(target) ** 2 + b.imag(target) ** 2
-        total = b.sum(squares * weights, self.axes, keepdims=True) / unit**2
+        parts = [target] if basis.is_real else [b.real(target), b.imag(target)]
+        total = sum(b.sum(part * part * weights, self.axes, keepdims=True) for part in parts) / unit**2
         signal = b.maximum(total - self.noise, 0.0) + 1e-4 * total
         return b.where(signal > 0, signal, signal * 0 + 1)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from phiml import math
 
-from .base import Regularization, SpectralEstimate, SpectralProblem
+from .base import Regularization, SpectralEstimate, SpectralProblem, square
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,5 @@ class Unregularized(Regularization):
             problem.residual * kernel,
             is_correction=True,
             stats={"kernel": kernel},
-            variance=lambda: problem.basis.variance_per_cell(kernel**2 * problem.noise_power),
+            variance=lambda: problem.basis.variance_per_cell(square(kernel) * problem.noise_power),
         )
