@@ -76,7 +76,7 @@ def test_published_rule_to_the_letter(framework, double, setting):
     amplitude = np.abs(np.fft.fft2(data["y_target"] - data["y"]))[half]
     np.testing.assert_allclose(array(step.stats["kernel"]) * amplitude, data["kernel"][half] * amplitude, atol=1e-9)
     seen = amplitude > 1e-6 * amplitude.max()
-    probability = array(step.stats["signal_probability"])
+    probability = (array(step.stats["evidence"]) + 1) / 2
     np.testing.assert_allclose(probability[seen], data["signal_probability"][half][seen], atol=1e-9)
     # The published uncertainty takes the kernel as fixed, and divides by N_x in place of the cells.
     noise = array(step.stats["noise_std"])

@@ -19,6 +19,7 @@ Every section runs in a process of its own for each framework. Needs the package
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def main() -> int:
     console, failed = Console(), []
     folder = options.output / "sections"
     folder.mkdir(parents=True, exist_ok=True)
-    for section, framework in chosen(options):
+    for section, framework in chosen(options, console):
         console.rule(f"{section}, {framework}")
         try:
             result = processes.measured(section, settings_of(options, framework))
@@ -76,10 +77,15 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen(options: argparse.Namespace) -> list[tuple[str, str]]:
+def chosen(options: argparse.Namespace, console: Console) -> list[tuple[str, str]]:
     """Sections and frameworks; accuracy is measured against the chapter."""
-    pairs = [(s, f) for s in options.section or SECTIONS for f in options.framework or installed()]
-    return [(s, f) for s, f in pairs if s != "accuracy" or FRAMEWORKS[f].has_chapter]
+    pairs = []
+    for section, framework in itertools.product(options.section or SECTIONS, options.framework or installed()):
+        if section != "accuracy" or FRAMEWORKS[framework].has_chapter:
+            pairs.append((section, framework))
+        else:
+            console.print(f"{section}, {framework}: left out, as the chapter does not run on it")
+    return pairs
 
 
 def settings_of(options: argparse.Namespace, framework: str) -> Settings:

@@ -25,7 +25,7 @@ from timing import Row, elapsed
 from phi_sip import ProbabilisticDamping, sip_update_weights
 from phi_sip.data import Samples, prefetched, step_seed
 
-DP, SIP = "chapter, through the physics", "SIP, data made ahead"
+DP, SIP = "chapter, through the physics", "SIP, damping, data made ahead"
 LAST = 5  # steps whose mean is the error at the end
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -25,31 +26,31 @@ NAMES = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 def draw(results: Results, folder: Path) -> list[Path]:
     """Draws the figures of all sections that there are, and returns their files."""
     files = []
-    for section, found in results.items():
-        for name, figure in FIGURES[section](found).items():
-            files.append(folder / f"{name}.png")
-            figure.savefig(files[-1], dpi=200)
+    with rc_context({"font.size": 12}):
+        for section, found in results.items():
+            files.append(folder / f"{section}.png")
+            FIGURES[section](found).savefig(files[-1], dpi=200)
     return files
 
 
-def steps(found: Found) -> dict[str, Figure]:
+def steps(found: Found) -> Figure:
     """Ratios of training steps: one panel per table."""
     panels = list(tables(found).values())
     labels = ("time ÷ supervised step, framework only", "time with data ÷ chapter's SIP with its data")
     counts = [len(_cases(rows)) for rows in panels]
-    figure = Figure(figsize=(9, 1.9 + 0.42 * sum(counts)), layout="constrained")
+    figure = Figure(figsize=(9.5, 2.2 + 0.42 * sum(counts)), layout="constrained")
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[n + 1.5 for n in counts])[:, 0]
     for panel, rows, label in zip(axes, panels, labels, strict=False):
         _ratios(panel, rows, "framework", list(found), label)
         panel.set_xlim(0, 1.08 * max(1.0, *(row["high"] for row in rows)))
     _legend(figure, [NAMES[framework] for framework in found])
-    return {"steps": figure}
+    return figure
 
 
-def inverses(found: Found) -> dict[str, Figure]:
+def inverses(found: Found) -> Figure:
     """Ratios of inversions, one panel per framework, logarithmic."""
     (rows,) = tables(found).values()
-    figure = Figure(figsize=(3.6 + 3.4 * len(found), 0.42 * len(_cases(rows)) + 2), layout="constrained")
+    figure = Figure(figsize=(4 + 3.6 * len(found), 0.42 * len(_cases(rows)) + 2.2), layout="constrained")
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for panel, framework in zip(axes, found, strict=True):
         own = [row for row in rows if row["framework"] == framework]
@@ -58,13 +59,13 @@ def inverses(found: Found) -> dict[str, Figure]:
         panel.set_xlim(0.6 * min(row["low"] for row in rows), 1.7 * max(row["high"] for row in rows))
         _plain_numbers(panel.xaxis, (1.0,))
     _legend(figure, ["float64", "float32"])
-    return {"inverses": figure}
+    return figure
 
 
-def scaling(found: Found) -> dict[str, Figure]:
+def scaling(found: Found) -> Figure:
     """Time, and time ÷ N log₂ N, one column per framework."""
     rows = next(iter(tables(found).values()))
-    figure = Figure(figsize=(1.6 + 3.6 * len(found), 6.2), layout="constrained")
+    figure = Figure(figsize=_size(found, 7.4), layout="constrained")
     panels = figure.subplots(2, len(found), sharex=True, sharey="row", squeeze=False)
     for column, framework in zip(panels.T, found, strict=True):
         for i, (kind, label) in enumerate(SCALING.items()):
@@ -83,17 +84,17 @@ def scaling(found: Found) -> dict[str, Figure]:
     panels[0, 0].set_ylabel("time [s]")
     panels[1, 0].set_ylabel("time ÷ N log₂ N [ns]")
     _plain_numbers(panels[1, 0].yaxis, (1.0, 2.0, 5.0))
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return {"scaling": figure}
+    _legend_below(figure, panels)
+    return figure
 
 
 SCALING = {"2-D": "one square grid", "3-D": "one cube", "batch": "batch of the chapter's grid"}
 
 
-def memory(found: Found) -> dict[str, Figure]:
+def memory(found: Found) -> Figure:
     """Memory over the size of the batch, one panel per framework."""
     (rows,) = tables(found).values()
-    figure = Figure(figsize=(1.6 + 3.4 * len(found), 4.6), layout="constrained")
+    figure = Figure(figsize=_size(found, 5.6), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for panel, framework in zip(panels, found, strict=True):
         own = [row for row in rows if row["framework"] == framework]
@@ -103,20 +104,17 @@ def memory(found: Found) -> dict[str, Figure]:
             sizes = [row["batch"] for row in points], [row["growth_mb"] for row in points]
             panel.plot(*sizes, lw=3 - 0.4 * i, ms=9 - i, label=case, **style)
         batches = sorted({row["batch"] for row in rows})
-        panel.set(title=NAMES[framework], xlabel="batch", ylim=(0, None), xticks=batches)
-        panel.set_xlim(0, 1.08 * batches[-1])
+        panel.set(title=NAMES[framework], xlabel="batch", xticks=batches)
+        panel.set(xlim=(0, 1.08 * batches[-1]), ylim=(0, 1.08 * max(row["growth_mb"] for row in rows)))
         panel.grid(True, alpha=0.25)
     panels[0].set_ylabel("memory that the steps add [MB]")
-    handles = {
-        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False)
-    return {"memory": figure}
+    _legend_below(figure, panels)
+    return figure
 
 
-def accuracy(found: Found) -> dict[str, Figure]:
+def accuracy(found: Found) -> Figure:
     """Error over time of the best rates: one panel per framework, one line per seed."""
-    figure = Figure(figsize=(1.6 + 4.4 * len(found), 4.4), layout="constrained")
+    figure = Figure(figsize=_size(found, 5.4), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for panel, (framework, result) in zip(panels, found.items(), strict=True):
         best = next(iter(result["tables"].values()))
@@ -124,9 +122,8 @@ def accuracy(found: Found) -> dict[str, Figure]:
             for i, rate in enumerate((row["chapter_rate"], row["sip_rate"])):
                 curve = _curve(result["curves"], i, row["seed"], rate)
                 label = curve["method"] if row is best[0] else None
-                panel.plot(
-                    curve["seconds"], curve["errors"], color=COLORS[i], linestyle=DASHES[1 - i], lw=1.6, label=label
-                )
+                style = {"color": COLORS[i], "linestyle": DASHES[1 - i], "lw": 1.6}
+                panel.plot(curve["seconds"], curve["errors"], label=label, **style)
             if row["sip_seconds"] is not None:
                 label = "SIP has the chapter's error at its end" if row is best[0] else None
                 panel.plot(row["sip_seconds"], row["goal"], "ko", ms=6, mfc="white", mew=1.5, zorder=3, label=label)
@@ -134,8 +131,8 @@ def accuracy(found: Found) -> dict[str, Figure]:
         panel.grid(True, which="both", alpha=0.25)
     panels[0].set_ylabel("½ ‖x − x*‖²  (mean over validation batch)")
     _plain_numbers(panels[0].yaxis, (1.0, 2.0, 3.0, 5.0))
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return {"accuracy": figure}
+    _legend_below(figure, panels)
+    return figure
 
 
 def _curve(curves: list[Row], method: int, seed: int, rate: float) -> Row:
@@ -164,12 +161,26 @@ def _cases(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["case"] for row in rows))
 
 
+def _size(found: Found, height: float) -> tuple[float, float]:
+    """Of a figure with a column per framework; one column leaves room for the legend."""
+    return max(6.5, 1.6 + 4 * len(found)), height
+
+
 def _legend(figure: Figure, names: Sequence[str]) -> None:
     """What the marks of `_ratios` stand for."""
     marks = [
-        Line2D([], [], color=COLORS[i], marker=MARKERS[i], ls="", ms=7, label=name) for i, name in enumerate(names)
+        Line2D([], [], color=color, marker=marker, ls="", ms=7, label=name)
+        for name, color, marker in zip(names, COLORS, MARKERS, strict=False)
     ]
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False)
+
+
+def _legend_below(figure: Figure, panels: np.ndarray) -> None:
+    """The lines of all panels, each once, in as many columns as there is room for."""
+    found = [panel.get_legend_handles_labels() for panel in panels.flat]
+    lines = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    columns = max(1, int(figure.get_figwidth() / (1 + 0.1 * max(map(len, lines)))))
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def _plain_numbers(axis: Axis, digits: tuple[float, ...]) -> None:
@@ -179,7 +190,7 @@ def _plain_numbers(axis: Axis, digits: tuple[float, ...]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-FIGURES: dict[str, Callable[[Found], dict[str, Figure]]] = {
+FIGURES: dict[str, Callable[[Found], Figure]] = {
     "steps": steps,
     "inverses": inverses,
     "scaling": scaling,

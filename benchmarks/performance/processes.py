@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 def measured(section: str, settings: Settings, part: dict[str, Any] | None = None) -> dict[str, Any]:
     """
-    What `measure(settings)` of a section's module returns in a fresh process; `measure_part(settings, **part)`, if given.
+    What `measure(settings)` of a section's module returns in a fresh process; given a part, `measure_part`.
 
     Linux hands the peak memory of the process that starts another on to it: start those that measure memory from a
     process that is still small.

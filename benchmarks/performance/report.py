@@ -15,9 +15,8 @@ Results = dict[str, dict[str, dict[str, Any]]]  # section → framework → what
 HEADINGS = {
     "first": "first call [s]",
     "seconds": "median [s]",
-    "low": "quartile 1",
-    "high": "quartile 3",
-    "ns_per_n_log_n": "time ÷ N log₂ N [ns]",
+    "ratio": "ratio (quartiles)",
+    "ns_per_n_log_n": "time ÷ N log₂ N [ns] (quartiles)",
     "peak_mb": "peak of the process [MB]",
     "growth_mb": "added [MB]",
     "arrays": "added ÷ size of x",
@@ -37,6 +36,8 @@ HEADINGS = {
     "ratio_with_compiling": "ratio with compiling",
     "ratio_to_first": "ratio to the chapter's first time there",
 }
+MEDIANS = ("ratio", "ns_per_n_log_n")  # what rows may have quartiles of
+WIDTH = 150  # characters of tables that are not shown on a terminal
 
 
 def write(results: Results, folder: Path) -> None:
@@ -49,8 +50,10 @@ def write(results: Results, folder: Path) -> None:
 def show(results: Results) -> None:
     """Prints all tables."""
     console = Console()
+    console.width = max(console.width, WIDTH)
     for found in results.values():
         for title, rows in tables(found).items():
+            rows = [_with_quartiles(row) for row in rows]
             table = Table(title=title, title_justify="left")
             for heading, is_text in _columns(rows):
                 table.add_column(heading, justify="left" if is_text else "right")
@@ -86,14 +89,24 @@ def _markdown(found: dict[str, dict[str, Any]]) -> str:
 
 
 def _markdown_table(rows: list[Row]) -> str:
+    rows = [_with_quartiles(row) for row in rows]
     columns = _columns(rows)
     lines = [[heading for heading, _ in columns], ["---" if is_text else "--:" for _, is_text in columns]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines + [_cells(row) for row in rows])
 
 
+def _with_quartiles(row: Row) -> Row:
+    """The row with its quartiles behind the median that they belong to."""
+    shown = {key: value for key, value in row.items() if key not in ("low", "high")}
+    median = next((key for key in MEDIANS if key in row and "low" in row), None)
+    if median:
+        shown[median] = f"{_cell(row[median])} ({_cell(row['low'])} – {_cell(row['high'])})"
+    return shown
+
+
 def _columns(rows: list[Row]) -> list[tuple[str, bool]]:
     """Heading, and whether it holds text."""
-    return [(HEADINGS.get(key, key), isinstance(value, str)) for key, value in rows[0].items()]
+    return [(HEADINGS.get(key, key), isinstance(value, str) and key not in MEDIANS) for key, value in rows[0].items()]
 
 
 def _cells(row: Row) -> list[str]:

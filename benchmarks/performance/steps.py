@@ -21,7 +21,8 @@ from phi_sip.data import prefetched
 Step = Callable[[], float]
 FLOOR = "supervised, framework only"
 DAMPING, DEFAULT, CHAPTER = "SIP, damping", "SIP, default rule", "chapter's SIP"
-INLINE, AHEAD, CHAPTER_WITH_DATA = "SIP, data inline", "SIP, data made ahead", "chapter's SIP, its data"
+INLINE, AHEAD = "SIP, damping, data inline", "SIP, damping, data made ahead"
+DEFAULT_AHEAD, CHAPTER_WITH_DATA = "SIP, default rule, data made ahead", "chapter's SIP, its data"
 RULES: dict[str, Regularization | None] = {
     DAMPING: ProbabilisticDamping(),
     "SIP, empirical Bayes": EmpiricalBayes(),
@@ -40,7 +41,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     grid = f"{sizes.cells}² cells, batch {sizes.batch}"
     tables = {f"Training step, {grid}: ratio to the step '{FLOOR}'": comparison(times, FLOOR)}
     if settings.supports.has_chapter:
-        named = {name: times[name] for name in (CHAPTER_WITH_DATA, INLINE, AHEAD)}
+        named = {name: times[name] for name in (CHAPTER_WITH_DATA, INLINE, AHEAD, DEFAULT_AHEAD)}
         title = f"Training step and its data, {grid}: ratio to '{CHAPTER_WITH_DATA}'"
         tables[title] = comparison(named, CHAPTER_WITH_DATA)
     return {"tables": tables, "turns": {name: list(case.turns) for name, case in times.items()}}
@@ -64,7 +65,11 @@ def with_data(settings: Settings, ahead: Generator[Pair, None, None]) -> dict[st
     """Steps that make or get a new batch each."""
     samples, cells = settings.sizes.batch, settings.sizes.cells
     seeds, make = itertools.count(1), observed_rectangles(samples, cells)
-    cases = {INLINE: sip(settings, lambda: make(next(seeds))), AHEAD: sip(settings, lambda: next(ahead))}
+    cases = {
+        INLINE: sip(settings, lambda: make(next(seeds)), RULES[DAMPING]),
+        AHEAD: sip(settings, lambda: next(ahead), RULES[DAMPING]),
+        DEFAULT_AHEAD: sip(settings, lambda: next(ahead)),
+    }
     if settings.supports.has_chapter:
         cases[CHAPTER_WITH_DATA] = chapter_step(settings, lambda: chapter.rectangles(samples, cells))
     return cases

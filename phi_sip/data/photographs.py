@@ -67,9 +67,7 @@ def _photographs() -> list[np.ndarray]:
     return [picture if picture.ndim == 2 else picture @ LUMINANCE for picture in pictures]
 
 
-def _cut_outs(
-    rng: np.random.Generator, entries: int, pictures: list[np.ndarray], sizes: tuple[int, ...]
-) -> np.ndarray:
+def _cut_outs(rng: np.random.Generator, entries: int, pictures: list[np.ndarray], sizes: tuple[int, ...]) -> np.ndarray:
     """One of a random picture per entry."""
     return np.stack([_cut_out(pictures[rng.integers(len(pictures))], sizes, rng) for _ in range(entries)])
 

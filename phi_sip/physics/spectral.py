@@ -132,6 +132,15 @@ class SpectralPhysics(InvertiblePhysics):
                 return math.mean(square(lifted(y_target.values, after)), basis.resolution)
             return basis.sum(problem.power) / basis.resolution.volume
 
+        def residual_mean_square() -> Tensor:
+            if is_one:
+                return math.mean(square(residual()), basis.resolution)
+            return basis.sum(power(problem.residual)) / basis.resolution.volume
+
+        @cache
+        def residual() -> Tensor:
+            return y_target.values - y.values
+
         @cache
         def target() -> Tensor:
             return combined(lifted(y_target.values, after))
@@ -140,8 +149,9 @@ class SpectralPhysics(InvertiblePhysics):
         problem = SpectralProblem(
             target,
             lambda: self._seen(basis.transform(lifted(x.values, before)), basis),
-            lambda: combined(y_target.values - y.values),
+            lambda: combined(residual()),
             mean_square,
+            residual_mean_square,
             log_gain,
             noise.std,
             basis,

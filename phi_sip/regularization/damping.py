@@ -14,29 +14,40 @@ from ..checks import check_parameter
 from ..spectral import SpectralBasis
 from .base import Regularization, SpectralEstimate, SpectralProblem, power, square
 
+UNDECIDED = 0.36  # 2 P − 1 at one standard deviation of evidence, P = 0.68
+
 
 @dataclass(frozen=True)
 class _Residual:
-    """A residual Δy of P / h_max: what a rule decides must not depend on the units of y."""
+    """
+    What is known about a residual Δy, in units of y.
+
+    Attributes:
+        power: |â_k|².
+        log_gain: log (h_k / h_max): what a rule decides must not depend on the units of y.
+        noise_power: σ².
+        residual_mean_square, target_mean_square: Mean over the cells of Δy² and y*².
+        signal: h_max².
+    """
 
     power: Tensor
     log_gain: Tensor
     noise_power: Tensor
     residual_mean_square: Tensor
     target_mean_square: Tensor
+    signal: Tensor
     rounding_unit: float
     basis: SpectralBasis
 
     @staticmethod
     def of(problem: SpectralProblem) -> _Residual:
-        per_square = math.exp(-2 * problem.log_unit)
-        residual = power(problem.residual)
         return _Residual(
-            residual * per_square,
+            power(problem.residual),
             problem.log_gain - problem.log_unit,
-            problem.noise_std**2 * per_square,
-            problem.basis.sum(residual) / problem.basis.resolution.volume * per_square,
-            problem.mean_square * per_square,
+            problem.noise_std * problem.noise_std,
+            problem.residual_mean_square,
+            problem.mean_square,
+            math.exp(2 * problem.log_unit),
             problem.rounding_unit,
             problem.basis,
         )
@@ -65,31 +76,28 @@ class _Damping(Regularization):
         """E|n̂_k|² of the noise."""
 
     @abstractmethod
-    def _signal_probability(self, power: Tensor, noise_power: Tensor, residual: _Residual) -> Tensor:
-        """P_k for observed |â_k|² = `power`."""
+    def _evidence(self, power: Tensor, noise_power: Tensor, residual: _Residual) -> Tensor:
+        """2 P_k − 1 for observed |â_k|² = `power`."""
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         residual = _Residual.of(problem)
         noise_power = self._noise_power(residual)
 
         def kernel(power: Tensor) -> tuple[Tensor, Tensor]:
-            probability = self._signal_probability(power, noise_power, residual)
-            undecided = (probability > 0.5) & (probability < 0.68)
-            amplified = probability * (-2 * residual.log_gain) + residual.log_gain  # −log h · action
-            return math.exp(math.where(undecided, 0.0, amplified)), probability
+            evidence = self._evidence(power, noise_power, residual)
+            undecided = (evidence > 0) & (evidence < UNDECIDED)
+            return math.exp(math.where(undecided, 0.0, evidence) * -residual.log_gain), evidence
 
         def variance() -> Tensor:
             nodes = _REAL_NOISE if residual.basis.is_real else _COMPLEX_NOISE
             spread = _propagated_variance(lambda p: kernel(p)[0], residual.power, noise_power, nodes)
+            spread = spread / residual.signal
             return residual.basis.variance_per_cell(spread)
 
-        factor, probability = kernel(residual.power)
-        factor = factor * math.exp(-problem.log_unit)
-        stats = {
-            "kernel": factor,
-            "signal_probability": probability,
-            "noise_std": math.sqrt(noise_power) * math.exp(problem.log_unit),
-        }
+        factor, evidence = kernel(residual.power)
+        if not _is_zero(problem.log_unit):
+            factor = factor * math.exp(-problem.log_unit)
+        stats = {"kernel": factor, "evidence": evidence, "noise_std": math.sqrt(noise_power)}
         return SpectralEstimate(problem.residual * factor, is_correction=True, stats=stats, variance=variance)
 
 
@@ -117,12 +125,12 @@ class PublishedDamping(_Damping):
     def _noise_power(self, residual: _Residual) -> Tensor:
         return self.relative_uncertainty**2 * residual.residual_mean_square + residual.noise_power
 
-    def _signal_probability(self, power: Tensor, noise_power: Tensor, residual: _Residual) -> Tensor:
+    def _evidence(self, power: Tensor, noise_power: Tensor, residual: _Residual) -> Tensor:
         resolution = residual.basis.resolution
-        expected = resolution.sizes[0] ** 2 / resolution.volume * math.exp(2 * residual.log_gain)
+        expected = resolution.sizes[0] ** 2 / resolution.volume * residual.signal * math.exp(2 * residual.log_gain)
         signal = _likelihood(power, expected)
         noise = _likelihood(power, noise_power)
-        return math.safe_div(signal, signal + noise)
+        return 2 * math.safe_div(signal, signal + noise) - 1
 
 
 @dataclass(frozen=True)
@@ -153,13 +161,19 @@ class ProbabilisticDamping(_Damping):
             + rounding**2 * residual.target_mean_square
         )
 
-    def _signal_probability(self, power: Tensor, noise_power: Tensor, residual: _Residual) -> Tensor:
+    def _evidence(self, power: Tensor, noise_power: Tensor, residual: _Residual) -> Tensor:
+        """tanh(z_k / 2)."""
         scale = math.maximum(residual.target_mean_square, residual.residual_mean_square)
         unit = math.where(scale > 0, scale, 1.0)
         smallest = 1e-36
         noise = math.maximum(noise_power / unit, smallest)
         signal = math.maximum(math.exp(2 * residual.log_gain), smallest)
-        return 1 / (1 + math.exp(math.minimum(power * (0.5 / unit) * (1 / signal - 1 / noise), 80.0)))
+        return math.tanh(power * (0.25 / unit) * (1 / noise - 1 / signal))
+
+
+def _is_zero(values: Tensor) -> bool:
+    """As far as is known."""
+    return values.available and bool((values == 0).all)
 
 
 def _likelihood(power: Tensor, variance: Tensor) -> Tensor:

@@ -198,8 +198,8 @@ def sip_update_weights(
         raise ParameterError("training=... is for Keras networks. The JAX networks of phiml.nn have no such mode.")
     if not all(leaf.available for leaf in trees.leaves(y_target)):
         raise UnsupportedError(
-            "sip_update_weights was called inside of jax.jit or jax.grad, where the network cannot keep its new weights. "
-            "Call it outside: it compiles itself."
+            "sip_update_weights was called inside of jax.jit or jax.grad, where the network cannot keep its new "
+            "weights. Call it outside: it compiles itself."
         )
     request = UpdateRequest(physics, y_target, predict, step_size, solver, x_true, micro_batches)
     return compiled_update(JaxTrainer(net, optimizer), request, compile)
