@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import ClassVar
 
+import numpy as np
 from phi.field import Field
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, expand
@@ -16,7 +17,7 @@ from ..errors import ParameterError, UnsupportedError
 from ..lifting import holds_values
 from ..noise import EmptyModes, NoiseEstimate, resolve_noise
 from ..regularization import CrossValidated, Regularization, SpectralProblem
-from ..regularization.base import power, square
+from ..regularization.base import power
 from ..spectral import SpectralBasis
 from .base import Correction, InvertiblePhysics
 
@@ -88,7 +89,8 @@ class SpectralPhysics(InvertiblePhysics):
         """
         basis = self._basis(x, "x")
         with math.precision(trees.precision_of(x)):
-            gain = self._seen(self.sign * math.exp(self._log_gain(basis)), basis)
+            gain = math.exp(self._log_gain(basis))
+            gain = self._seen(self.sign * math.where(gain > _smallest_factor(gain), gain, 0.0), basis)
 
             def respond(values: Tensor) -> Tensor:
                 return basis.inverse(basis.transform(values) * gain)
@@ -120,6 +122,8 @@ class SpectralPhysics(InvertiblePhysics):
         weights, log_gain = self._combination(self._log_gain(basis))
         is_one = self.sign == 1 and self.sees_constant and not self._observations  # and leaves coefficients alone
 
+        cells = basis.resolution.names
+
         def combined(values: Tensor) -> Tensor:
             found = basis.transform(values)
             return found if is_one else math.sum(self._seen(self.sign * weights, basis) * found, self._observations)
@@ -129,17 +133,9 @@ class SpectralPhysics(InvertiblePhysics):
 
         def mean_square() -> Tensor:
             if is_one:
-                return math.mean(square(lifted(y_target.values, after)), basis.resolution)
+                values = lifted(y_target.values, after)
+                return math.dot(values, cells, values, cells) / basis.resolution.volume
             return basis.sum(problem.power) / basis.resolution.volume
-
-        def residual_mean_square() -> Tensor:
-            if is_one:
-                return math.mean(square(residual()), basis.resolution)
-            return basis.sum(power(problem.residual)) / basis.resolution.volume
-
-        @cache
-        def residual() -> Tensor:
-            return y_target.values - y.values
 
         @cache
         def target() -> Tensor:
@@ -149,10 +145,9 @@ class SpectralPhysics(InvertiblePhysics):
         problem = SpectralProblem(
             target,
             lambda: self._seen(basis.transform(lifted(x.values, before)), basis),
-            lambda: combined(residual()),
+            lambda: combined(y_target.values - y.values),
             mean_square,
-            residual_mean_square,
-            log_gain,
+            _without_dead_modes(log_gain, basis),
             noise.std,
             basis,
             before,
@@ -226,6 +221,20 @@ class SpectralPhysics(InvertiblePhysics):
             )
         self._check_grid(field)
         return SpectralBasis.of(field)
+
+
+def _without_dead_modes(log_gain: Tensor, basis: SpectralBasis) -> Tensor:
+    """
+    log h, no less than log ε^2.5 h_max: a mode is lost in rounding long before. What is computed from smaller gains
+    leaves the range of normal numbers, where processors are a hundred times slower.
+    """
+    rounding = float(np.finfo(f"float{log_gain.dtype.precision}").eps)
+    return math.maximum(log_gain, math.max(log_gain, basis.resolution.names) + 2.5 * np.log(rounding))
+
+
+def _smallest_factor(like: Tensor) -> float:
+    """Products of anything less may leave the range of normal numbers."""
+    return float(np.finfo(f"float{like.dtype.precision}").tiny) * 1e8
 
 
 def _deviation(x: Field, basis: SpectralBasis, variance: Callable[[], Tensor] | None) -> Callable[[], Field] | None:

@@ -26,8 +26,7 @@ class SpectralProblem:
 
     Attributes:
         compute_target, compute_state, compute_residual: Compute them.
-        compute_mean_square, compute_residual_mean_square: Compute the mean of y*² and Δy² over the cells, offset and
-            all that y does not depend on left out.
+        compute_mean_square: Computes the mean of y*² over the cells, offset and all that y does not depend on left out.
         log_gain: log h_k, real, ≤ 0 where the physics damps.
         noise_std: σ per cell, ≥ 0.
         basis: The modes.
@@ -39,7 +38,6 @@ class SpectralProblem:
     compute_state: Callable[[], Tensor]
     compute_residual: Callable[[], Tensor]
     compute_mean_square: Callable[[], Tensor]
-    compute_residual_mean_square: Callable[[], Tensor]
     log_gain: Tensor
     noise_std: Tensor
     basis: SpectralBasis
@@ -69,11 +67,6 @@ class SpectralProblem:
     def mean_square(self) -> Tensor:
         """Mean of y*² over the cells."""
         return self.compute_mean_square()
-
-    @cached_property
-    def residual_mean_square(self) -> Tensor:
-        """Mean of Δy² over the cells."""
-        return self.compute_residual_mean_square()
 
     @cached_property
     def log_unit(self) -> Tensor:

@@ -41,11 +41,12 @@ class _Residual:
 
     @staticmethod
     def of(problem: SpectralProblem) -> _Residual:
+        observed = power(problem.residual)
         return _Residual(
-            power(problem.residual),
+            observed,
             problem.log_gain - problem.log_unit,
             problem.noise_std * problem.noise_std,
-            problem.residual_mean_square,
+            problem.basis.sum(observed) / problem.basis.resolution.volume,
             problem.mean_square,
             math.exp(2 * problem.log_unit),
             problem.rounding_unit,
@@ -85,8 +86,8 @@ class _Damping(Regularization):
 
         def kernel(power: Tensor) -> tuple[Tensor, Tensor]:
             evidence = self._evidence(power, noise_power, residual)
-            undecided = (evidence > 0) & (evidence < UNDECIDED)
-            return math.exp(math.where(undecided, 0.0, evidence) * -residual.log_gain), evidence
+            action = math.where(evidence < UNDECIDED, math.minimum(evidence, 0.0), evidence)
+            return math.exp(action * -residual.log_gain), evidence
 
         def variance() -> Tensor:
             nodes = _REAL_NOISE if residual.basis.is_real else _COMPLEX_NOISE
