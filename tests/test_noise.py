@@ -14,7 +14,7 @@ from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
 
-from phi_sip import HeatEquation, sip_inverse
+from phi_sip import HeatEquation, sip_inverse, trees
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.noise import EmptyModes
 from phi_sip.regularization import EmpiricalBayes
@@ -168,3 +168,24 @@ def test_any_grid(sizes, amount, sigma, precision, pooled, boundary):
     assert np.isfinite(found).all()
     assert (found >= 0).all()
     assert (np.isfinite(error) == known).all()
+
+
+@pytest.mark.parametrize("noise_std", ["auto", "given"])
+@pytest.mark.parametrize(("std", "bits"), [(0.0, 64), (1e-7, 64), (1e-3, 32)])
+def test_precision_that_is_enough(noise_std, std, bits, double):
+    """Where single precision is said to be enough, it inverts as well as double; at the rounding of it, it does not."""
+    x = heat_rectangles(batch(batch=8), spatial(x=32, y=32), seed=0)
+    physics = HeatEquation(1.0, 4.0, "auto" if noise_std == "auto" else std, EmpiricalBayes())
+    y = physics.forward(x)
+    y = y + std * math.wrap(np.random.default_rng(0).standard_normal((8, 32, 32)), y.values.shape)
+    assert physics.sufficient_precision(y) == bits
+    errors = []
+    for precision in (32, 64):
+        data = trees.cast(y, precision)
+        with math.precision(precision):
+            found = sip_inverse(physics, data, data * 0).x_target
+        errors.append(float(math.sum((found.values - x.values) ** 2, x.values.shape)))
+    if bits == 32:
+        assert errors[0] < 1.01 * errors[1]
+    elif std == 0.0:
+        assert errors[0] > 1.1 * errors[1]

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from phiml.math import Tensor
 
+from .. import trees
+
 
 @dataclass(frozen=True, eq=False)
 class Correction:
@@ -64,6 +66,18 @@ class InvertiblePhysics(ABC):
             Σ over all cells and components of the variance of the noise, with batch dims at most.
         """
         return None
+
+    def sufficient_precision(self, y_target: Any) -> int:
+        """
+        The floating point precision in bits that loses nothing of an observation; default: that of `y_target`.
+
+        The physics runs in the precision of the data, so `y_target` cast to this one is inverted as well, and faster if
+        it is lower.
+
+        Args:
+            y_target: Typical observations.
+        """
+        return trees.precision_of(y_target)
 
     @abstractmethod
     def forward(self, x: Any) -> Any:

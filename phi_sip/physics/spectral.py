@@ -17,7 +17,7 @@ from ..errors import ParameterError, UnsupportedError
 from ..lifting import holds_values
 from ..noise import EmptyModes, NoiseEstimate, resolve_noise
 from ..regularization import CrossValidated, Regularization, SpectralProblem
-from ..regularization.base import power
+from ..regularization.base import power, square
 from ..spectral import SpectralBasis
 from .base import Correction, InvertiblePhysics
 
@@ -132,7 +132,7 @@ class SpectralPhysics(InvertiblePhysics):
             return values - offset if holds_values(basis) else values
 
         def mean_square() -> Tensor:
-            if is_one:
+            if self._leaves_coefficients:
                 values = lifted(y_target.values, after)
                 return math.dot(values, cells, values, cells) / basis.resolution.volume
             return basis.sum(problem.power) / basis.resolution.volume
@@ -165,6 +165,19 @@ class SpectralPhysics(InvertiblePhysics):
         }
         return Correction(x.with_values(dx), _deviation(x, basis, estimate.variance), stats)
 
+    @property
+    def _leaves_coefficients(self) -> bool:
+        """Whether `_combined` is nothing but the transform."""
+        return self.sign == 1 and self.sees_constant and not self._observations
+
+    def _combined(self, values: Tensor, basis: SpectralBasis) -> Tensor:
+        """Coefficients of observations, several of one state made one, with the sign of a positive gain."""
+        found = basis.transform(values)
+        if self._leaves_coefficients:
+            return found
+        weights, _ = self._combination(self._log_gain(basis))
+        return math.sum(self._seen(self.sign * weights, basis) * found, self._observations)
+
     def _without_constant(self, values: Tensor, basis: SpectralBasis) -> Tensor:
         """Values per cell less their constant mode, if y does not depend on it."""
         if self.sees_constant or not basis.conserves_mean:
@@ -176,6 +189,23 @@ class SpectralPhysics(InvertiblePhysics):
         if isinstance(self.noise_std, EmptyModes):
             return None
         return math.to_float(math.wrap(self.noise_std)) ** 2 * y.values.shape.non_batch.volume
+
+    def sufficient_precision(self, y_target: Field) -> int:
+        """
+        32 bits where rounding to them, 4 ε rms(y*), adds less than a hundredth to the power σ² of the noise in every
+        observation; else those of `y_target`. What is smaller than the noise cannot be inverted in any precision.
+
+        Args:
+            y_target: Typical observations; σ is measured in them, unless given.
+        """
+        basis = self._basis(y_target, "y_target")
+        with math.precision(trees.precision_of(y_target)):
+            _, log_gain = self._combination(self._log_gain(basis))
+            noise = self._noise(lambda: self._combined(y_target.values, basis), log_gain, basis)
+            mean_square = math.mean(square(y_target.values), basis.resolution)
+            rounding = 16 * float(np.finfo("float32").eps) ** 2 * mean_square
+            enough = bool((rounding <= 0.01 * square(noise.std)).all)
+        return 32 if enough else trees.precision_of(y_target)
 
     def constrain(self, x: Field, y_target: Field) -> Field:
         """x with the mean that `_mean_of_state` says, for every component; x itself if a side is fixed."""

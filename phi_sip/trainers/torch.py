@@ -67,13 +67,13 @@ class TorchTrainer(Trainer):
         self.gradients = [parameter.grad for parameter in self.parameters]
 
     def apply(self, objectives: Sequence[Objective]) -> None:
-        known = sum(objective.value.native() for objective in objectives)
+        known = self._over_workers(sum(objective.value.native() for objective in objectives))
 
         def closure() -> Any:
             nonlocal known
             if known is None:
                 self.optimizer.zero_grad()
-                return sum(self._evaluate(objective) for objective in objectives)
+                return self._over_workers(sum(self._evaluate(objective) for objective in objectives))
             value, known = known, None
             return value
 
@@ -85,6 +85,10 @@ class TorchTrainer(Trainer):
     def state(self) -> list[Any]:
         slots = [v for slot in self.optimizer.state.values() for v in slot.values() if self.torch.is_tensor(v)]
         return [value for value in (*self.parameters, *slots) if value.is_floating_point()]
+
+    def _over_workers(self, loss: Any) -> Any:
+        """The loss of the whole batch: optimizers that look at it must decide alike everywhere."""
+        return loss if self.workers is None else self.workers.sum(loss)
 
     def _evaluate(self, objective: Objective) -> Any:
         """The loss now; adds its gradient to those of the weights."""
