@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -19,12 +20,21 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 PUBLISHED = np.load(Path(__file__).parent / "data" / "published_heat_inverse.npz")
 
 
+def load(file: Path) -> ModuleType:
+    """A module that is not in the path."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses look there
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[file.stem]
+    return module
+
+
 @pytest.fixture(scope="module")
 def chapter() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("chapter", BENCHMARKS / "chapter.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(BENCHMARKS / "chapter.py")
 
 
 def test_baseline_is_the_published_inverse(framework, double, chapter):
@@ -44,14 +54,54 @@ def test_baseline_trains(row, double, chapter):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("framework", ["tensorflow", "torch"])
-def test_step_benchmark_runs(framework):
-    flags = ["--framework", framework, "--repeats", "1", "--batch", "4", "--resolution", "16"]
-    command = [sys.executable, str(BENCHMARKS / "step.py"), *flags]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    for row in ("data", "inverse", "training step"):
-        assert row in result.stdout
+@pytest.fixture
+def timing() -> ModuleType:
+    return load(BENCHMARKS / "performance" / "timing.py")
+
+
+def test_cases_take_turns(timing, monkeypatch):
+    """Each is first in its turn once, and compared within a turn: a slow turn of the machine changes no ratio."""
+    clock, calls = [0.0], []
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+
+    def case(name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            slowness = 1 + len(calls) // 3
+            calls.append(name)
+            clock[0] += seconds * slowness
+
+        return run
+
+    cases = {"a": case("a", 1.0), "b": case("b", 2.0), "c": case("c", 3.0)}
+    times = timing.interleaved(cases, 3, "test")
+    assert "".join(calls) == "abcbcacababcbca"
+    assert times["a"] == timing.Times(1.0, [3.0, 4.0, 5.0])
+    rows = {row["case"]: row for row in timing.comparison(times, "a")}
+    for name, ratio in {"a": 1.0, "b": 2.0, "c": 3.0}.items():
+        np.testing.assert_allclose([rows[name][key] for key in ("low", "ratio", "high")], ratio)
+
+
+def test_performance_runs(tmp_path):
+    sections = ("steps", "scaling", "accuracy")
+    flags = [flag for section in sections for flag in ("--section", section)]
+    command = [sys.executable, str(BENCHMARKS / "performance"), "--quick", "--framework", "torch", *flags]
+    result = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert tuple(found) == sections
+    expected = {"steps": [11, 4], "scaling": [7, 1], "accuracy": [1, 2]}
+    text = (tmp_path / "table.md").read_text()
+    for section, rows in expected.items():
+        tables = found[section]["torch"]["tables"]
+        assert [len(table) for table in tables.values()] == rows
+        for title, table in tables.items():
+            assert title in text
+            values = [value for row in table for value in row.values() if not isinstance(value, str)]
+            assert all(value is None or np.isfinite(value) for value in values)
+            assert all(row["ratio"] is None or row["ratio"] > 0 for row in table if "ratio" in row)
+        assert (tmp_path / f"{section}.png").stat().st_size > 10_000
+    methods = [(len(curve["seconds"]), len(curve["errors"])) for curve in found["accuracy"]["torch"]["curves"]]
+    assert methods == [(6, 6), (6, 6)]
 
 
 def test_inversion_quality_holds(tmp_path):

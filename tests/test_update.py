@@ -21,6 +21,7 @@ from phiml.math import batch, channel, spatial
 
 import phi_sip
 from phi_sip import (
+    EmpiricalBayes,
     HeatEquation,
     NonFiniteError,
     OptaxOptimizer,
@@ -30,7 +31,7 @@ from phi_sip import (
     sip_update_weights,
 )
 
-PHYSICS = HeatEquation(1.0, 1.0, 1e-4)
+PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())  # compiles in a third of the default rule's time
 ADAM_EPSILON = 1.0  # Adam's first step is the sign of the gradient unless ε is large, and rounding has random signs
 
 

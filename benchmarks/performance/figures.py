@@ -50,15 +50,16 @@ def steps(found: Found) -> Figure:
 def inverses(found: Found) -> Figure:
     """Ratios of inversions, one panel per framework, logarithmic."""
     (rows,) = tables(found).values()
+    precisions = list(dict.fromkeys(row["precision"] for row in rows))
     figure = Figure(figsize=(4 + 3.6 * len(found), 0.42 * len(_cases(rows)) + 2.2), layout="constrained")
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for panel, framework in zip(axes, found, strict=True):
         own = [row for row in rows if row["framework"] == framework]
-        _ratios(panel, own, "precision", ["float64", "float32"], "time ÷ two real FFTs")
+        _ratios(panel, own, "precision", precisions, "time ÷ two real FFTs")
         panel.set(xscale="log", title=NAMES[framework])
         panel.set_xlim(0.6 * min(row["low"] for row in rows), 1.7 * max(row["high"] for row in rows))
         _plain_numbers(panel.xaxis, (1.0,))
-    _legend(figure, ["float64", "float32"])
+    _legend(figure, precisions)
     return figure
 
 
@@ -125,7 +126,7 @@ def accuracy(found: Found) -> Figure:
                 style = {"color": COLORS[i], "linestyle": DASHES[1 - i], "lw": 1.6}
                 panel.plot(curve["seconds"], curve["errors"], label=label, **style)
             if row["sip_seconds"] is not None:
-                label = "SIP has the chapter's error at its end" if row is best[0] else None
+                label = "SIP reaches the chapter's error at the end" if row is best[0] else None
                 panel.plot(row["sip_seconds"], row["goal"], "ko", ms=6, mfc="white", mew=1.5, zorder=3, label=label)
         panel.set(title=NAMES[framework], xlabel="seconds of training, data included", yscale="log", xlim=(0, None))
         panel.grid(True, which="both", alpha=0.25)

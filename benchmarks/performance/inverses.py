@@ -35,7 +35,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     use(settings.framework)
     sizes = settings.sizes
     rows: list[Row] = []
-    for precision in (32, 64):
+    for precision in sizes.precisions:
         with math.precision(precision):
             cases = cases_of(settings) | (libraries(sizes) if precision == 64 else {})
             times = interleaved(cases, settings.repeats, f"inverses in float{precision}, {settings.framework}")

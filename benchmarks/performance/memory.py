@@ -19,8 +19,10 @@ PARTS = "SIP, default rule, micro-batches"
 def measure(settings: Settings) -> dict[str, Any]:
     """Loads no framework, as the processes that it starts must find this one small: see `measured`."""
     sizes = settings.sizes
-    cases = [FLOOR, DAMPING, DEFAULT, PARTS, *([CHAPTER] if settings.supports.has_chapter else [])]
-    parts = [{"case": case, "samples": samples} for samples in sizes.memory_batches for case in cases]
+    cases = [FLOOR, DEFAULT, *([CHAPTER] if settings.supports.has_chapter else []), DAMPING, PARTS]
+    parts = [
+        {"case": case, "samples": samples} for samples in sizes.memory_batches for case in cases[: sizes.memory_cases]
+    ]
     found = [measured("memory", settings, part)["row"] for part in track(parts, f"memory, {settings.framework}")]
     floors = {row["batch"]: row["growth_mb"] for row in found if row["case"] == FLOOR}
     rows = [{**row, "ratio": row["growth_mb"] / floors[row["batch"]]} for row in found]

@@ -10,11 +10,14 @@ import resource
 import subprocess
 import sys
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from settings import Settings
+
+from phi_sip.errors import PerformanceWarning
 
 HERE = Path(__file__).parent
 
@@ -40,6 +43,7 @@ def measured(section: str, settings: Settings, part: dict[str, Any] | None = Non
 
 def work(job: Path) -> None:
     """What the fresh process does: the file with the job becomes the file with the result."""
+    warnings.simplefilter("error", PerformanceWarning)  # what fails to compile must not be measured as if it had
     order = json.loads(job.read_text())
     module, settings = importlib.import_module(order["section"]), Settings(**order["settings"])
     before = os.getloadavg()[0]

@@ -15,8 +15,7 @@ Results = dict[str, dict[str, dict[str, Any]]]  # section → framework → what
 HEADINGS = {
     "first": "first call [s]",
     "seconds": "median [s]",
-    "ratio": "ratio (quartiles)",
-    "ns_per_n_log_n": "time ÷ N log₂ N [ns] (quartiles)",
+    "ns_per_n_log_n": "time ÷ N log₂ N [ns]",
     "peak_mb": "peak of the process [MB]",
     "growth_mb": "added [MB]",
     "arrays": "added ÷ size of x",
@@ -34,10 +33,11 @@ HEADINGS = {
     "sip_seconds": "SIP: seconds to it",
     "compiling": "SIP: compiling [s]",
     "ratio_with_compiling": "ratio with compiling",
-    "ratio_to_first": "ratio to the chapter's first time there",
+    "ratio_to_first": "ratio to the chapter's first time at it",
 }
 MEDIANS = ("ratio", "ns_per_n_log_n")  # what rows may have quartiles of
-WIDTH = 150  # characters of tables that are not shown on a terminal
+QUARTILES = " (quartiles)"
+WIDTH = 170  # characters of tables that are not shown on a terminal
 
 
 def write(results: Results, folder: Path) -> None:
@@ -96,17 +96,20 @@ def _markdown_table(rows: list[Row]) -> str:
 
 
 def _with_quartiles(row: Row) -> Row:
-    """The row with its quartiles behind the median that they belong to."""
-    shown = {key: value for key, value in row.items() if key not in ("low", "high")}
-    median = next((key for key in MEDIANS if key in row and "low" in row), None)
-    if median:
-        shown[median] = f"{_cell(row[median])} ({_cell(row['low'])} – {_cell(row['high'])})"
+    """The row under its headings, with quartiles behind the median that they belong to."""
+    shown = {}
+    for key, value in row.items():
+        heading = HEADINGS.get(key, key)
+        if key in MEDIANS and "low" in row:
+            shown[heading + QUARTILES] = f"{_cell(value)} ({_cell(row['low'])} – {_cell(row['high'])})"
+        elif key not in ("low", "high"):
+            shown[heading] = value
     return shown
 
 
 def _columns(rows: list[Row]) -> list[tuple[str, bool]]:
-    """Heading, and whether it holds text."""
-    return [(HEADINGS.get(key, key), isinstance(value, str) and key not in MEDIANS) for key, value in rows[0].items()]
+    """Heading, and whether it is text to be read from the left."""
+    return [(heading, isinstance(value, str) and not heading.endswith(QUARTILES)) for heading, value in rows[0].items()]
 
 
 def _cells(row: Row) -> list[str]:

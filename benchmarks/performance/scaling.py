@@ -31,10 +31,9 @@ def measure(settings: Settings) -> dict[str, Any]:
     for shape, (kind, samples, cells) in shapes(settings.sizes).items():
         seconds = np.quantile(times[shape].turns, [0.5, 0.25, 0.75])
         rows.append({"kind": kind, "shape": shape, **per_cell(samples, cells, *seconds)})
-    title = "Forward and inverse (damping), float64"
-    tables = {title: rows}
+    tables = {"Forward and inverse (damping), float64": rows}
     if large:
-        tables[f"{title} and float32: large grids, each in a process of its own"] = large
+        tables["Forward and inverse (damping), a large grid in a process of its own"] = large
     return {"tables": tables}
 
 
@@ -73,7 +72,8 @@ def largest(settings: Settings) -> list[Row]:
     if available() < NEEDED * (n / 256) ** 3:
         print(f"scaling: {n}³ cells left out, as only {available() / 1e9:.0f} GB of memory are available.")
         return []
-    return [measured("scaling", settings, {"cells": n, "precision": precision})["row"] for precision in (32, 64)]
+    parts = [{"cells": n, "precision": precision} for precision in settings.sizes.precisions]
+    return [measured("scaling", settings, part)["row"] for part in parts]
 
 
 def measure_part(settings: Settings, cells: int, precision: int) -> dict[str, Any]:

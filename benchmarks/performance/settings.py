@@ -21,7 +21,9 @@ class Sizes:
         one_by_one: Samples for libraries that invert one after another.
         planes, cubes, batches: Cells per side and samples of `scaling`.
         largest: Cells per side of the cube that is measured in a process of its own.
+        precisions: Bits of the numbers in `inverses` and in the largest cube.
         memory_batches: Samples of `memory`.
+        memory_cases: How many of its cases are measured.
         micro_batches: Parts of a batch in `memory`.
         steps: Training steps of `accuracy`.
         seeds: Seeds of `accuracy`.
@@ -37,7 +39,9 @@ class Sizes:
     cubes: tuple[int, ...] = (16, 32, 64, 128)
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
     largest: int = 256
+    precisions: tuple[int, ...] = (32, 64)
     memory_batches: tuple[int, ...] = (32, 128, 256)
+    memory_cases: int = 5
     micro_batches: int = 4
     steps: int = 50
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -55,7 +59,9 @@ QUICK = Sizes(
     cubes=(8, 16),
     batches=(1, 4),
     largest=16,
+    precisions=(64,),
     memory_batches=(4,),
+    memory_cases=2,
     micro_batches=2,
     steps=6,
     seeds=(0,),

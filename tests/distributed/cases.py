@@ -37,7 +37,8 @@ class Case:
     micro_batches: int = 1
 
 
-AS_ONE = (Case("sgd", micro_batches=2), Case("adam", optimizer="adam", physics=POOLED))
+AS_ONE = (Case("sgd"), Case("adam", optimizer="adam", physics=POOLED))
+MICRO_BATCHES = Case("micro-batches", micro_batches=2)
 BATCH_NORM = Case("batch norm", optimizer="adam", batch_norm=True, physics=POOLED)
 
 

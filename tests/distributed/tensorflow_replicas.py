@@ -83,7 +83,6 @@ class Training:
             self.case.physics,
             field(values),
             training=True if self.case.batch_norm else None,
-            micro_batches=self.case.micro_batches,
         )
         return update.applied.native()
 

@@ -6,6 +6,7 @@ Trains all cases with PyTorch, as rank of DistributedDataParallel or alone, and 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from cases import (
     BATCH_NORM,
     EPSILON,
     LEARNING_RATE,
+    MICRO_BATCHES,
     STEPS,
     Case,
     field,
@@ -32,6 +34,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from phi_sip import SipError, sip_update_weights
 
+LBFGS = Case("l-bfgs", optimizer="l-bfgs")  # which looks at the loss
 RANK, RANKS = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -39,13 +42,19 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     if RANKS > 1:
         torch.distributed.init_process_group("gloo")
-    found = {case.name: Training(case).run() for case in (*AS_ONE, Case("l-bfgs", optimizer="l-bfgs"))}
+    np.savez(folder / f"{RANK}.npz", **find())
+    if RANKS > 1:
+        gc.collect()  # networks that still hold the group would make the process abort at its end, now and then
+        torch.distributed.destroy_process_group()
+
+
+def find() -> dict[str, np.ndarray]:
+    found = {case.name: Training(case).run() for case in (*AS_ONE, MICRO_BATCHES, LBFGS)}
     if RANKS > 1:
         training = Training(BATCH_NORM)
         found[BATCH_NORM.name] = training.run()
         found |= training.meet_bad_data()
-        torch.distributed.destroy_process_group()
-    np.savez(folder / f"{RANK}.npz", **found)
+    return found
 
 
 class Training:
@@ -96,7 +105,7 @@ class Training:
 def make_optimizer(name: str, parameters: Iterable[torch.Tensor]) -> torch.optim.Optimizer:
     if name == "adam":
         return torch.optim.Adam(parameters, LEARNING_RATE, eps=EPSILON)
-    if name == "l-bfgs":  # which looks at the loss
+    if name == "l-bfgs":
         return torch.optim.LBFGS(parameters, max_iter=2, line_search_fn="strong_wolfe")
     return torch.optim.SGD(parameters, LEARNING_RATE)
 

@@ -1,0 +1,94 @@
+"""
+Training on several workers by the frameworks' own engines, as users run it: processes and devices of this machine.
+
+What they find is compared with what one process finds on the whole batch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import Command, free_ports, run_together, torchrun
+
+sys.path.insert(0, str(Path(__file__).parent / "distributed"))
+from cases import AS_ONE, BATCH_NORM
+
+SCRIPTS = Path(__file__).parent / "distributed"
+TENSORFLOW, TORCH, JAX = (
+    str(SCRIPTS / name) for name in ("tensorflow_replicas.py", "torch_ranks.py", "jax_devices.py")
+)
+ALONE = {
+    "tensorflow": lambda folder: [Command([TENSORFLOW, "alone", folder])],
+    "torch": lambda folder: [Command([TORCH, folder])],
+    "jax": lambda folder: [Command([JAX, "alone", folder])],
+}
+Found = dict[str, np.ndarray]
+
+
+def multi_worker(*arguments: str) -> list[Command]:
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    configurations = [
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in range(2)
+    ]
+    return [Command(arguments, {"TF_CONFIG": json.dumps(configuration)}) for configuration in configurations]
+
+
+def jax_processes(folder: str) -> list[Command]:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    return [Command([JAX, "processes", folder, address, str(number)]) for number in range(2)]
+
+
+TOGETHER = {
+    "tensorflow": {
+        "mirrored": lambda folder: [Command([TENSORFLOW, "mirrored", folder])],
+        "multi-worker": lambda folder: multi_worker(TENSORFLOW, "multi-worker", folder),
+    },
+    "torch": {"ranks": lambda folder: [torchrun(2, TORCH, folder)]},
+    "jax": {"devices": lambda folder: [Command([JAX, "devices", folder])], "processes": jax_processes},
+}
+
+
+def run(commands: Callable[[str], list[Command]], folder: Path) -> list[Found]:
+    """What each process has saved."""
+    folder.mkdir()
+    run_together(commands(str(folder)), folder)
+    return [dict(np.load(file)) for file in sorted(folder.glob("*.npz"))]
+
+
+@pytest.mark.parametrize("framework", ALONE)
+def test_workers_train_as_one(framework, tmp_path):
+    (alone,) = run(ALONE[framework], tmp_path / "alone")
+    for name, commands in TOGETHER[framework].items():
+        found = run(commands, tmp_path / name)
+        check_weights(alone, found)
+        check_bad_data(found)
+
+
+def check_weights(alone: Found, found: list[Found]) -> None:
+    assert {case.name for case in AS_ONE} <= set(alone)
+    for name in {*alone, BATCH_NORM.name}:
+        weights = np.concatenate([process[name] for process in found])
+        assert len(weights) == 2, "two workers"
+        np.testing.assert_array_equal(weights[0], weights[1], err_msg=name)
+        if name in alone:
+            np.testing.assert_allclose(weights, np.repeat(alone[name], 2, 0), atol=1e-6, rtol=0, err_msg=name)
+
+
+def check_bad_data(found: list[Found]) -> None:
+    """No worker waits for another, and none has changed anything; then all go on."""
+    states = np.concatenate([process["kept"] for process in found])
+    np.testing.assert_array_equal(states, np.repeat(states[:, :1], states.shape[1], 1))
+    after = np.concatenate([process["after"] for process in found])
+    np.testing.assert_array_equal(after[0], after[1])
+    assert np.abs(after[0] - states[0, 0, : after.shape[1]]).max() > 0
+    for process in found:
+        if "applied" in process:
+            assert process["applied"].tolist() == [False, False, True]
+        else:
+            assert set(process["errors"]) <= {"NonFiniteError", "FailedElsewhereError"}
+            assert len(process["errors"]) == 2
