@@ -97,8 +97,12 @@ def _go_on_together(workers: Workers) -> None:
 
 
 def _reduced(values: Tensor, workers: Workers, reduce: Callable[[Any], Any]) -> Tensor:
-    """A worker that failed takes part in no more reductions, but in the agreement that comes first."""
+    """
+    A worker that failed takes part in no more reductions, but in the agreement that comes first.
+
+    Dims are put in order: PhiML's own may differ from process to process, as it goes through sets.
+    """
     _go_on_together(workers)
-    backend = values.default_backend
-    native = reduce(backend.as_tensor(values.native(values.shape)))
-    return math.reshaped_tensor(native, [*values.shape], convert=False)
+    order = values.shape[sorted(values.shape.names)]
+    native = reduce(values.default_backend.as_tensor(values.native(order)))
+    return math.reshaped_tensor(native, [*order], convert=False)

@@ -44,6 +44,9 @@ class Framework(Protocol):
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
 
+    def tanh(self, values: Any) -> Any:
+        """The hyperbolic tangent; PhiML's on JAX is NumPy's, which cannot be compiled."""
+
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function of native tensors, compiled where that pays."""
 

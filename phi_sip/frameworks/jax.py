@@ -58,5 +58,9 @@ def eigh(matrices: Any) -> tuple[Any, Any]:
     return values, vectors
 
 
+def tanh(values: Any) -> Any:
+    return jnp.tanh(values)
+
+
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(function)  # type: ignore[no-any-return]

@@ -96,5 +96,9 @@ def eigh(matrices: Any) -> tuple[Any, Any]:
     return values, vectors
 
 
+def tanh(values: Any) -> Any:
+    return tf.math.tanh(values)
+
+
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     return tf.function(function, autograph=False)  # type: ignore[no-any-return]

@@ -10,7 +10,9 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
+from .. import trees
 from ..checks import check_parameter
+from ..frameworks import framework_of
 from ..spectral import SpectralBasis
 from .base import Regularization, SpectralEstimate, SpectralProblem, power, square
 
@@ -169,7 +171,12 @@ class ProbabilisticDamping(_Damping):
         smallest = 1e-36
         noise = math.maximum(noise_power / unit, smallest)
         signal = math.maximum(math.exp(2 * residual.log_gain), smallest)
-        return math.tanh(power * (0.25 / unit) * (1 / noise - 1 / signal))
+        return _tanh(power * (0.25 / unit) * (1 / noise - 1 / signal))
+
+
+def _tanh(values: Tensor) -> Tensor:
+    native = framework_of(values.default_backend).tanh(trees.native(values, values.shape))
+    return math.reshaped_tensor(native, [*values.shape], convert=False)
 
 
 def _is_zero(values: Tensor) -> bool:

@@ -40,6 +40,6 @@ class Ranks:
         return bool(self.sum(torch.tensor(float(failed), device=self.device)) > 0)
 
     def _reduced(self, native: torch.Tensor, operation: Any) -> torch.Tensor:
-        reduced = native.detach().clone()
+        reduced = native.detach().clone(memory_format=torch.contiguous_format)  # only memory is sent, not its order
         distributed.all_reduce(reduced, operation, group=self.group)
         return reduced

@@ -26,7 +26,7 @@ if KIND == "processes":
 import numpy as np
 import optax
 import phi.jax.flow  # noqa: F401 - makes JAX PhiFlow's default
-from cases import AS_ONE, BAD, BATCH_NORM, EPSILON, LEARNING_RATE, STEPS, Case, field, observed, whole, with_bad_value
+from cases import AS_ONE, BAD, BATCH_NORM, EPSILON, LEARNING_RATE, STEPS, Case, field, observed, with_bad_value
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from phiml import math, nn
 

@@ -70,9 +70,7 @@ class Training:
 
     def update(self, values: np.ndarray) -> None:
         y_target = field(torch.from_numpy(values))
-        sip_update_weights(
-            self.net, self.optimizer, self.case.physics, y_target, micro_batches=self.case.micro_batches
-        )
+        sip_update_weights(self.net, self.optimizer, self.case.physics, y_target, micro_batches=self.case.micro_batches)
 
     def data(self, step: int) -> np.ndarray:
         return observed(self.case.physics, step, RANK) if RANKS > 1 else whole(self.case.physics, step)
