@@ -40,7 +40,8 @@ def multi_worker(*arguments: str) -> list[Command]:
 
 def jax_processes(folder: str) -> list[Command]:
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    return [Command([JAX, "processes", folder, address, str(number)]) for number in range(2)]
+    same = {"PYTHONHASHSEED": "0"}
+    return [Command([JAX, "processes", folder, address, str(number)], same) for number in range(2)]
 
 
 TOGETHER = {

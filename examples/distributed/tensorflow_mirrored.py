@@ -30,4 +30,4 @@ if __name__ == "__main__":
     strategy = make_strategy()  # before PhiFlow starts TensorFlow
     from tensorflow_training import train
 
-    train(strategy, options, first_replica=0)
+    train(strategy, options, prints=True)

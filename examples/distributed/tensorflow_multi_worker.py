@@ -20,5 +20,4 @@ if __name__ == "__main__":
     strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before PhiFlow starts TensorFlow
     from tensorflow_training import train
 
-    worker = strategy.cluster_resolver.task_id or 0
-    train(strategy, options, first_replica=worker * strategy.extended._num_replicas_in_sync)
+    train(strategy, options, prints=strategy.cluster_resolver.task_id == 0)

@@ -13,13 +13,15 @@ import os
 
 import phi.torch.flow  # noqa: F401 - makes PyTorch PhiFlow's default backend
 import torch
-from arguments import parse_arguments, samples
+from arguments import parse_arguments
 from phi.torch import TORCH
 from phiml import math, nn
+from phiml.math import batch, spatial
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from phi_sip import HeatEquation, sip_update_weights
+from phi_sip.data import heat_rectangles, step_seed
 
 
 def main() -> None:
@@ -40,9 +42,10 @@ def train(steps: int, entries: int, resolution: int) -> None:
     net = DistributedDataParallel(nn.u_net(1, 1, periodic=True))  # with the weights of rank 0
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     physics = HeatEquation(diffusivity=1.0, time=8.0)
+    shape = batch(batch=entries), spatial(x=resolution, y=resolution)
     with math.precision(64):  # the physics; the network runs in single precision
         for step in range(steps):
-            x = samples(entries, resolution, step, rank)
+            x = heat_rectangles(*shape, seed=step_seed(0, step, rank))  # no other step or process sees the same
             update = sip_update_weights(net, optimizer, physics, physics.forward(x), x_true=x)
             loss = torch.stack([update.loss.native("batch").sum(), update.x_l2.native("batch").sum()])
             distributed.all_reduce(loss)

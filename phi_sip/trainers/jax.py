@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class JaxTrainer(CompilingTrainer):
                 "The JAX network has no parameters: PhiML gives it none when it is created at 64-bit precision. "
                 "Create it within `with math.precision(32):`."
             )
+        _check_processes_run_one_program(jax.process_count())
         self.jax = jax
         self.backend: Backend = JAX
         self.net, self.optimizer = net, optimizer
@@ -144,6 +146,15 @@ class JaxTrainer(CompilingTrainer):
             return applied, results
 
         return update
+
+
+def _check_processes_run_one_program(processes: int) -> None:
+    """PhiML orders dims by sets, so that what is compiled depends on how Python hashes."""
+    if processes > 1 and os.environ.get("PYTHONHASHSEED", "random") == "random":
+        raise UnsupportedError(
+            f"JAX runs {processes} processes, which must compile the same program, but the order of dims depends on "
+            f"Python's random hashes. Start all processes with the same PYTHONHASHSEED, e.g. PYTHONHASHSEED=0."
+        )
 
 
 class _PhiMLOptimizer:

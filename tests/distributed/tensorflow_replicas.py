@@ -126,7 +126,9 @@ class Training:
 def values(variables: list) -> np.ndarray:
     """(devices of this worker, values)."""
     copies = [STRATEGY.experimental_local_results(variable.value) for variable in variables]
-    return np.stack([np.concatenate([v.numpy().ravel() for v in copy], dtype=float) for copy in zip(*copies)])
+    return np.stack(
+        [np.concatenate([v.numpy().ravel() for v in copy], dtype=float) for copy in zip(*copies, strict=True)]
+    )
 
 
 if __name__ == "__main__":
