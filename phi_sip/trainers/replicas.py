@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..errors import UnsupportedError
+
 
 @dataclass(frozen=True)
 class Replicas:
@@ -16,10 +18,21 @@ class Replicas:
 
     @staticmethod
     def here() -> Replicas | None:
-        """`None` if there is but one."""
-        context = tf.distribute.get_replica_context()
-        several = context is not None and context.num_replicas_in_sync > 1
-        return Replicas(context.num_replicas_in_sync) if several else None
+        """
+        `None` if there is but one.
+
+        Raises:
+            UnsupportedError: if there are several, but this is not called in one of them, or not in a graph.
+        """
+        count = tf.distribute.get_strategy().num_replicas_in_sync
+        if count == 1:
+            return None
+        if tf.distribute.get_replica_context() is None or tf.executing_eagerly():
+            raise UnsupportedError(
+                f"The strategy has {count} replicas, each of which must make the update, and in one graph. Call "
+                f"sip_update_weights in strategy.run, in a tf.function(autograph=False)."
+            )
+        return Replicas(count)
 
     def sum(self, native: Any) -> Any:
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, native)

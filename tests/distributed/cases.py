@@ -11,7 +11,7 @@ from phi.geom import Box
 from phiml import math
 from phiml.math import batch, extrapolation, spatial
 
-from phi_sip import HeatEquation, Wiener
+from phi_sip import HeatEquation, ProbabilisticDamping, Wiener
 from phi_sip.data import step_seed
 from phi_sip.noise import EmptyModes
 
@@ -21,7 +21,7 @@ CELLS = 16
 LEARNING_RATE = 1e-4
 EPSILON = 1.0  # Adam's first step is the sign of the gradient unless ε is large, and rounding has random signs
 NOISE = 1e-3
-PHYSICS = HeatEquation(1.0, 1.0, NOISE)
+PHYSICS = HeatEquation(1.0, 1.0, NOISE, regularization=ProbabilisticDamping())  # compiles quickly
 POOLED = HeatEquation(1.0, 2.0, EmptyModes(pooled=True), regularization=Wiener())
 BAD = (np.nan, 1e39)  # not finite; finite, but not in single precision, so that the prediction is not
 

@@ -31,6 +31,7 @@ else:
 
 import keras
 import phi.tf.flow  # noqa: F401 - makes TensorFlow PhiFlow's default, which starts TensorFlow
+import pytest
 from cases import (
     AS_ONE,
     BAD,
@@ -46,7 +47,7 @@ from cases import (
 )
 from phiml import nn
 
-from phi_sip import sip_update_weights
+from phi_sip import UnsupportedError, sip_update_weights
 
 REPLICAS = STRATEGY.num_replicas_in_sync
 WORKER = getattr(STRATEGY.cluster_resolver, "task_id", None) or 0
@@ -58,7 +59,18 @@ def main(folder: Path) -> None:
         training = Training(BATCH_NORM)
         found[BATCH_NORM.name] = training.run()
         found |= training.meet_bad_data()
+    if KIND == "mirrored":
+        refuse_without_graph()
     np.savez(folder / f"{WORKER}.npz", **found)
+
+
+def refuse_without_graph() -> None:
+    """An update outside of `strategy.run`, or there but step by step, says where it belongs."""
+    training = Training(AS_ONE[0])
+    with STRATEGY.scope():
+        for step in (training.step, lambda values: STRATEGY.run(training.step, args=(values,))):
+            with pytest.raises(UnsupportedError, match="Call sip_update_weights in strategy"):
+                step(tf.constant(training.data(0)[0]))
 
 
 class Training:
