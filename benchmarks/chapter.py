@@ -12,6 +12,7 @@ from phiml import math, nn
 from phiml.math import batch, channel, extrapolation
 
 AMOUNT = 8.0
+RATE = 1e-3  # of Adam
 SIGNAL_THRESHOLD = 0.68
 
 

@@ -86,7 +86,9 @@ class EmptyModes:
     @staticmethod
     def _sums(per_mode: Tensor, picked: np.ndarray, weights: Tensor, basis: SpectralBasis) -> Tensor:
         flat = math.pack_dims(math.expand(per_mode, basis.modes), basis.modes.names, instance("_mode"))
-        return math.dot(flat[{"_mode": math.wrap(picked, instance("_mode"))}], "_mode", weights, "_mode")
+        if len(picked) < basis.modes.volume:
+            flat = flat[{"_mode": math.wrap(picked, instance("_mode"))}]
+        return math.dot(flat, "_mode", weights, "_mode")
 
     @staticmethod
     def _plateau(sums: Tensor, counts: Tensor, gains: Tensor, ratio: Tensor) -> NoiseEstimate:
@@ -127,10 +129,10 @@ def _positive(power: Tensor) -> Tensor:
 
 
 def _blocks(log_gain: Tensor, basis: SpectralBasis) -> tuple[np.ndarray, Tensor]:
-    """Indices of the modes in use, in the order of their mean gain, and their weight in each block."""
+    """Indices of the modes in use, and their weight in each block; blocks in the order of the mean gain."""
     gain = math.mean(log_gain, log_gain.shape.without(basis.modes)).numpy(basis.modes).ravel()
-    order, members = _sorted_blocks(basis, gain.astype(np.float64).tobytes())
-    return order, math.to_float(members)
+    picked, members = _sorted_blocks(basis, gain.astype(np.float64).tobytes())
+    return picked, math.to_float(members)
 
 
 @lru_cache(maxsize=64)
@@ -143,7 +145,11 @@ def _sorted_blocks(basis: SpectralBasis, log_gain: bytes) -> tuple[np.ndarray, T
     ends = _FIRST_BLOCK * np.cumsum(_GROWTH ** np.arange(100))
     block = np.searchsorted(ends, np.cumsum(multiplicity[order]) - 1, side="right")
     members = (block[:, None] == np.arange(block.max(initial=-1) + 1)) * multiplicity[order][:, None]
-    return order, math.wrap(members, instance("_mode"), _BLOCK)
+    if len(order) < gain.size // 2:
+        return order, math.wrap(members, instance("_mode"), _BLOCK)
+    everywhere = np.zeros((gain.size, members.shape[1]))  # zeros cost less than picking
+    everywhere[order] = members
+    return np.arange(gain.size), math.wrap(everywhere, instance("_mode"), _BLOCK)
 
 
 def resolve_noise(owner: str, noise_std: float | Tensor | EmptyModes | str) -> float | Tensor | EmptyModes:

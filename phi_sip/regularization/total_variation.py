@@ -24,10 +24,10 @@ from .evidence import fit_power_law
 from .gaussian import posterior_variance
 from .spectra import SpectrumEstimate
 
-THRESHOLD = 0.4  # λ/ρ in units of the fluctuation of y*; 0.2 … 0.8 converge alike
-RELAXATION = 1.7
+THRESHOLD = 0.6  # λ/ρ in units of the fluctuation of y*; 0.4 … 0.8 converge alike
+RELAXATION = 1.8
 EVIDENCE = 1.5  # factor on the evidence fixed point of λ; 0.5 … 5 train alike
-REFIT = (0, 5, 12)  # iterations at which λ is fitted again
+REFIT = (0, 4, 8)  # iterations at which λ is fitted again
 CHECK_EVERY = 4  # iterations
 LEAST_VARIATION = 0.1  # of that of the first estimate, below which λ is not fitted
 BLOCK = 2**16  # cells that are iterated on at once where nothing is compiled, so that they stay in the cache
@@ -54,7 +54,7 @@ class TotalVariation(Regularization):
     Args:
         minimum: Least value that x may have, e.g. 0.0 for concentrations; `None`: any.
         strength: Factor on λ, > 0.
-        iterations: At most this many; 20 are within a few percent of convergence.
+        iterations: At most this many; 14 are within a few percent of convergence.
         tolerance: Stops when x changes by less than this fraction of its fluctuation in every batch entry; 0: never.
 
     Raises:
@@ -67,7 +67,7 @@ class TotalVariation(Regularization):
 
     minimum: float | None = None
     strength: float = 1.0
-    iterations: int = 20
+    iterations: int = 14
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
