@@ -37,6 +37,26 @@ class DuplicateNameError(SipError, ValueError):
     """Two plugins have registered different objects under one name."""
 
 
+class CheckpointError(SipError, OSError):
+    """A checkpoint cannot be written, or is damaged or that of something else."""
+
+
+class RunFolderError(SipError, OSError):
+    """The folder of a run cannot be used."""
+
+
+class RecordError(SipError, ValueError):
+    """The records of a run cannot be read."""
+
+
+class TrainingError(SipError, RuntimeError):
+    """A training run ended by an error, which is its `__cause__`; what had been learned is saved."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint was left out; the message says why, and what is used in its place."""
+
+
 class PluginWarning(UserWarning):
     """A plugin was left out; the message names its distribution and the cause."""
 

@@ -1,4 +1,4 @@
-"""The contract of a plugin: four hooks. See `docs/design.md` and `examples/custom_physics`."""
+"""The contract of a plugin: five hooks. See `docs/design.md` and `examples/custom_physics`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .operator import SipStep
     from .physics.base import InvertiblePhysics
     from .solvers.base import InverseSolver
+    from .training.states.base import TrainingState
     from .update import SipUpdate
 
 PROJECT = "phi_sip"
@@ -53,3 +54,8 @@ def sip_update_weights(
     micro_batches: int,
 ) -> SipUpdate | None:
     """Updates the weights of `net`. The plugin of the network's framework answers; `None` passes on."""
+
+
+@hookspec(firstresult=True)
+def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
+    """What can save, restore and evaluate `net` in `train`. The plugin of its framework answers; `None` passes on."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes run as there are cores
+# JAX spends most of its time in optimizing what runs once.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,5 +57,5 @@ def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long subprocess tests first would hide quick failures: run them last."""
-    slow = ("test_examples", "test_docs", "test_custom_physics", "test_benchmarks", "test_distributed")
+    slow = ("test_examples", "test_docs", "test_kills", "test_custom_physics", "test_benchmarks", "test_distributed")
     items.sort(key=lambda item: item.module.__name__ in slow)

@@ -1,0 +1,20 @@
+"""Training over hours: the loop, its records, what ends it, and what is saved."""
+
+from .callbacks import Callback
+from .loop import train, training_state
+from .records import RunRecord, StepRecord, ValidationRecord, read_run
+from .stopping import EarlyStopping, StoppingRule, Target, WallTime
+
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "RunRecord",
+    "StepRecord",
+    "StoppingRule",
+    "Target",
+    "ValidationRecord",
+    "WallTime",
+    "read_run",
+    "train",
+    "training_state",
+]

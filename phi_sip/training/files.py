@@ -1,0 +1,60 @@
+"""Writes a run into its folder while it goes on: JSON lines, CSV and samples, always."""
+
+from __future__ import annotations
+
+import csv
+import os
+from contextlib import ExitStack
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from ..checkpoints.atomic import written_file
+from .callbacks import Arrays, Callback
+from .records import RECORDS, RunRecord, StepRecord, ValidationRecord, line_of
+from .run_folder import STEPS, write_info, write_records, write_samples
+
+COLUMNS = [field.name for field in fields(StepRecord)]
+
+
+class RunFiles(Callback):
+    """Each step is in `records.jsonl` and `steps.csv` before the next begins."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open = ExitStack()
+
+    def on_start(self, run: RunRecord) -> None:
+        """What came after the checkpoint from which the run goes on is taken out: it will happen again."""
+        write_info(self._folder, run.info)
+        write_records(self._folder, run)
+        with written_file(self._folder / STEPS) as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(asdict(record) for record in run.steps)
+        self._lines = self._open.enter_context((self._folder / RECORDS).open("a"))
+        self._table = self._open.enter_context((self._folder / STEPS).open("a", newline=""))
+        self._writer = csv.DictWriter(self._table, COLUMNS)
+
+    def on_step(self, record: StepRecord) -> None:
+        self._write(record)
+        self._writer.writerow(asdict(record))
+        self._table.flush()
+
+    def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
+        self._write(record)
+        if samples:
+            write_samples(self._folder, samples)
+
+    def on_checkpoint(self, step: int) -> None:
+        """Brings the records to the disk before the checkpoint, which says that they are there."""
+        for file in (self._lines, self._table):
+            file.flush()
+            os.fsync(file.fileno())
+
+    def on_end(self, run: RunRecord, reason: str) -> None:
+        self._open.close()
+        write_info(self._folder, {**run.info, "ended": reason})
+
+    def _write(self, record: StepRecord | ValidationRecord) -> None:
+        self._lines.write(line_of(record))
+        self._lines.flush()

@@ -1,0 +1,164 @@
+"""What happened in a training run: plain numbers, as they are in its folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import RecordError
+from ..records import TrainingRecord
+
+RECORDS, INFO = "records.jsonl", "run.json"
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """
+    One training step. Losses are means over the batch of sums over cells.
+
+    Attributes:
+        step: Its number, from 1.
+        elapsed: Seconds of training up to its end, those before an interruption included.
+        seconds: Of this step, its data included.
+        loss: Proxy loss ½ ‖x − x̃‖².
+        y_l2: ½ ‖y − y*‖².
+        x_l2: ½ ‖x − x_true‖²; `None` where the truth is not known.
+        learning_rate: Of this step, if the optimizer tells.
+    """
+
+    step: int
+    elapsed: float
+    seconds: float
+    loss: float
+    y_l2: float
+    x_l2: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class ValidationRecord:
+    """
+    The network on samples that it is not trained on, after `step` steps.
+
+    Attributes:
+        step: Number of training steps before.
+        elapsed: Seconds of training before.
+        y_l2: ½ ‖P(x) − y*‖².
+        x_l2: ½ ‖x − x_true‖²; `None` where the truth is not known.
+    """
+
+    step: int
+    elapsed: float
+    y_l2: float
+    x_l2: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """
+    A training run.
+
+    Attributes:
+        name: For legends.
+        info: What is known about it, see `run.json`: framework, physics, versions.
+        steps: One per step.
+        validations: One per validation.
+    """
+
+    name: str
+    info: dict[str, Any] = field(default_factory=dict)
+    steps: list[StepRecord] = field(default_factory=list)
+    validations: list[ValidationRecord] = field(default_factory=list)
+
+    @property
+    def last_step(self) -> int:
+        """Number of steps done."""
+        return self.steps[-1].step if self.steps else 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training."""
+        return self.steps[-1].elapsed if self.steps else 0.0
+
+    def up_to(self, step: int) -> RunRecord:
+        """What had happened after so many steps."""
+        return RunRecord(
+            self.name,
+            self.info,
+            [record for record in self.steps if record.step <= step],
+            [record for record in self.validations if record.step <= step],
+        )
+
+    def as_training_record(self) -> TrainingRecord:
+        """The steps as lists of numbers, as `phi_sip.plots` takes them."""
+        return TrainingRecord(
+            self.name,
+            loss=[record.loss for record in self.steps],
+            x_l2=[float("nan") if record.x_l2 is None else record.x_l2 for record in self.steps],
+            y_l2=[record.y_l2 for record in self.steps],
+            seconds=[record.seconds for record in self.steps],
+        )
+
+
+Record = TypeVar("Record", StepRecord, ValidationRecord)
+KINDS: dict[str, type[StepRecord] | type[ValidationRecord]] = {"step": StepRecord, "validation": ValidationRecord}
+_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
+
+
+def line_of(record: StepRecord | ValidationRecord) -> str:
+    """The line of `records.jsonl` for a record."""
+    return json.dumps({"kind": _KIND_OF[type(record)], **asdict(record)}, allow_nan=False) + "\n"
+
+
+def read_run(folder: str | Path) -> RunRecord:
+    """
+    Reads the records of a run. A last line that was torn, as the process was killed, is left out.
+
+    Args:
+        folder: Folder of the run.
+
+    Raises:
+        RecordError: if there is no run in it, or a line that is not the last cannot be read.
+    """
+    folder = Path(folder)
+    info = _read_info(folder / INFO)
+    run = RunRecord(str(info.get("name", folder.name)), info)
+    try:
+        text = (folder / RECORDS).read_bytes().decode()
+    except FileNotFoundError:
+        return run
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{folder / RECORDS} cannot be read: {error}.") from error
+    whole, _, _ = text.rpartition("\n")
+    for number, line in enumerate(whole.splitlines(), 1):
+        record = _parse(line, f"{folder / RECORDS}, line {number}")
+        (run.steps if isinstance(record, StepRecord) else run.validations).append(record)  # type: ignore[arg-type]
+    return run
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RecordError(f"{path.parent} is not the folder of a run: it has no {path.name}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(info, dict):
+        raise RecordError(f"{path} cannot be read: it holds a {type(info).__name__} in place of an object.")
+    return info
+
+
+def _parse(line: str, where: str) -> StepRecord | ValidationRecord:
+    try:
+        values = json.loads(line)
+        cls = KINDS[values.pop("kind")]
+        record = cls(**values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordError(f"{where} is not a record: {error!r}. Remove this line, or restore the file.") from error
+    for entry in fields(record):
+        value = getattr(record, entry.name)
+        if not (isinstance(value, (int, float)) and not isinstance(value, bool)) and value is not None:
+            raise RecordError(f"{where} is not a record: {entry.name} is {value!r}, not a number.")
+    return record

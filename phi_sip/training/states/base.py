@@ -1,0 +1,56 @@
+"""What a training loop needs to know about a framework."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...physics.base import InvertiblePhysics
+
+Layout = list[list[Any]]
+
+
+class TrainingState(ABC):
+    """
+    A network and its optimizer between the steps of a run.
+
+    Attributes:
+        framework: Name of the framework, as in `experiment.toml`.
+        net, optimizer: As given.
+    """
+
+    framework: ClassVar[str]
+    net: Any
+    optimizer: Any
+
+    @property
+    @abstractmethod
+    def learning_rate(self) -> float | None:
+        """That of the next step, if the optimizer tells."""
+
+    @abstractmethod
+    def predict(
+        self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None
+    ) -> Any:
+        """x for observations, as the network is used for inference: no gradient, batch statistics as learned."""
+
+    @abstractmethod
+    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
+        """Makes all variables that are made late, so that they can be restored."""
+
+    @abstractmethod
+    def layout(self) -> Layout:
+        """Shape and type of each weight and batch statistic, to tell whether a checkpoint is that of this network."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes weights, batch statistics, optimizer and random state into an empty folder."""
+
+    @abstractmethod
+    def restore(self, folder: Path) -> None:
+        """Reads what `save` wrote for a network of the same layout."""
+
+    def advance(self) -> None:
+        """After each step: moves on what counts steps by itself, such as a learning-rate schedule."""

@@ -1,0 +1,88 @@
+"""JAX: the trees of weights and optimizer state, by orbax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...errors import UnsupportedError
+from ...hookspecs import hookimpl
+from ...physics.base import InvertiblePhysics
+from ...trainers.base import defined_in
+from ...update import prediction
+from .base import Layout, TrainingState
+
+FOLDER = "state"
+
+
+class JaxState(TrainingState):
+    """A network of `phiml.nn` and its optimizer. Learning-rate schedules belong to the optax transformation."""
+
+    framework: ClassVar[str] = "jax"
+
+    def __init__(self, net: Any, optimizer: Any, schedule: Any) -> None:
+        import jax
+
+        from ...trainers.jax import JaxTrainer
+
+        if schedule is not None:
+            raise UnsupportedError(
+                "schedule=... is for PyTorch. Give an optax schedule to the transformation: "
+                "optax.adam(optax.cosine_decay_schedule(1e-3, steps))."
+            )
+        if jax.process_count() > 1:
+            raise UnsupportedError(
+                "phi_sip.train runs one process, with any number of devices. With several processes write the loop "
+                "around sip_update_weights, as in examples/distributed."
+            )
+        self._jax = jax
+        self._trainer = JaxTrainer(net, optimizer)
+        self.net, self.optimizer = net, optimizer
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Known if the transformation keeps it in its state, as `optax.inject_hyperparams` does."""
+        hyperparameters = getattr(getattr(self.optimizer, "state", None), "hyperparams", {})
+        return float(hyperparameters["learning_rate"]) if "learning_rate" in hyperparameters else None
+
+    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
+        return prediction(self._trainer, physics, y_target, predict)()
+
+    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
+        """Nothing to do: PhiML's networks and optimizers have all variables from the start."""
+
+    def layout(self) -> Layout:
+        leaves = self._jax.tree_util.tree_leaves(self.net.parameters)
+        return [[list(leaf.shape), str(leaf.dtype)] for leaf in leaves]
+
+    def save(self, folder: Path) -> None:
+        with self._checkpointer() as checkpointer:
+            checkpointer.save((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
+
+    def restore(self, folder: Path) -> None:
+        leaves, structure = self._jax.tree_util.tree_flatten(self._trainer.variables)
+        with self._checkpointer() as checkpointer:
+            arrays = checkpointer.restore((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
+        restored = [array if hasattr(leaf, "dtype") else type(leaf)(array) for leaf, array in zip(leaves, arrays.values(), strict=True)]
+        self._trainer.variables = self._jax.tree_util.tree_unflatten(structure, restored)
+
+    def _arrays(self, tree: Any) -> dict[str, Any]:
+        leaves = self._jax.tree_util.tree_leaves(tree)
+        return {f"{number:05d}": self._jax.numpy.asarray(leaf) for number, leaf in enumerate(leaves)}
+
+    def _checkpointer(self) -> Any:
+        try:
+            import orbax.checkpoint
+        except ModuleNotFoundError as error:
+            raise UnsupportedError(
+                "Checkpoints of JAX networks are written by orbax. Install it: pip install 'phi-sip[jax]'."
+            ) from error
+        return orbax.checkpoint.StandardCheckpointer()
+
+
+@hookimpl
+def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
+    if not (defined_in(net, "phiml.backend.jax") and hasattr(net, "parameters") and callable(net)):
+        return None
+    return JaxState(net, optimizer, schedule)

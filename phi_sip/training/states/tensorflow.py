@@ -1,0 +1,88 @@
+"""TensorFlow: `tf.train.Checkpoint` of a Keras model and its optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...errors import UnsupportedError
+from ...hookspecs import hookimpl
+from ...physics.base import InvertiblePhysics
+from ...trainers.base import defined_in
+from ...update import UpdateRequest, prediction
+from .base import Layout, TrainingState
+
+PREFIX = "state"
+
+
+class TensorFlowState(TrainingState):
+    """
+    A Keras model and its optimizer. Learning-rate schedules belong to the optimizer.
+
+    TensorFlow's global random state cannot be read: saving sets it to a new seed, which restoring sets too.
+    """
+
+    framework: ClassVar[str] = "tensorflow"
+
+    def __init__(self, net: Any, optimizer: Any, schedule: Any) -> None:
+        import tensorflow as tf
+
+        from ...trainers.tensorflow import TensorFlowTrainer
+
+        if schedule is not None:
+            raise UnsupportedError(
+                "schedule=... is for PyTorch. Give a Keras schedule to the optimizer: "
+                "keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))."
+            )
+        strategy = getattr(optimizer, "_distribution_strategy", None) or tf.distribute.get_strategy()
+        if strategy.num_replicas_in_sync > 1:
+            raise UnsupportedError(
+                "phi_sip.train runs one replica. Under a tf.distribute strategy write the loop around strategy.run, "
+                "as in examples/distributed."
+            )
+        self._tf = tf
+        self._trainer = TensorFlowTrainer(net, optimizer, None)
+        self.net, self.optimizer = net, optimizer
+
+    @property
+    def learning_rate(self) -> float | None:
+        return float(self._tf.convert_to_tensor(self.optimizer.learning_rate))
+
+    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
+        return prediction(self._trainer, physics, y_target, predict)()
+
+    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
+        self._trainer.prepare(UpdateRequest(physics, y_target, predict))
+
+    def layout(self) -> Layout:
+        return [[list(variable.shape), str(variable.dtype)] for variable in self.net.variables]
+
+    def save(self, folder: Path) -> None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self._checkpoint(seed).write(str(folder / PREFIX))
+        self._tf.random.set_seed(seed)
+
+    def restore(self, folder: Path) -> None:
+        checkpoint = self._checkpoint(0)
+        status = checkpoint.read(str(folder / PREFIX))
+        status.assert_existing_objects_matched().expect_partial()
+        self._tf.random.set_seed(int(checkpoint.seed))
+
+    def _checkpoint(self, seed: int) -> Any:
+        tf = self._tf
+        return tf.train.Checkpoint(
+            net=self.net,
+            optimizer=self.optimizer,
+            generator=tf.random.get_global_generator(),
+            seed=tf.Variable(seed, dtype=tf.int64),
+        )
+
+
+@hookimpl
+def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
+    if not (defined_in(net, "keras", "tensorflow") and hasattr(net, "trainable_variables")):
+        return None
+    return TensorFlowState(net, optimizer, schedule)

@@ -1,0 +1,104 @@
+"""When a training run ends before its last step: one class per rule."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from ..checks import check_count, check_parameter
+from ..errors import ParameterError
+from .records import RunRecord
+
+QUANTITIES = ("x_l2", "y_l2")
+
+
+class StoppingRule(ABC):
+    """Decides from the records alone, so that a resumed run ends where an undisturbed one does."""
+
+    @abstractmethod
+    def reason(self, run: RunRecord) -> str | None:
+        """Why the run should end now; `None` to go on."""
+
+
+@dataclass(frozen=True)
+class WallTime(StoppingRule):
+    """
+    Ends after so many seconds of training, those before an interruption included.
+
+    Args:
+        seconds: > 0.
+    """
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        check_parameter("WallTime", "seconds", self.seconds, positive=True)
+
+    def reason(self, run: RunRecord) -> str | None:
+        return f"{self.seconds:g} s of training are over" if run.elapsed >= self.seconds else None
+
+
+@dataclass(frozen=True)
+class Target(StoppingRule):
+    """
+    Ends when a validation error is small enough.
+
+    Args:
+        quantity: `"x_l2"` or `"y_l2"` of the validation.
+        value: Error ≥ 0.
+    """
+
+    quantity: str
+    value: float
+
+    def __post_init__(self) -> None:
+        _check_quantity("Target", self.quantity)
+        check_parameter("Target", "value", self.value)
+
+    def reason(self, run: RunRecord) -> str | None:
+        errors = _errors(run, self.quantity)
+        return f"{self.quantity} is {errors[-1]:.4g}" if errors and errors[-1] <= self.value else None
+
+
+@dataclass(frozen=True)
+class EarlyStopping(StoppingRule):
+    """
+    Ends when a validation error has not become smaller for a while.
+
+    Args:
+        quantity: `"x_l2"` or `"y_l2"` of the validation.
+        patience: Number ≥ 1 of validations without a new least error.
+        improvement: Fraction ≥ 0 of the least error by which another must be smaller to count.
+    """
+
+    quantity: str = "y_l2"
+    patience: int = 10
+    improvement: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_quantity("EarlyStopping", self.quantity)
+        check_count("EarlyStopping", "patience", self.patience)
+        check_parameter("EarlyStopping", "improvement", self.improvement)
+
+    def reason(self, run: RunRecord) -> str | None:
+        least, since = float("inf"), 0
+        for error in _errors(run, self.quantity):
+            better = error < least * (1 - self.improvement) or least == float("inf")
+            least, since = (error, 0) if better else (least, since + 1)
+        if since < self.patience:
+            return None
+        return f"{self.quantity} has not fallen below {least:.4g} in {since} validations"
+
+
+def _check_quantity(owner: str, quantity: str) -> None:
+    if quantity not in QUANTITIES:
+        raise ParameterError(f"{owner}: quantity = {quantity!r}, but it must be one of {', '.join(QUANTITIES)}.")
+
+
+def _errors(run: RunRecord, quantity: str) -> list[float]:
+    errors = [getattr(record, quantity) for record in run.validations]
+    if None in errors:
+        raise ParameterError(
+            f"{quantity} of the validation is not known, as its samples have no x_true. Give them, or use y_l2."
+        )
+    return errors

@@ -1,0 +1,111 @@
+"""The network on samples that it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from phi.field import Field
+from phiml import math
+from phiml.math import Shape, Tensor
+
+from .. import trees
+from ..data.batches import Batch
+from ..operator import SipStep, sip_inverse
+from ..physics.base import InvertiblePhysics
+from ..solvers.base import InverseSolver
+from ..spectral import SpectralBasis
+from .callbacks import Arrays
+from .records import ValidationRecord
+
+SHOWN = 4  # samples that are kept as arrays
+
+
+class Validation:
+    """
+    Validation errors ½ Σ over cells, mean over all samples, and the first samples as arrays.
+
+    Args:
+        batches: Samples, seen by the optimizer never.
+        physics: The process.
+        evaluate: Maps y* to x as the network is used for inference.
+        solver: Of the training, for the corrected states.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        physics: InvertiblePhysics,
+        evaluate: Callable[[Any], Any],
+        solver: str | InverseSolver | None,
+    ) -> None:
+        self._batches, self._physics, self._evaluate, self._solver = batches, physics, evaluate, solver
+
+    def run(self, step: int, elapsed: float) -> tuple[ValidationRecord, Arrays]:
+        """The errors after `step` steps, and samples, see `samples_of`."""
+        y_errors: list[float] = []
+        x_errors: list[float] | None = []
+        for batch in self._batches:
+            with math.precision(trees.precision_of(batch.y_target)):
+                x = self._evaluate(batch.y_target)
+                y_errors += _losses(self._physics.forward(x), batch.y_target)
+                known = x_errors is not None and batch.x_true is not None
+                x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
+        x_l2 = None if x_errors is None else float(np.mean(x_errors))
+        return ValidationRecord(step, elapsed, float(np.mean(y_errors)), x_l2), self._samples()
+
+    def _samples(self) -> Arrays:
+        y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
+        if not all(_is_grid(tree) for tree in (y_target, x_true) if tree is not None):
+            return {}
+        with math.precision(trees.precision_of(y_target)):
+            x = self._evaluate(y_target)
+            return samples_of(sip_inverse(self._physics, y_target, x, solver=self._solver), y_target, x_true)
+
+
+def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
+    """
+    Arrays (samples, cells…) or (samples, cells…, channels) by name: `y_target`, `y`, `x`, `x_target`; `x_true` and
+    `uncertainty` where they are known; for spectral physics `wavenumber` |k| and `gain` h per mode, and `kernel`, by
+    which the rule multiplies a residual, if there is one.
+    """
+    fields = {"y_target": y_target, "y": step.y, "x": step.x, "x_target": step.x_target}
+    known = {"x_true": x_true, "uncertainty": step.uncertainty}
+    fields |= {name: field for name, field in known.items() if field is not None}
+    return {name: _array(field.values) for name, field in fields.items()} | _modes(step, y_target)
+
+
+def _modes(step: SipStep, y_target: Field) -> Arrays:
+    if "log_gain" not in step.stats:
+        return {}
+    basis = SpectralBasis.of(y_target)
+    per_mode = {"wavenumber": math.sqrt(basis.k_squared()), "gain": math.exp(step.stats["log_gain"])}
+    if "kernel" in step.stats:
+        per_mode["kernel"] = step.stats["kernel"]
+    return {name: _array(math.expand(values, basis.modes)) for name, values in per_mode.items()}
+
+
+def _losses(a: Any, b: Any) -> list[float]:
+    loss = trees.l2_loss(trees.subtract(a, b))
+    return [float(value) for value in loss.numpy(loss.shape).ravel()]
+
+
+def _first(tree: Any, count: int) -> Any:
+    def cut(value: Any) -> Any:
+        entries: Shape = value.shape.batch
+        sizes = {name: slice(0, count if name == entries.names[0] else 1) for name in entries.names}
+        return value[sizes] if sizes else value
+
+    return None if tree is None else cut(tree)
+
+
+def _is_grid(tree: Any) -> bool:
+    return isinstance(tree, Field) and tree.is_grid and tree.is_centered
+
+
+def _array(values: Tensor) -> np.ndarray:
+    shape = values.shape
+    dims: list[Any] = [shape.batch, *shape.spatial.names, shape.channel]
+    array: np.ndarray = values.numpy([dim for dim in dims if dim])
+    return array

@@ -1,0 +1,366 @@
+"""The training loop: what it records, what ends it, and that a run goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import training_runs
+from phiml import math
+from training_runs import PHYSICS, ROWS, network, run, sample
+
+from phi_sip import HeatEquation
+from phi_sip.data.batches import Batch, by_step
+from phi_sip.errors import (
+    CheckpointError,
+    CheckpointWarning,
+    NonFiniteError,
+    ParameterError,
+    RecordError,
+    RunFolderError,
+    TrainingError,
+    UnsupportedError,
+)
+from phi_sip.training import Callback, EarlyStopping, RunRecord, Target, ValidationRecord, WallTime, read_run
+from phi_sip.training.run_folder import locked
+
+TORCH = ROWS["torch"]
+
+
+class Note(Callback):
+    """Notes what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def on_start(self, run):
+        self.told.append(f"start {run.last_step}")
+
+    def on_step(self, record):
+        self.told.append(f"step {record.step}")
+
+    def on_validation(self, record, samples):
+        self.told.append(f"validation {record.step}")
+        self.samples = samples
+
+    def on_checkpoint(self, step):
+        self.told.append(f"checkpoint {step}")
+
+    def on_end(self, run, reason):
+        self.told.append(f"end {run.last_step}: {reason}")
+
+
+def assert_same(first, second):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_it_trains_and_records_every_step(framework, tmp_path):
+    note = Note()
+    record, _, _ = run(framework, tmp_path / "run", steps=5, callbacks=[note])
+    assert note.told == [
+        *("start 0", "step 1", "step 2", "step 3", "checkpoint 3", "step 4", "validation 4", "step 5", "validation 5"),
+        *("checkpoint 5", "end 5: all steps are done"),
+    ]
+    assert [entry.step for entry in record.steps] == [1, 2, 3, 4, 5]
+    assert record.validations[-1].x_l2 < record.steps[0].x_l2
+    assert np.isclose(record.elapsed, sum(entry.seconds for entry in record.steps))
+    assert record.steps[0].learning_rate == (None if framework.name == "jax" else pytest.approx(1e-3))
+    stored = read_run(tmp_path / "run")
+    assert (stored.steps, stored.validations) == (record.steps, record.validations)
+    assert stored.info["framework"] == framework.name
+    assert stored.info["ended"] == "all steps are done"
+    with (tmp_path / "run" / "steps.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4, 5]
+
+
+def test_samples_of_the_validation_are_kept(tmp_path):
+    note = Note()
+    run(TORCH, tmp_path, steps=1, callbacks=[note])
+    with np.load(tmp_path / "samples.npz", allow_pickle=False) as samples:
+        assert set(samples) >= {"y_target", "y", "x", "x_target", "x_true", "uncertainty", "wavenumber", "gain", "kernel"}
+        assert samples["x"].shape == (4, 16, 16)
+        assert samples["wavenumber"].shape == (16, 9)
+        np.testing.assert_allclose(samples["x_true"], sample(1000).x_true.values.numpy("batch,x,y"))
+        np.testing.assert_array_equal(samples["kernel"], note.samples["kernel"])
+
+
+def test_a_run_that_goes_on_ends_bit_identical(framework, tmp_path):
+    """Three checkpoints, weights, batch statistics, optimizer; validation and records too."""
+    whole, net, optimizer = run(framework, tmp_path / "whole", steps=8)
+    run(framework, tmp_path / "parts", steps=5)
+    note = Note()
+    parts, other_net, other_optimizer = run(framework, tmp_path / "parts", steps=8, callbacks=[note])
+    assert note.told[:2] == ["start 5", "step 6"]
+    assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
+    assert [entry.loss for entry in whole.steps] == [entry.loss for entry in parts.steps]
+    assert [entry.x_l2 for entry in whole.validations if entry.step == 8] == [parts.validations[-1].x_l2]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first, net, optimizer = run(TORCH, tmp_path, steps=3)
+    second, other_net, other_optimizer = run(TORCH, tmp_path, steps=3)
+    assert second.steps == first.steps
+    assert_same(TORCH.everything(net, optimizer), TORCH.everything(other_net, other_optimizer))
+
+
+def test_random_numbers_go_on_where_they_were(tmp_path):
+    """A network that draws by itself, and data from the global generators."""
+
+    def dropping() -> tuple:
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Dropout(0.3), torch.nn.Conv2d(4, 1, 1))
+        return net, torch.optim.Adam(net.parameters(), 1e-2)
+
+    def noisy(step: int) -> Batch:
+        batch = sample(step)
+        noise = math.tensor(np.random.standard_normal((4, 16, 16)), *batch.y_target.shape.batch, *batch.y_target.shape.spatial)  # noqa: NPY002
+        return Batch(batch.y_target + 1e-3 * noise, batch.x_true)
+
+    def data(first):
+        return map(noisy, range(first, 100))
+
+    def train(folder: Path, *ends: int) -> list[np.ndarray]:
+        np.random.seed(1)  # noqa: NPY002
+        for steps in ends:
+            net, optimizer = dropping()
+            with TORCH.backend:
+                training_runs.train(net, optimizer, PHYSICS, data, steps=steps, folder=folder, progress=False)
+            np.random.rand(7)  # noqa: NPY002
+        return TORCH.everything(net, optimizer)
+
+    assert_same(train(tmp_path / "whole", 6), train(tmp_path / "parts", 2, 4, 6))
+
+
+def test_schedules_go_on_where_they_were(tmp_path):
+    def train(folder: Path, *ends: int) -> list[float]:
+        for steps in ends:
+            net, optimizer = network(TORCH)
+            schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+            with TORCH.backend:
+                record = training_runs.train(
+                    net, optimizer, PHYSICS, by_step(sample), steps=steps, folder=folder, schedule=schedule, progress=False
+                )
+        return [entry.learning_rate for entry in record.steps]
+
+    rates = [1e-3 * 0.5**i for i in range(4)]
+    assert train(tmp_path / "whole", 4) == pytest.approx(rates)
+    assert train(tmp_path / "parts", 2, 4) == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    ("options", "steps", "reason"),
+    [
+        ({"stop": [Target("x_l2", 1e9)], "validate_every": 2}, 2, "x_l2 is"),
+        ({"stop": [WallTime(1e-9)]}, 1, "s of training are over"),
+        ({"stop": [EarlyStopping("y_l2", patience=2, improvement=0.99)], "validate_every": 1}, 3, "has not fallen below"),
+        ({"data": lambda first: map(sample, range(first, 4)), "steps": 9}, 3, "the data are at their end"),
+    ],
+)
+def test_what_ends_a_run(options, steps, reason):
+    note = Note()
+    record, _, _ = run(TORCH, callbacks=[note], **options)
+    assert record.last_step == steps
+    assert reason in note.told[-1]
+
+
+def test_patience_counts_validations_without_a_new_least_error():
+    def reason(*errors: float) -> str | None:
+        validations = [ValidationRecord(i, 0.0, error) for i, error in enumerate(errors)]
+        return EarlyStopping(patience=2).reason(RunRecord("", {}, [], validations))
+
+    assert reason(3, 2, 2.5) is None
+    assert reason(3, 2, 2.5, 1) is None
+    assert "below 2 in 2" in reason(3, 2, 2.5, 2)
+
+
+def test_observations_alone_are_enough():
+    record, _, _ = run(TORCH, steps=2, data=lambda first: (sample(i).y_target for i in range(first, 9)), validation=sample(0).y_target)
+    assert [entry.x_l2 for entry in record.steps] == [None, None]
+    assert record.validations[0].x_l2 is None
+
+
+def test_validation_uses_learned_batch_statistics_and_leaves_the_mode(tmp_path):
+    net, optimizer = network(TORCH)
+    modes = []
+
+    class Mode(Callback):
+        def on_validation(self, record, samples):
+            modes.append(net.training)
+
+    with TORCH.backend:
+        training_runs.train(net, optimizer, PHYSICS, by_step(sample), steps=1, validation=sample(0), callbacks=[Mode()], progress=False)
+        net.eval()
+        with torch.no_grad():
+            expected = PHYSICS.constrain(sample(0).y_target, sample(0).y_target)
+    assert modes == [True]
+    assert expected is not None
+
+
+def stops_at(step: int, action):
+    class Stop(Callback):
+        def on_step(self, record):
+            if record.step == step:
+                action()
+
+    return Stop()
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(framework, tmp_path):
+    press = stops_at(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    note = Note()
+    with pytest.raises(KeyboardInterrupt):
+        run(framework, tmp_path / "run", steps=6, callbacks=[press, note])
+    assert note.told[-2:] == ["checkpoint 2", f"end 2: interrupted The state after step 2 is saved in {tmp_path / 'run'}."]
+    _, net, optimizer = run(framework, tmp_path / "run", steps=6)
+    _, other_net, other_optimizer = run(framework, tmp_path / "whole", steps=6)
+    assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
+
+
+def test_nan_in_the_middle_ends_it_with_the_state_before_saved(framework, tmp_path):
+    def data(first):
+        for step in range(first, 9):
+            batch = sample(step)
+            yield batch if step != 3 else Batch(batch.y_target * float("nan"), None)
+
+    with pytest.raises(TrainingError, match=r"Step 3 failed: NonFiniteError: y_target .* after step 2 is saved") as error:
+        run(framework, tmp_path / "run", steps=9, data=data)
+    assert isinstance(error.value.__cause__, NonFiniteError)
+    _, net, optimizer = run(framework, tmp_path / "run", steps=5)
+    _, other_net, other_optimizer = run(framework, steps=5)
+    assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
+
+
+def test_physics_that_raises_in_the_middle(tmp_path):
+    class Failing(HeatEquation):
+        def forward(self, x):
+            if len(done) == 2:
+                raise RuntimeError("the license of the simulator has expired")
+            return super().forward(x)
+
+    done: list[int] = []
+    count = stops_at(2, lambda: done.extend([1, 2]))
+    with pytest.raises(TrainingError, match=r"Step 3 failed: RuntimeError: the license .* after step 2 is saved"):
+        run(TORCH, tmp_path, steps=9, physics=Failing(1.0, 1.0, 1e-4), callbacks=[count], validation=None)
+    assert read_run(tmp_path).last_step == 2
+    assert "license" in read_run(tmp_path).info["ended"]
+
+
+def test_data_and_callbacks_that_raise(tmp_path):
+    def data(first):
+        yield sample(1)
+        raise ValueError("disk unplugged")
+
+    with pytest.raises(TrainingError, match=r"Step 2 failed: ValueError: disk unplugged .* after step 1 is saved"):
+        run(TORCH, tmp_path / "data", steps=9, data=data)
+
+    def fail() -> None:
+        raise ValueError("no more paper")
+
+    with pytest.raises(TrainingError, match=r"no more paper .* after step 1 is saved"):
+        run(TORCH, tmp_path / "callback", steps=9, callbacks=[stops_at(1, fail)])
+
+
+def test_two_trainings_in_one_folder(tmp_path):
+    with locked(tmp_path), pytest.raises(RunFolderError, match="Another training is running"):
+        run(TORCH, tmp_path, steps=1)
+    run(TORCH, tmp_path, steps=1)
+
+
+def test_no_right_to_write(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):  # root may write everywhere: let the system say what it says to others
+        monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(RunFolderError, match="Permission denied"):
+        run(TORCH, folder, steps=1)
+
+
+def test_a_full_disk_in_the_middle(tmp_path, monkeypatch):
+    run(TORCH, tmp_path, steps=3)
+    monkeypatch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(CheckpointError, match=r"step 6 .* No space left on device.* step-00000003"):
+        run(TORCH, tmp_path, steps=9)
+    monkeypatch.undo()
+    record, _, _ = run(TORCH, tmp_path, steps=4)
+    assert record.last_step == 4
+
+
+def test_the_run_of_something_else_is_refused(tmp_path):
+    run(TORCH, tmp_path, steps=1)
+    with pytest.raises(RunFolderError, match=r"another framework: .*torch.* there, .*tensorflow.* here"):
+        run(ROWS["tensorflow"], tmp_path, steps=2)
+    with pytest.raises(RunFolderError, match="another physics"):
+        run(TORCH, tmp_path, steps=2, physics=HeatEquation(2.0, 1.0, 1e-4))
+    net = TORCH.u_net(filters=8)
+    with TORCH.backend, pytest.raises(RunFolderError, match="another network"):
+        training_runs.train(net, TORCH.adam(net), PHYSICS, by_step(sample), steps=2, folder=tmp_path, progress=False)
+    net, _ = network(TORCH)
+    before = TORCH.everything(net, optimizer := torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9))
+    with TORCH.backend, pytest.raises(CheckpointError, match="as they were when the run began"):
+        two = torch.optim.SGD([{"params": [p]} for p in net.parameters()], 1e-3)
+        training_runs.train(net, two, PHYSICS, by_step(sample), steps=2, folder=tmp_path, progress=False)
+    assert len(before) == len(TORCH.everything(net, optimizer))
+
+
+def test_a_damaged_checkpoint_costs_its_steps_and_no_more(framework, tmp_path):
+    run(framework, tmp_path / "run", steps=6)
+    for path in (tmp_path / "run" / "checkpoints" / "step-00000006").rglob("*"):
+        if path.is_file() and path.name != "manifest.json":
+            path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(CheckpointWarning, match="is damaged"):
+        _, net, optimizer = run(framework, tmp_path / "run", steps=7)
+    _, other_net, other_optimizer = run(framework, steps=7)
+    assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
+
+
+def test_a_torn_line_is_left_out_and_a_wrong_one_named(tmp_path):
+    run(TORCH, tmp_path, steps=2)
+    lines = tmp_path / "records.jsonl"
+    whole = lines.read_text()
+    lines.write_text(whole + '{"kind": "step", "st')
+    assert read_run(tmp_path).last_step == 2
+    for wrong in ('{"kind": "other"}', '{"kind": "step", "step": "1"}', "[]", "x"):
+        lines.write_text(wrong + "\n" + whole)
+        with pytest.raises(RecordError, match="line 1 is not a record"):
+            read_run(tmp_path)
+    with pytest.raises(RecordError, match="not the folder of a run"):
+        read_run(tmp_path / "other")
+
+
+def test_numbers_that_are_not_finite_never_reach_the_records():
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="JSON"):
+            json.dumps(value, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ParameterError, "nothing ends the training"),
+        ({"steps": 0}, ParameterError, "steps = 0"),
+        ({"steps": 1, "keep": 0}, ParameterError, "keep = 0"),
+        ({"steps": 1, "checkpoint_every": -1}, ParameterError, "checkpoint_every = -1"),
+        ({"steps": 1, "schedule": 0.9}, UnsupportedError, "schedule is a float"),
+        ({"stop": [Target("x_l2", 1.0)], "validation": sample(0).y_target, "validate_every": 1}, TrainingError, "no x_true"),
+    ],
+)
+def test_bad_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        run(TORCH, **options)
+
+
+def test_rules_check_their_numbers():
+    with pytest.raises(ParameterError, match="quantity = 'loss'"):
+        Target("loss", 1.0)
+    with pytest.raises(ParameterError, match="patience"):
+        EarlyStopping(patience=0)
+    with pytest.raises(ParameterError, match="seconds"):
+        WallTime(-1.0)
