@@ -1,0 +1,150 @@
+"""What plugins have registered, as plain data. Imports PhiFlow: to be imported inside a command."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import PluginWarning
+from ..physics.base import InvertiblePhysics
+from ..plugins import get_plugin_manager
+from ..registry import _collect, get_physics, get_solver
+from ..solvers.base import InverseSolver
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    One argument of a registered class.
+
+    Attributes:
+        name: Its name.
+        type: Its annotation.
+        default: Its default as Python writes it; `None` if the argument is required.
+        docs: What the docstring says about it.
+    """
+
+    name: str
+    type: str
+    default: str | None
+    docs: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One registered class.
+
+    Attributes:
+        name: Registered name.
+        summary: First paragraph of the docstring.
+        defined_in: `module:class`.
+        plugin: Name of the plugin that registered it.
+        distribution: Name and version of the distribution that brought the plugin.
+        parameters: What the class is made with.
+    """
+
+    name: str
+    summary: str
+    defined_in: str
+    plugin: str
+    distribution: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """
+    What plugins can register.
+
+    Attributes:
+        hook: The hook that collects it.
+        base: Its class.
+        get: Makes one by name, or raises the error that says what is wrong with the name.
+    """
+
+    hook: str
+    base: type[Any]
+    get: Callable[[str], Any]
+
+
+PHYSICS = Kind("sip_physics", InvertiblePhysics, get_physics)
+SOLVERS = Kind("sip_solvers", InverseSolver, get_solver)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """
+    All that is registered of one kind.
+
+    Attributes:
+        entries: Sorted by name.
+        left_out: Why plugins or names are missing, one message for each.
+    """
+
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...]
+
+    def named(self, name: str, kind: Kind) -> Entry:
+        """
+        The entry of that name.
+
+        Raises:
+            UnknownNameError: if there is none.
+            DuplicateNameError: if two plugins claim it.
+        """
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        kind.get(name)
+        raise AssertionError(f"'{name}' is registered, but not in the catalogue")
+
+
+def catalogue(kind: Kind) -> Catalogue:
+    """What is registered now. Plugins that fail are in `left_out`, and not warned about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        registered = _collect(kind.hook, kind.base)
+    names = sorted(set(registered.classes) - set(registered.contested))
+    failures = (str(failure) for failure in get_plugin_manager().failures)
+    return Catalogue(
+        tuple(_entry(*registered.classes[name]) for name in names), (*failures, *registered.contested.values())
+    )
+
+
+def _entry(cls: type[Any], plugin: str) -> Entry:
+    docs = inspect.getdoc(cls) or ""
+    described = _described_arguments(docs)
+    return Entry(
+        cls.name,
+        " ".join(docs.partition("\n\n")[0].split()).rstrip(":"),
+        f"{cls.__module__}:{cls.__qualname__}",
+        plugin,
+        get_plugin_manager().distribution_of(plugin),
+        tuple(_parameter(parameter, described) for parameter in inspect.signature(cls).parameters.values()),
+    )
+
+
+def _parameter(parameter: inspect.Parameter, docs: dict[str, str]) -> Parameter:
+    name = str(parameter).partition(":")[0].partition("=")[0]  # with its stars
+    annotation, default = parameter.annotation, parameter.default
+    required = default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+    return Parameter(
+        name,
+        "" if annotation is parameter.empty else inspect.formatannotation(annotation).strip("'"),
+        None if required else "()" if default is parameter.empty else repr(default),
+        docs.get(name, ""),
+    )
+
+
+def _described_arguments(docs: str) -> dict[str, str]:
+    """What a docstring says under `Args:`, by argument."""
+    section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", docs, re.MULTILINE)
+    if section is None:
+        return {}
+    arguments = re.split(r"^ {4}(\*{0,2}\w+): ", section[1], flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in zip(arguments[1::2], arguments[2::2], strict=True)}

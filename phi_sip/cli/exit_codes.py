@@ -1,0 +1,53 @@
+"""What `phi-sip` tells the script that called it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from ..errors import (
+    DuplicateNameError,
+    NonFiniteError,
+    ParameterError,
+    SipError,
+    TrainingError,
+    UnknownNameError,
+    UnsupportedError,
+)
+
+
+class ExitCode(IntEnum):
+    """
+    The exit codes of all commands.
+
+    Attributes:
+        DONE: What was asked for is done, and nothing is wrong.
+        FAULT: Something is wrong: a check has failed, `doctor` has found faults, a file cannot be read.
+        USAGE: The command, its options or the experiment do not make sense; nothing has been done.
+        DIVERGED: NaN or infinity met; what was saved before is intact.
+        INTERRUPTED: Stopped by Ctrl-C.
+    """
+
+    DONE = 0
+    FAULT = 1
+    USAGE = 2
+    DIVERGED = 3
+    INTERRUPTED = 130
+
+
+# The first that fits counts.
+ERRORS: tuple[tuple[type[SipError], ExitCode], ...] = (
+    (NonFiniteError, ExitCode.DIVERGED),
+    (ParameterError, ExitCode.USAGE),
+    (UnknownNameError, ExitCode.USAGE),
+    (DuplicateNameError, ExitCode.USAGE),
+    (UnsupportedError, ExitCode.USAGE),
+    (SipError, ExitCode.FAULT),
+)
+
+
+def exit_code_of(error: SipError) -> ExitCode:
+    """The exit code that an error ends the process with; for a training that ended by another error, that of it."""
+    cause = error.__cause__
+    if isinstance(error, TrainingError) and isinstance(cause, SipError):
+        return exit_code_of(cause)
+    return next(code for kind, code in ERRORS if isinstance(error, kind))

@@ -1,0 +1,82 @@
+"""`phi-sip physics`: what plugins have registered."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .output import console, print_json
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue, Entry
+
+
+def physics(
+    name: Annotated[
+        str | None, typer.Argument(show_default=False, help="Show one of them with its parameters.")
+    ] = None,
+    solvers: Annotated[bool, typer.Option("--solvers", help="Numerical inverses instead of physics.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print plain data for scripts.")] = False,
+) -> None:
+    """
+    List the registered physics, or show one with its parameters.
+
+    Names the distribution that brought each, and plugins that were left
+    out with the cause.
+
+    \b
+    Examples:
+      phi-sip physics
+      phi-sip physics heat
+      phi-sip physics --solvers
+      phi-sip physics heat --json
+    """
+    from .catalogue import PHYSICS, SOLVERS, catalogue
+
+    kind = SOLVERS if solvers else PHYSICS
+    found = catalogue(kind)
+    if name is not None:
+        found = dataclasses.replace(found, entries=(found.named(name, kind),))
+    if json:
+        print_json(_plain(found))
+        return
+    out = console()
+    if name is None:
+        out.print(_overview(found))
+    else:
+        _show(found.entries[0], out)
+    for message in found.left_out:
+        out.print(Text.assemble(("Left out: ", "bold red"), message), soft_wrap=not out.is_terminal)
+
+
+def _plain(found: Catalogue) -> dict[str, Any]:
+    return dataclasses.asdict(found)
+
+
+def _overview(found: Catalogue) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("Name", style="bold", overflow="fold")
+    table.add_column("From", overflow="fold")
+    table.add_column("What it is and takes", overflow="fold")
+    for entry in found.entries:
+        takes = ", ".join(p.name if p.default is None else f"{p.name}={p.default}" for p in entry.parameters)
+        what = Text.assemble(entry.summary, ("\n" + takes if takes else "", "dim"))
+        table.add_row(entry.name, entry.distribution, what)
+    return table
+
+
+def _show(entry: Entry, out: Console) -> None:
+    out.print(Text.assemble((entry.name, "bold"), f": {entry.summary}"))
+    out.print(Text(f"{entry.defined_in}, registered by plugin '{entry.plugin}' of {entry.distribution}", "dim"))
+    for parameter in entry.parameters:
+        default = "required" if parameter.default is None else f"default {parameter.default}"
+        out.print()
+        out.print(Text.assemble("  ", (parameter.name, "bold"), f": {parameter.type}, {default}"))
+        out.print(Padding(Text(parameter.docs), (0, 0, 0, 6)))
