@@ -10,15 +10,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .data.batches import Batch
     from .errors import (
         BoundaryError,
+        CheckpointError,
+        CheckpointWarning,
         DuplicateNameError,
         GridMismatchError,
         NetworkOutputError,
         NonFiniteError,
         ParameterError,
+        PerformanceWarning,
         PluginWarning,
+        RecordError,
+        RunFolderError,
         SipError,
+        TrainingError,
         UnknownNameError,
         UnsupportedError,
     )
@@ -63,14 +70,19 @@ if TYPE_CHECKING:
     from .solvers.saddle_free_newton import SaddleFreeNewton
     from .solvers.time_reversal import TimeReversal
     from .trainers.optax import OptaxOptimizer
+    from .training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, read_run, train
     from .update import SipUpdate, sip_update_weights
 
 __version__ = "0.1.0"
 
 __all__ = [
     "LBFGS",
+    "Batch",
     "BoundaryError",
     "Burgers",
+    "Callback",
+    "CheckpointError",
+    "CheckpointWarning",
     "Composite",
     "ConjugateGradient",
     "Correction",
@@ -78,6 +90,7 @@ __all__ = [
     "DifferentiablePhysics",
     "DiscrepancyPrinciple",
     "DuplicateNameError",
+    "EarlyStopping",
     "EmpiricalBayes",
     "EmptyModes",
     "Evolution",
@@ -97,26 +110,34 @@ __all__ = [
     "NonFiniteError",
     "OptaxOptimizer",
     "ParameterError",
+    "PerformanceWarning",
     "PluginWarning",
     "Poisson",
     "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
+    "RecordError",
     "Regularization",
     "Reversible",
     "RotatedSine",
+    "RunFolderError",
+    "RunRecord",
     "SaddleFreeNewton",
     "SipError",
     "SipStep",
     "SipUpdate",
+    "StoppingRule",
+    "Target",
     "Tikhonov",
     "TimeReversal",
     "TimeStepping",
     "TotalVariation",
+    "TrainingError",
     "TruncatedSVD",
     "UnknownNameError",
     "Unregularized",
     "UnsupportedError",
+    "WallTime",
     "Wave",
     "Wiener",
     "available_physics",
@@ -124,13 +145,22 @@ __all__ = [
     "get_physics",
     "get_solver",
     "hookimpl",
+    "read_run",
     "sip_inverse",
     "sip_update_weights",
+    "train",
 ]
 
 # Names are imported when they are first used, so that `import phi_sip` costs nothing.
 _MODULES = {
+    ".data.batches": ("Batch",),
     ".errors": (
+        "TrainingError",
+        "RunFolderError",
+        "RecordError",
+        "PerformanceWarning",
+        "CheckpointWarning",
+        "CheckpointError",
         "BoundaryError",
         "DuplicateNameError",
         "GridMismatchError",
@@ -183,6 +213,16 @@ _MODULES = {
     ".solvers.saddle_free_newton": ("SaddleFreeNewton",),
     ".solvers.time_reversal": ("TimeReversal",),
     ".trainers.optax": ("OptaxOptimizer",),
+    ".training": (
+        "Callback",
+        "EarlyStopping",
+        "RunRecord",
+        "StoppingRule",
+        "Target",
+        "WallTime",
+        "read_run",
+        "train",
+    ),
     ".update": ("SipUpdate", "sip_update_weights"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -55,6 +55,7 @@ def main() -> None:
     name, folder, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     importlib.import_module(FLOW[name])
     from fields import periodic, smooth
+
     from phi_sip import EmpiricalBayes, HeatEquation
     from phi_sip.data.batches import Batch, by_step
     from phi_sip.training import Callback, train

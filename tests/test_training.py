@@ -85,7 +85,17 @@ def test_samples_of_the_validation_are_kept(tmp_path):
     note = Note()
     run(TORCH, tmp_path, steps=1, callbacks=[note])
     with np.load(tmp_path / "samples.npz", allow_pickle=False) as samples:
-        assert set(samples) >= {"y_target", "y", "x", "x_target", "x_true", "uncertainty", "wavenumber", "gain", "kernel"}
+        assert set(samples) >= {
+            "y_target",
+            "y",
+            "x",
+            "x_target",
+            "x_true",
+            "uncertainty",
+            "wavenumber",
+            "gain",
+            "kernel",
+        }
         assert samples["x"].shape == (4, 16, 16)
         assert samples["wavenumber"].shape == (16, 9)
         np.testing.assert_allclose(samples["x_true"], sample(1000).x_true.values.numpy("batch,x,y"))
@@ -121,7 +131,8 @@ def test_random_numbers_go_on_where_they_were(tmp_path):
 
     def noisy(step: int) -> Batch:
         batch = sample(step)
-        noise = math.tensor(np.random.standard_normal((4, 16, 16)), *batch.y_target.shape.batch, *batch.y_target.shape.spatial)  # noqa: NPY002
+        values = np.random.standard_normal((4, 16, 16))  # noqa: NPY002
+        noise = math.tensor(values, *batch.y_target.shape.batch, *batch.y_target.shape.spatial)
         return Batch(batch.y_target + 1e-3 * noise, batch.x_true)
 
     def data(first):
@@ -146,7 +157,14 @@ def test_schedules_go_on_where_they_were(tmp_path):
             schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
             with TORCH.backend:
                 record = training_runs.train(
-                    net, optimizer, PHYSICS, by_step(sample), steps=steps, folder=folder, schedule=schedule, progress=False
+                    net,
+                    optimizer,
+                    PHYSICS,
+                    by_step(sample),
+                    steps=steps,
+                    folder=folder,
+                    schedule=schedule,
+                    progress=False,
                 )
         return [entry.learning_rate for entry in record.steps]
 
@@ -160,7 +178,11 @@ def test_schedules_go_on_where_they_were(tmp_path):
     [
         ({"stop": [Target("x_l2", 1e9)], "validate_every": 2}, 2, "x_l2 is"),
         ({"stop": [WallTime(1e-9)]}, 1, "s of training are over"),
-        ({"stop": [EarlyStopping("y_l2", patience=2, improvement=0.99)], "validate_every": 1}, 3, "has not fallen below"),
+        (
+            {"stop": [EarlyStopping("y_l2", patience=2, improvement=0.99)], "validate_every": 1},
+            3,
+            "has not fallen below",
+        ),
         ({"data": lambda first: map(sample, range(first, 4)), "steps": 9}, 3, "the data are at their end"),
     ],
 )
@@ -182,7 +204,9 @@ def test_patience_counts_validations_without_a_new_least_error():
 
 
 def test_observations_alone_are_enough():
-    record, _, _ = run(TORCH, steps=2, data=lambda first: (sample(i).y_target for i in range(first, 9)), validation=sample(0).y_target)
+    record, _, _ = run(
+        TORCH, steps=2, data=lambda first: (sample(i).y_target for i in range(first, 9)), validation=sample(0).y_target
+    )
     assert [entry.x_l2 for entry in record.steps] == [None, None]
     assert record.validations[0].x_l2 is None
 
@@ -196,7 +220,9 @@ def test_validation_uses_learned_batch_statistics_and_leaves_the_mode(tmp_path):
             modes.append(net.training)
 
     with TORCH.backend:
-        training_runs.train(net, optimizer, PHYSICS, by_step(sample), steps=1, validation=sample(0), callbacks=[Mode()], progress=False)
+        training_runs.train(
+            net, optimizer, PHYSICS, by_step(sample), steps=1, validation=sample(0), callbacks=[Mode()], progress=False
+        )
         net.eval()
         with torch.no_grad():
             expected = PHYSICS.constrain(sample(0).y_target, sample(0).y_target)
@@ -218,7 +244,10 @@ def test_ctrl_c_saves_and_the_run_goes_on(framework, tmp_path):
     note = Note()
     with pytest.raises(KeyboardInterrupt):
         run(framework, tmp_path / "run", steps=6, callbacks=[press, note])
-    assert note.told[-2:] == ["checkpoint 2", f"end 2: interrupted The state after step 2 is saved in {tmp_path / 'run'}."]
+    assert note.told[-2:] == [
+        "checkpoint 2",
+        f"end 2: interrupted The state after step 2 is saved in {tmp_path / 'run'}.",
+    ]
     _, net, optimizer = run(framework, tmp_path / "run", steps=6)
     _, other_net, other_optimizer = run(framework, tmp_path / "whole", steps=6)
     assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
@@ -230,7 +259,9 @@ def test_nan_in_the_middle_ends_it_with_the_state_before_saved(framework, tmp_pa
             batch = sample(step)
             yield batch if step != 3 else Batch(batch.y_target * float("nan"), None)
 
-    with pytest.raises(TrainingError, match=r"Step 3 failed: NonFiniteError: y_target .* after step 2 is saved") as error:
+    with pytest.raises(
+        TrainingError, match=r"Step 3 failed: NonFiniteError: y_target .* after step 2 is saved"
+    ) as error:
         run(framework, tmp_path / "run", steps=9, data=data)
     assert isinstance(error.value.__cause__, NonFiniteError)
     _, net, optimizer = run(framework, tmp_path / "run", steps=5)
@@ -278,7 +309,9 @@ def test_no_right_to_write(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     folder.mkdir(mode=0o500)
     if os.access(folder, os.W_OK):  # root may write everywhere: let the system say what it says to others
-        monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        monkeypatch.setattr(
+            Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+        )
     with pytest.raises(RunFolderError, match="Permission denied"):
         run(TORCH, folder, steps=1)
 
@@ -303,11 +336,9 @@ def test_the_run_of_something_else_is_refused(tmp_path):
     with TORCH.backend, pytest.raises(RunFolderError, match="another network"):
         training_runs.train(net, TORCH.adam(net), PHYSICS, by_step(sample), steps=2, folder=tmp_path, progress=False)
     net, _ = network(TORCH)
-    before = TORCH.everything(net, optimizer := torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9))
+    other = torch.optim.SGD([{"params": [p]} for p in net.parameters()], 1e-3)
     with TORCH.backend, pytest.raises(CheckpointError, match="as they were when the run began"):
-        two = torch.optim.SGD([{"params": [p]} for p in net.parameters()], 1e-3)
-        training_runs.train(net, two, PHYSICS, by_step(sample), steps=2, folder=tmp_path, progress=False)
-    assert len(before) == len(TORCH.everything(net, optimizer))
+        training_runs.train(net, other, PHYSICS, by_step(sample), steps=2, folder=tmp_path, progress=False)
 
 
 def test_a_damaged_checkpoint_costs_its_steps_and_no_more(framework, tmp_path):
@@ -349,7 +380,11 @@ def test_numbers_that_are_not_finite_never_reach_the_records():
         ({"steps": 1, "keep": 0}, ParameterError, "keep = 0"),
         ({"steps": 1, "checkpoint_every": -1}, ParameterError, "checkpoint_every = -1"),
         ({"steps": 1, "schedule": 0.9}, UnsupportedError, "schedule is a float"),
-        ({"stop": [Target("x_l2", 1.0)], "validation": sample(0).y_target, "validate_every": 1}, TrainingError, "no x_true"),
+        (
+            {"stop": [Target("x_l2", 1.0)], "validation": sample(0).y_target, "validate_every": 1},
+            TrainingError,
+            "no x_true",
+        ),
     ],
 )
 def test_bad_arguments(options, error, message):

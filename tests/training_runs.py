@@ -36,7 +36,9 @@ def run(framework: frameworks.Framework, folder: Path | None = None, **options: 
     net, optimizer = network(framework)
     given = {"validation": sample(1000), "validate_every": 4, "checkpoint_every": 3, "progress": False, **options}
     with framework.backend:
-        record = train(net, optimizer, given.pop("physics", PHYSICS), given.pop("data", by_step(sample)), folder=folder, **given)
+        record = train(
+            net, optimizer, given.pop("physics", PHYSICS), given.pop("data", by_step(sample)), folder=folder, **given
+        )
     return record, net, optimizer
 
 

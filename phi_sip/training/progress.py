@@ -31,7 +31,9 @@ class ProgressBar(Callback):
         self._progress.start()
 
     def on_step(self, record: StepRecord) -> None:
-        self._progress.update(self._task, completed=record.step, losses=f"{losses(record)}, {record.seconds:.2f} s/step")
+        self._progress.update(
+            self._task, completed=record.step, losses=f"{losses(record)}, {record.seconds:.2f} s/step"
+        )
 
     def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
         self._console.print(f"step {record.step}, validation: {losses(record)}")

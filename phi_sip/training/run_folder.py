@@ -15,7 +15,7 @@ import numpy as np
 from ..checkpoints.atomic import remove_unfinished, written_file
 from ..errors import RunFolderError, UnsupportedError
 from .callbacks import Arrays
-from .records import INFO, RECORDS, RunRecord, line_of, read_run
+from .records import INFO, RECORDS, RunRecord, StepRecord, ValidationRecord, line_of, read_run
 
 CHECKPOINTS, STEPS, SAMPLES, LOCK = "checkpoints", "steps.csv", "samples.npz", "run.lock"
 PACKAGES = ("phi-sip", "phiflow", "phiml", "tensorflow", "keras", "torch", "jax", "optax", "numpy", "scipy")
@@ -46,7 +46,9 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         lock.release()
-        raise RunFolderError(f"{folder} cannot be used for a run: {error}. Give a folder that can be written to.") from error
+        raise RunFolderError(
+            f"{folder} cannot be used for a run: {error}. Give a folder that can be written to."
+        ) from error
     try:
         yield
     finally:
@@ -85,7 +87,8 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
 
 def write_records(folder: Path, run: RunRecord) -> None:
     """Writes `records.jsonl` anew, in the order in which things happened."""
-    records = sorted([*run.steps, *run.validations], key=lambda record: record.step)
+    records: list[StepRecord | ValidationRecord] = [*run.steps, *run.validations]
+    records.sort(key=lambda record: record.step)
     with written_file(folder / RECORDS) as path:
         path.write_text("".join(map(line_of, records)))
 
@@ -93,7 +96,7 @@ def write_records(folder: Path, run: RunRecord) -> None:
 def write_samples(folder: Path, samples: Arrays) -> None:
     """Writes `samples.npz`."""
     with written_file(folder / SAMPLES) as path, path.open("wb") as file:
-        np.savez_compressed(file, **samples)
+        np.savez_compressed(file, **dict(samples))  # type: ignore[arg-type]
 
 
 def earlier_run(folder: Path, info: Mapping[str, Any]) -> RunRecord | None:

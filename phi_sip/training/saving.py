@@ -66,7 +66,12 @@ class Saving:
                 f"optimizer as they were when the run began."
             ) from error
         set_random_state(manifest.content["random"])
-        return RunRecord(before.name, {**before.info, **info, "created": before.info.get("created")}, before.steps, before.validations)
+        return RunRecord(
+            before.name,
+            {**before.info, **info, "created": before.info.get("created")},
+            before.steps,
+            before.validations,
+        )
 
     def save(self, step: int) -> None:
         """

@@ -96,9 +96,7 @@ class Steps:
         except BaseException as error:
             saved = self._rescue(error)
             if isinstance(error, Exception) and not isinstance(error, CheckpointError):
-                raise TrainingError(
-                    f"Step {self._step + 1} failed: {type(error).__name__}: {error} {saved}"
-                ) from error
+                raise TrainingError(f"Step {self._step + 1} failed: {type(error).__name__}: {error} {saved}") from error
             raise
         self._tell(lambda callback: callback.on_end(self._run, reason))
 

@@ -76,7 +76,7 @@ def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
     return {name: _array(field.values) for name, field in fields.items()} | _modes(step, y_target)
 
 
-def _modes(step: SipStep, y_target: Field) -> Arrays:
+def _modes(step: SipStep, y_target: Field) -> dict[str, np.ndarray]:
     if "log_gain" not in step.stats:
         return {}
     basis = SpectralBasis.of(y_target)

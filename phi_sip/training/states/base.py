@@ -31,9 +31,7 @@ class TrainingState(ABC):
         """That of the next step, if the optimizer tells."""
 
     @abstractmethod
-    def predict(
-        self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None
-    ) -> Any:
+    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
         """x for observations, as the network is used for inference: no gradient, batch statistics as learned."""
 
     @abstractmethod
@@ -52,5 +50,5 @@ class TrainingState(ABC):
     def restore(self, folder: Path) -> None:
         """Reads what `save` wrote for a network of the same layout."""
 
-    def advance(self) -> None:
+    def advance(self) -> None:  # noqa: B027
         """After each step: moves on what counts steps by itself, such as a learning-rate schedule."""

@@ -64,7 +64,10 @@ class JaxState(TrainingState):
         leaves, structure = self._jax.tree_util.tree_flatten(self._trainer.variables)
         with self._checkpointer() as checkpointer:
             arrays = checkpointer.restore((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
-        restored = [array if hasattr(leaf, "dtype") else type(leaf)(array) for leaf, array in zip(leaves, arrays.values(), strict=True)]
+        restored = [
+            array if hasattr(leaf, "dtype") else type(leaf)(array)
+            for leaf, array in zip(leaves, arrays.values(), strict=True)
+        ]
         self._trainer.variables = self._jax.tree_util.tree_unflatten(structure, restored)
 
     def _arrays(self, tree: Any) -> dict[str, Any]:
