@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from .hookspecs import hookimpl
+    from .networks import NetworkSpec
     from .noise import EmptyModes
     from .operator import SipStep, sip_inverse
     from .physics.base import Correction, InvertiblePhysics
@@ -107,6 +108,7 @@ __all__ = [
     "Masked",
     "MeasuredSpectrum",
     "NetworkOutputError",
+    "NetworkSpec",
     "NonFiniteError",
     "OptaxOptimizer",
     "ParameterError",
@@ -173,6 +175,7 @@ _MODULES = {
         "UnsupportedError",
     ),
     ".hookspecs": ("hookimpl",),
+    ".networks": ("NetworkSpec",),
     ".noise": ("EmptyModes",),
     ".operator": ("SipStep", "sip_inverse"),
     ".physics.base": ("Correction", "InvertiblePhysics"),

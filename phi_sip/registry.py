@@ -32,7 +32,7 @@ def get_physics(name: str, **parameters: Any) -> InvertiblePhysics:
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the parameters do not fit the constructor.
     """
-    return _create("physics", name, _collect("sip_physics", InvertiblePhysics), parameters)
+    return _create("physics", name, collect("sip_physics", InvertiblePhysics), parameters)
 
 
 def get_solver(name: str, **options: Any) -> InverseSolver:
@@ -48,34 +48,34 @@ def get_solver(name: str, **options: Any) -> InverseSolver:
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the options do not fit the constructor.
     """
-    return _create("solver", name, _collect("sip_solvers", InverseSolver), options)
+    return _create("solver", name, collect("sip_solvers", InverseSolver), options)
 
 
 def available_physics() -> tuple[str, ...]:
     """Names of all registered physics, sorted, without those that two plugins claim."""
-    return _names(_collect("sip_physics", InvertiblePhysics))
+    return _names(collect("sip_physics", InvertiblePhysics))
 
 
 def available_solvers() -> tuple[str, ...]:
     """Names of all registered numerical inverses, sorted, without those that two plugins claim."""
-    return _names(_collect("sip_solvers", InverseSolver))
+    return _names(collect("sip_solvers", InverseSolver))
 
 
 @dataclass
-class _Registered(Generic[T]):
+class Registered(Generic[T]):
     """What plugins have registered: classes with the plugin that each comes from, and complaints by contested name."""
 
     classes: dict[str, tuple[type[T], str]] = field(default_factory=dict)
     contested: dict[str, str] = field(default_factory=dict)
 
 
-def _names(registered: _Registered[Any]) -> tuple[str, ...]:
+def _names(registered: Registered[Any]) -> tuple[str, ...]:
     for complaint in registered.contested.values():
         warnings.warn(complaint, PluginWarning, stacklevel=3)
     return tuple(sorted(set(registered.classes) - set(registered.contested)))
 
 
-def _create(kind: str, name: str, registered: _Registered[T], arguments: dict[str, Any]) -> T:
+def _create(kind: str, name: str, registered: Registered[T], arguments: dict[str, Any]) -> T:
     if name in registered.contested:
         raise DuplicateNameError(registered.contested[name])
     if name not in registered.classes:
@@ -102,11 +102,11 @@ def _unknown(kind: str, name: str, registered: Iterable[str]) -> UnknownNameErro
     return error
 
 
-def _collect(hook: str, base: type[T]) -> _Registered[T]:
+def collect(hook: str, base: type[T]) -> Registered[T]:
     """All classes that plugins give for `hook`. A plugin that raises or answers wrongly is isolated and named."""
     manager = get_plugin_manager()
     failed = {failure.name for failure in manager.failures}
-    registered: _Registered[T] = _Registered()
+    registered: Registered[T] = Registered()
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         if implementation.plugin_name in failed:
             continue
@@ -132,7 +132,7 @@ def _checked(implementation: pluggy.HookImpl, base: type[T]) -> list[type[T]]:
     return classes
 
 
-def _add(registered: _Registered[T], cls: type[T], plugin: str, manager: PluginManager) -> None:
+def _add(registered: Registered[T], cls: type[T], plugin: str, manager: PluginManager) -> None:
     first, first_plugin = registered.classes.setdefault(cls.name, (cls, plugin))
     if first is not cls:
         registered.contested[cls.name] = (

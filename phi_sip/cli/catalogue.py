@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import PluginWarning
 from ..physics.base import InvertiblePhysics
 from ..plugins import get_plugin_manager
-from ..registry import _collect, get_physics, get_solver
+from ..registry import collect, get_physics, get_solver
 from ..solvers.base import InverseSolver
 
 
@@ -108,7 +108,7 @@ def catalogue(kind: Kind) -> Catalogue:
     """What is registered now. Plugins that fail are in `left_out`, and not warned about."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
-        registered = _collect(kind.hook, kind.base)
+        registered = collect(kind.hook, kind.base)
     names = sorted(set(registered.classes) - set(registered.contested))
     failures = (str(failure) for failure in get_plugin_manager().failures)
     return Catalogue(

@@ -1,5 +1,6 @@
 """Random states to train and test with, and making them ahead of time: one file per kind of data."""
 
+from .batches import Batch, as_batch, by_step
 from .photographs import LUMINANCE, PICTURES, heat_photograph_samples, heat_photographs
 from .prefetch import prefetched
 from .rectangles import heat_rectangle_samples, heat_rectangles
@@ -10,7 +11,10 @@ from .smooth import smooth_field_samples, smooth_fields
 __all__ = [
     "LUMINANCE",
     "PICTURES",
+    "Batch",
     "Samples",
+    "as_batch",
+    "by_step",
     "heat_photograph_samples",
     "heat_photographs",
     "heat_rectangle_samples",
