@@ -37,6 +37,10 @@ class DuplicateNameError(SipError, ValueError):
     """Two plugins have registered different objects under one name."""
 
 
+class ConfigurationError(SipError, ValueError):
+    """An experiment file holds something that has no meaning."""
+
+
 class CheckpointError(SipError, OSError):
     """A checkpoint cannot be written, or is damaged or that of something else."""
 

@@ -42,7 +42,7 @@ def finished(framework: str, folder: Path, steps: int, log: Path) -> list[np.nda
 
 @pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
 def test_killed_runs_end_as_if_they_had_not_been(framework, tmp_path):
-    steps, log, generator = 8 + 12 * KILLS, tmp_path / "log.txt", random.Random(f"{framework} {KILLS}")
+    steps, log, generator = 8 + 20 * KILLS, tmp_path / "log.txt", random.Random(f"{framework} {KILLS}")
     begun = []
     for _ in range(KILLS):
         process = start(framework, tmp_path / "killed", steps, log)
@@ -50,7 +50,7 @@ def test_killed_runs_end_as_if_they_had_not_been(framework, tmp_path):
         assert line.startswith("step"), log.read_text()
         begun.append(int(line.split()[1]))
         try:
-            process.wait(generator.uniform(0.0, 0.3))
+            process.wait(generator.uniform(0.0, 0.8))
         except subprocess.TimeoutExpired:
             process.kill()
         process.communicate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from ..errors import (
+    ConfigurationError,
     DuplicateNameError,
     NonFiniteError,
     ParameterError,
@@ -37,6 +38,7 @@ class ExitCode(IntEnum):
 # The first that fits counts.
 ERRORS: tuple[tuple[type[SipError], ExitCode], ...] = (
     (NonFiniteError, ExitCode.DIVERGED),
+    (ConfigurationError, ExitCode.USAGE),
     (ParameterError, ExitCode.USAGE),
     (UnknownNameError, ExitCode.USAGE),
     (DuplicateNameError, ExitCode.USAGE),

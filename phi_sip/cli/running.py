@@ -1,0 +1,55 @@
+"""What `train` and `resume` share: a run from an experiment to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import RunFolderError
+from ..experiment import Experiment, build, write_experiment
+from ..training import Callback
+from .output import console
+
+EXPERIMENT, MODEL = "experiment.toml", "model"
+
+
+def new_folder(asked: Path | None, parent: Path, name: str) -> Path:
+    """
+    The folder of a new run: the one asked for, or the first of NAME, NAME-2, … that is not there yet.
+
+    Raises:
+        RunFolderError: if the one asked for is there and not empty.
+    """
+    if asked is None:
+        candidates = (parent / (name if i == 1 else f"{name}-{i}") for i in range(1, 10**6))
+        return next(folder for folder in candidates if not folder.exists())
+    if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
+        raise RunFolderError(
+            f"{asked} is there already. Go on with it: phi-sip resume {asked}, or name another folder."
+        )
+    return asked
+
+
+def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
+    """Trains, saves the trained inverse and writes the report."""
+    from ..inference import save_inverse
+    from ..reporting import write_report
+
+    built = build(experiment)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_experiment(experiment, folder / EXPERIMENT)
+    except OSError as error:
+        raise RunFolderError(f"{folder} cannot be written to: {error}. Name another folder.") from error
+    built.train(folder, _callbacks(folder, tensorboard))
+    save_inverse(folder / MODEL, built.net, built.physics, built.network)
+    page = write_report([folder], folder / "report.html")
+    console().print(f"Report: {page}")
+    console().print(f"Trained inverse: {folder / MODEL}; use it: phi-sip invert {folder / MODEL} FILE -o STATES")
+
+
+def _callbacks(folder: Path, tensorboard: bool) -> list[Callback]:
+    if not tensorboard:
+        return []
+    from ..training.tensorboard import TensorBoard
+
+    return [TensorBoard(folder / "tensorboard")]

@@ -1,0 +1,97 @@
+"""From an experiment to what trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phiml import math
+
+from ..data import Batch
+from ..description import construct
+from ..networks import NetworkSpec
+from ..physics.base import InvertiblePhysics
+from ..training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, train
+from ..training.steps import Data as DataFunction
+from .data import training_data
+from .frameworks import framework_module
+from .specification import Experiment, Stop
+
+
+@dataclass(frozen=True)
+class Built:
+    """
+    An experiment, ready to run, on its framework as the default backend.
+
+    Attributes:
+        experiment: What it was built from.
+        physics, network, net, optimizer, schedule, data, validation: Its parts.
+    """
+
+    experiment: Experiment
+    physics: InvertiblePhysics
+    network: NetworkSpec
+    net: Any
+    optimizer: Any
+    schedule: Any
+    data: DataFunction
+    validation: Batch
+
+    def train(self, folder: Path | None, callbacks: Sequence[Callback] = (), progress: bool = True) -> RunRecord:
+        """Runs it, or goes on with it; see `phi_sip.train`."""
+        plan = self.experiment.training
+        with math.precision(self.experiment.experiment.precision):
+            return train(
+                self.net,
+                self.optimizer,
+                self.physics,
+                self.data,
+                steps=plan.steps,
+                stop=stopping_rules(plan.stop),
+                validation=self.validation,
+                validate_every=plan.validate_every,
+                schedule=self.schedule,
+                folder=folder,
+                checkpoint_every=plan.checkpoint_every,
+                keep=plan.keep,
+                callbacks=callbacks,
+                progress=progress,
+                step_size=plan.step_size,
+                solver=plan.solver,
+                micro_batches=plan.micro_batches,
+            )
+
+
+def build(experiment: Experiment) -> Built:
+    """
+    Makes all parts; imports the framework and makes it the default backend of PhiML.
+
+    Raises:
+        UnknownNameError: if a name is not known.
+        ParameterError: if arguments do not fit, or are out of range.
+    """
+    general = experiment.experiment
+    framework = framework_module(general.framework)
+    framework.activate()
+    physics = construct(experiment.physics.model_dump())
+    network = NetworkSpec(experiment.network.name, experiment.network.arguments)
+    framework.seed(general.seed)
+    net = network.build()
+    optimizer, schedule = framework.optimizer(net, experiment.optimizer)
+    with math.precision(general.precision):
+        data, validation = training_data(experiment.data, physics, general.seed)
+    return Built(experiment, physics, network, net, optimizer, schedule, data, validation)
+
+
+def stopping_rules(stop: Stop) -> list[StoppingRule]:
+    """The rules of `[training.stop]`."""
+    rules: list[StoppingRule] = [
+        Target(quantity, value) for quantity, value in (("x_l2", stop.x_l2), ("y_l2", stop.y_l2)) if value is not None
+    ]
+    if stop.seconds is not None:
+        rules.append(WallTime(stop.seconds))
+    if stop.patience is not None:
+        rules.append(EarlyStopping(patience=stop.patience))
+    return rules

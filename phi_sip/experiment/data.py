@@ -1,0 +1,84 @@
+"""Training and validation data of an experiment."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from phi.field import Field
+from phiml import math
+from phiml.math import Shape, batch, spatial
+
+from ..data import (
+    Batch,
+    Samples,
+    by_step,
+    heat_photograph_samples,
+    heat_rectangle_samples,
+    smooth_field_samples,
+    step_seed,
+)
+from ..errors import ParameterError, UnknownNameError
+from ..physics.base import InvertiblePhysics
+from ..training.steps import Data as DataFunction
+from .specification import Data
+
+AXES = "xyz"
+KINDS: dict[str, Callable[..., Samples[Any, Field]]] = {
+    "rectangles": heat_rectangle_samples,
+    "smooth": smooth_field_samples,
+    "photographs": heat_photograph_samples,
+}
+
+
+def training_data(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
+    """
+    Batches by step, and a validation batch that is in none of them.
+
+    Raises:
+        UnknownNameError: if there is no such kind of data.
+        ParameterError: if the arguments do not fit it.
+    """
+    if ":" in spec.kind:
+        of_step = _function(spec.kind)(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
+        return by_step(of_step), of_step(0)
+    if spec.kind not in KINDS:
+        raise UnknownNameError(
+            f"data.kind = '{spec.kind}', but it must be one of {', '.join(KINDS)}, or module:function."
+        )
+    training, held_out = (_observed(spec, physics, samples) for samples in (spec.batch_size, spec.validation))
+    of_step = Samples(lambda step: training.draw(step_seed(seed, step)), training.finish)
+    return by_step(of_step), held_out(step_seed(seed, 0))
+
+
+def _observed(spec: Data, physics: InvertiblePhysics, samples: int) -> Samples[Any, Batch]:
+    """States of a kind, and their noisy observations, by seed."""
+    dims = batch(batch=samples), spatial(**dict(zip(AXES, spec.resolution, strict=False)))
+    states = _states(spec, dims)
+
+    def draw(seed: int) -> tuple[Any, np.ndarray]:
+        noise = np.random.default_rng([seed, 1]).standard_normal((samples, *spec.resolution))
+        return states.draw(seed), spec.noise_std * noise
+
+    def finish(drawn: tuple[Any, np.ndarray]) -> Batch:
+        x = states.finish(drawn[0])
+        return Batch(physics.forward(x) + math.tensor(drawn[1], *dims), x)
+
+    return Samples(draw, finish)
+
+
+def _states(spec: Data, dims: tuple[Shape, Shape]) -> Samples[Any, Field]:
+    try:
+        return KINDS[spec.kind](*dims, **spec.arguments)
+    except TypeError as error:
+        raise ParameterError(f"data.arguments = {spec.arguments} do not fit '{spec.kind}': {error}.") from error
+
+
+def _function(reference: str) -> Callable[..., Any]:
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise UnknownNameError(f"data.kind = '{reference}' cannot be imported: {error}.") from error

@@ -1,0 +1,32 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..specification import Optimizer
+from .lookup import made
+
+
+def activate() -> None:
+    from phi.torch import TORCH
+    from phiml.backend import set_global_default_backend
+
+    set_global_default_backend(TORCH)
+
+
+def seed(seed: int) -> None:
+    import torch
+
+    torch.manual_seed(seed)
+
+
+def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
+    import torch
+
+    arguments = {"params": net.parameters(), "lr": spec.learning_rate, **spec.arguments}
+    found = made("optimizer", torch.optim, spec.name, arguments)
+    if spec.schedule is None:
+        return found, None
+    schedules = torch.optim.lr_scheduler
+    return found, made("schedule", schedules, spec.schedule.name, {"optimizer": found, **spec.schedule.arguments})

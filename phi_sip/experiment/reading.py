@@ -1,0 +1,120 @@
+"""From a TOML file and what overrides it to an experiment, and back."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ..checkpoints.atomic import written_file
+from ..errors import ConfigurationError
+from .specification import Experiment
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_experiment(path: str | Path | None = None, overrides: Iterable[Mapping[str, Any]] = ()) -> Experiment:
+    """
+    The experiment of a TOML file.
+
+    Args:
+        path: The file; `None`: one that says all defaults.
+        overrides: Tables that go over it, the last on top.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, or anything in it has no meaning; the message names all of it.
+    """
+    source = "the defaults" if path is None else str(path)
+    tables = Experiment().model_dump(exclude_none=True) if path is None else _parse(Path(path))
+    for override in overrides:
+        tables = _over(tables, override)
+    try:
+        return Experiment.model_validate(tables)
+    except ValidationError as error:
+        problems = [_problem(entry) for entry in error.errors(include_url=False)]
+        raise ConfigurationError(
+            f"{source} cannot be run:\n" + "\n".join(f"- {problem}" for problem in problems)
+        ) from None
+
+
+def assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """
+    Tables from `training.steps=50`; a value is what it would be in the file, else text.
+
+    Raises:
+        ConfigurationError: if there is no key or no value.
+    """
+    tables: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not all(part.strip().isidentifier() for part in key.split(".")):
+            raise ConfigurationError(f"'{text}' sets nothing. Give table.key=value, e.g. training.steps=50.")
+        nested: Any = _value(value)
+        for part in reversed(key.split(".")):
+            nested = {part.strip(): nested}
+        tables = _over(tables, nested)
+    return tables
+
+
+def write_experiment(experiment: Experiment, path: Path) -> None:
+    """Writes all of it, defaults included, as TOML."""
+    import tomli_w
+
+    with written_file(path) as unfinished:
+        unfinished.write_text(tomli_w.dumps(experiment.model_dump(exclude_none=True)))
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` where it says something, `below` elsewhere."""
+    result = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _over(result[key], value) if both else value
+    return result
+
+
+def _problem(entry: Any) -> str:
+    place = ".".join(map(str, entry["loc"]))
+    if entry["type"] != "extra_forbidden":
+        return f"{place} = {_short(entry['input'])}: {entry['msg'][0].lower()}{entry['msg'][1:]}."
+    known = list(_table_at(entry["loc"][:-1]).model_fields)
+    close = difflib.get_close_matches(str(entry["loc"][-1]), known, n=1)
+    hint = f" Did you mean {'.'.join([*map(str, entry['loc'][:-1]), close[0]])}?" if close else ""
+    return f"{place} is not known.{hint} Known here: {', '.join(known)}."
+
+
+def _table_at(location: tuple[Any, ...]) -> type[BaseModel]:
+    table: type[BaseModel] = Experiment
+    for part in location:
+        annotation = table.model_fields[part].annotation
+        candidates = (annotation, *getattr(annotation, "__args__", ()))
+        table = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return table
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
