@@ -41,6 +41,10 @@ class ConfigurationError(SipError, ValueError):
     """An experiment file holds something that has no meaning."""
 
 
+class FileError(SipError, OSError):
+    """A file of fields cannot be read or written."""
+
+
 class CheckpointError(SipError, OSError):
     """A checkpoint cannot be written, or is damaged or that of something else."""
 

@@ -24,6 +24,7 @@ def written_file(path: Path) -> Iterator[Path]:
     unfinished = Path(name)
     try:
         yield unfinished
+        os.chmod(unfinished, 0o666 & ~_umask())  # what is temporary, no one else may read
         _flush(unfinished)
         os.replace(unfinished, path)
         _flush(path.parent)
@@ -37,6 +38,7 @@ def written_folder(path: Path) -> Iterator[Path]:
     unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=UNFINISHED))
     try:
         yield unfinished
+        os.chmod(unfinished, 0o777 & ~_umask())
         for entry in (*unfinished.rglob("*"), unfinished):
             _flush(entry)
         os.rename(unfinished, path)
@@ -57,6 +59,13 @@ def remove(entry: Path) -> None:
         shutil.rmtree(entry)
     else:
         entry.unlink()
+
+
+def _umask() -> int:
+    """The rights that new files of this process lack."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _flush(path: Path) -> None:

@@ -25,6 +25,11 @@ from .output import print_error, warnings_as_messages
 
 # In the order of `phi-sip --help`.
 COMMANDS: tuple[str, ...] = (
+    "train",
+    "resume",
+    "report",
+    "compare",
+    "invert",
     "physics",
     "check",
     "doctor",
@@ -93,6 +98,7 @@ def phi_sip(
 
     \b
     Examples:
+      phi-sip train --quick
       phi-sip doctor
       phi-sip physics heat
       phi-sip check heat diffusivity=1.0 time=2.0

@@ -44,7 +44,8 @@ def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
     save_inverse(folder / MODEL, built.net, built.physics, built.network)
     page = write_report([folder], folder / "report.html")
     console().print(f"Report: {page}")
-    console().print(f"Trained inverse: {folder / MODEL}; use it: phi-sip invert {folder / MODEL} FILE -o STATES")
+    console().print(f"Trained inverse: {folder / MODEL}")
+    console().print(f"Use it: phi-sip invert {folder / MODEL} FILE -o STATES", soft_wrap=True)
 
 
 def _callbacks(folder: Path, tensorboard: bool) -> list[Callback]:

@@ -51,7 +51,7 @@ def train(
     from ..experiment.specification import QUICK
     from .running import new_folder, run
 
-    flags = {
+    flags: dict[str, dict[str, Any]] = {
         "experiment": {"framework": framework and framework.value, "seed": seed},
         "training": {"steps": steps},
     }

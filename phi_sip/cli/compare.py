@@ -1,0 +1,68 @@
+"""`phi-sip compare`: numbers of runs side by side."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from .output import console, print_json
+
+if TYPE_CHECKING:
+    from ..reporting import Row
+
+COLUMNS = {
+    "steps": "steps",
+    "seconds": "time [s]",
+    "seconds_per_step": "s per step",
+    "final": "last error",
+    "best": "best error",
+    "best_step": "at step",
+    "ratio": "÷ first",
+    "seconds_to_common": "s to common error",
+}
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of runs; the first is what others are compared with.", metavar="RUN..."),
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print plain data for scripts.")] = False,
+) -> None:
+    """
+    Compare runs: final and best validation errors, time, ratio to the first.
+
+    The common error is the one that all of them have reached.
+
+    \b
+    Examples:
+      phi-sip compare runs/sip runs/dp
+      phi-sip compare runs/* --json
+    """
+    from ..reporting import compare as rows_of
+
+    rows = rows_of(runs)
+    if json:
+        print_json([asdict(row) for row in rows])
+        return
+    console().print(_table(rows))
+    console().print(f"Validation error {rows[0].quantity}, summed over cells, mean over samples.")
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("run", overflow="fold")
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row.name, *(_text(getattr(row, name)) for name in COLUMNS))
+    return table
+
+
+def _text(value: float | int | None) -> str:
+    return "–" if value is None else str(value) if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,57 @@
+"""`phi-sip invert`: states from a file of observations."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import console
+
+
+class Boundary(str, Enum):
+    """Of the grids."""
+
+    periodic = "periodic"
+    zero_gradient = "zero-gradient"
+    zero = "zero"
+
+
+def invert(
+    model: Annotated[Path, typer.Argument(help="Folder of the trained inverse: RUN/model.")],
+    observations: Annotated[Path, typer.Argument(help="File .npy, .npz or .nc, or folder .zarr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its suffix says the format.")],
+    variable: Annotated[str | None, typer.Option(show_default=False, help="Which array of the file.")] = None,
+    dims: Annotated[
+        str | None, typer.Option(show_default=False, help="Dims of a NumPy array, as batch,x,y. Default: by its rank.")
+    ] = None,
+    boundary: Annotated[Boundary, typer.Option(help="What holds at the sides of the grid.")] = Boundary.periodic,
+    precision: Annotated[int, typer.Option(min=32, max=64, help="Bits that the physics computes with.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 64,
+) -> None:
+    """
+    Invert the observations in a file by a trained network.
+
+    Writes the states x, and x_uncertainty, the standard deviation per cell,
+    where the physics knows one.
+
+    \b
+    Examples:
+      phi-sip invert runs/heat/model observations.npy -o states.npz
+      phi-sip invert runs/heat/model observations.nc -o states.nc --variable T
+    """
+    from ..inference import invert_file, load_inverse
+
+    done = invert_file(
+        load_inverse(model),
+        observations,
+        output,
+        variable=variable,
+        dims=None if dims is None else [dim.strip() for dim in dims.split(",")],
+        boundary=boundary.value,
+        precision=precision,
+        batch_size=batch,
+    )
+    console().print(f"{output}: {done['samples']:.0f} states; ½‖P(x) − y*‖² is {done['y_l2']:.4g} on average")

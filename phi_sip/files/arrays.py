@@ -1,0 +1,121 @@
+"""A grid as plain arrays: what all formats hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from phi.field import CenteredGrid, Field
+from phi.geom import Box
+from phiml import math
+from phiml.math import batch, channel, extrapolation, spatial
+
+from ..errors import FileError
+
+AXES = ("x", "y", "z")
+BATCH, CHANNEL = "batch", "vector"
+BOUNDARIES: dict[str, Callable[[], Any]] = {
+    "periodic": lambda: extrapolation.PERIODIC,
+    "zero-gradient": lambda: extrapolation.ZERO_GRADIENT,
+    "zero": lambda: extrapolation.ZERO,
+}
+
+
+@dataclass(frozen=True)
+class GridArray:
+    """
+    Values of a centered grid.
+
+    Attributes:
+        values: Array in the order of `dims`.
+        dims: `batch`, axes out of x, y, z, and `vector` for components; each at most once, at least one axis.
+        lower, upper: Bounds per axis, in the order of the axes in `dims`.
+
+    Raises:
+        FileError: if these do not fit together, or values are no real numbers, NaN or infinite.
+    """
+
+    values: np.ndarray
+    dims: tuple[str, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        unknown = [dim for dim in self.dims if dim not in (BATCH, *AXES, CHANNEL)]
+        if unknown or len(set(self.dims)) != len(self.dims) or not self.axes:
+            raise FileError(
+                f"The dims are {', '.join(self.dims) or 'none'}. Give each of batch, x, y, z, vector at most once, "
+                f"and at least one axis."
+            )
+        if self.values.ndim != len(self.dims) or 0 in self.values.shape:
+            raise FileError(f"An array of the shape {self.values.shape} cannot have the dims {', '.join(self.dims)}.")
+        if self.values.dtype.kind not in "fiu":
+            raise FileError(f"The values are of type {self.values.dtype}. Give real numbers.")
+        if not np.isfinite(self.values).all():
+            raise FileError("The values hold NaN or infinity. Remove or repair these samples.")
+        sizes = [len(bounds) for bounds in (self.lower, self.upper)]
+        if sizes != [len(self.axes)] * 2 or not all(a < b for a, b in zip(self.lower, self.upper, strict=True)):
+            raise FileError(f"The bounds {self.lower} to {self.upper} do not fit the axes {', '.join(self.axes)}.")
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes, in the order of `dims`."""
+        return tuple(dim for dim in self.dims if dim in AXES)
+
+    def to_field(self, boundary: str = "periodic", precision: int = 64) -> Field:
+        """
+        A centered grid on the default backend, with a batch dim.
+
+        Args:
+            boundary: One of `BOUNDARIES`.
+            precision: Bits of the numbers.
+
+        Raises:
+            FileError: if there is no such boundary.
+        """
+        if boundary not in BOUNDARIES:
+            raise FileError(f"boundary = '{boundary}', but it must be one of {', '.join(BOUNDARIES)}.")
+        values = self.values.astype(f"float{precision}")
+        dims = self.dims if BATCH in self.dims else (BATCH, *self.dims)
+        values = values if BATCH in self.dims else values[None]
+        sizes = dict(zip(dims, values.shape, strict=True))
+        shapes = {
+            BATCH: lambda: batch(batch=sizes[BATCH]),
+            CHANNEL: lambda: (
+                channel(vector=list(self.axes)) if sizes[CHANNEL] == len(self.axes) else channel(vector=sizes[CHANNEL])
+            ),
+        }
+        with math.precision(precision):
+            tensor = math.tensor(values, *(shapes[d]() if d in shapes else spatial(**{d: sizes[d]}) for d in dims))
+            bounds = Box(**{a: (lo, up) for a, lo, up in zip(self.axes, self.lower, self.upper, strict=True)})
+            resolution = spatial(**{axis: sizes[axis] for axis in self.axes})
+            return CenteredGrid(tensor, BOUNDARIES[boundary](), bounds=bounds, resolution=resolution)
+
+    @staticmethod
+    def of_field(field: Field) -> GridArray:
+        """The values of a centered grid."""
+        shape = field.values.shape
+        dims = [*([shape.batch] if shape.batch else []), *shape.spatial.names, *shape.channel.names]
+        names = (*([BATCH] if shape.batch else []), *shape.spatial.names, *([CHANNEL] if shape.channel else []))
+        lower, upper = (
+            tuple(float(corner.vector[axis]) for axis in shape.spatial.names)
+            for corner in (field.bounds.lower, field.bounds.upper)
+        )
+        return GridArray(field.values.numpy(dims), names, lower, upper)
+
+
+def unit_cells(values: np.ndarray, dims: tuple[str, ...]) -> GridArray:
+    """A grid of cells of length 1 from the origin."""
+    if values.ndim != len(dims):
+        raise FileError(f"An array of the shape {values.shape} cannot have the dims {', '.join(dims)}.")
+    sizes = tuple(float(size) for size, dim in zip(values.shape, dims, strict=True) if dim in AXES)
+    return GridArray(values, dims, (0.0,) * len(sizes), sizes)
+
+
+def usual_dims(rank: int) -> tuple[str, ...]:
+    """batch, x, … of an array of which nothing else is known."""
+    if not 2 <= rank <= 4:
+        raise FileError(f"An array of rank {rank} is no batch of grids. Say which dims it has, e.g. --dims x,y.")
+    return (BATCH, *AXES[: rank - 1])

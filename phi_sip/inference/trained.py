@@ -1,0 +1,181 @@
+"""A trained inverse: a network, the physics that it inverts, and how both are kept in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi.field import Field
+from phiml import math
+from phiml.backend import Backend
+from phiml.math import Tensor
+
+from .. import trees
+from ..checkpoints.atomic import remove, written_folder
+from ..checkpoints.manifest import read_manifest, write_manifest
+from ..checks import check_finite
+from ..description import construct, describe
+from ..errors import CheckpointError, NetworkOutputError, SipError, UnsupportedError
+from ..networks import NetworkSpec
+from ..operator import sip_inverse
+from ..physics.base import InvertiblePhysics
+from ..predict import call_network
+from ..trainers.base import defined_in
+from ..training.run_folder import installed_versions
+from .weights import weights_module
+
+KIND = "trained inverse"
+# framework → packages that its networks come from
+FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("keras", "tensorflow"), "jax": ("phiml.backend.jax",)}
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """
+    What a trained inverse makes of observations.
+
+    Attributes:
+        x: Predicted states.
+        y_l2: ½ ‖P(x) − y*‖² per sample: whether they explain the observations.
+        uncertainty: Standard deviation per cell to be expected of a state inverted from these observations by the
+            physics' own inverse, which the network was trained to give; `None` if the physics knows none.
+    """
+
+    x: Any
+    y_l2: Tensor
+    uncertainty: Any
+
+
+@dataclass(frozen=True)
+class TrainedInverse:
+    """
+    A network that inverts a physics.
+
+    Attributes:
+        physics: The process.
+        network: Which network it is.
+        backend: PhiML's, on which it runs.
+        description: What else its folder says: versions and framework.
+    """
+
+    physics: InvertiblePhysics
+    network: NetworkSpec
+    backend: Backend
+    description: dict[str, Any]
+    evaluate: Callable[[Any], Any]
+
+    def predict(self, y_target: Field | Tensor) -> Any:
+        """
+        x = f(y*; θ), with what y* says exactly imposed by `physics.constrain`.
+
+        Args:
+            y_target: Observations: `Field` or `Tensor` with the channels that the network has.
+
+        Raises:
+            NonFiniteError: if they hold NaN or infinity.
+            NetworkOutputError: if the network cannot be evaluated on this resolution.
+        """
+        check_finite("y_target", y_target, "Remove or repair these samples before inverting.")
+        precision = trees.precision_of(y_target)
+        with self.backend, math.precision(precision):
+            y_target = trees.to_backend(y_target, self.backend)
+            try:
+                x = call_network(self.evaluate, y_target)
+            except SipError:
+                raise
+            except Exception as error:
+                raise NetworkOutputError(
+                    f"The network '{self.network.name}' cannot be evaluated on {trees.describe(y_target)}: "
+                    f"{type(error).__name__}: {error}. A u_net of n levels needs resolutions that are multiples of "
+                    f"2^(n−1), and every network the rank and channels that it was made for."
+                ) from error
+            return self.physics.constrain(trees.cast(x, precision), y_target)
+
+    def invert(self, y_target: Field | Tensor) -> Inversion:
+        """The prediction, how well it explains the observations, and the uncertainty; errors as `predict`."""
+        x = self.predict(y_target)
+        with self.backend:
+            step = sip_inverse(self.physics, trees.to_backend(y_target, self.backend), x)
+        return Inversion(x, trees.l2_loss(step.residual), step.uncertainty)
+
+
+def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec) -> Path:
+    """
+    Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
+
+    Args:
+        folder: Where.
+        net: Network, made by `network.build()`.
+        physics: Process, made of numbers and registered parts, see `describe`.
+        network: What the network was made by.
+
+    Raises:
+        UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
+        CheckpointError: if it cannot be written.
+    """
+    folder = Path(folder)
+    framework = _framework_of(net)
+    content = {
+        "kind": KIND,
+        "physics": describe(physics),
+        "network": network.describe(),
+        "versions": installed_versions(),
+    }
+    old = folder.with_name(f".old-{folder.name}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists():
+            remove(old)
+        if folder.exists():
+            folder.rename(old)
+        with written_folder(folder) as unfinished:
+            weights_module(framework).save(net, unfinished)
+            write_manifest(unfinished, 0, framework, content)
+        if old.exists():
+            remove(old)
+    except OSError as error:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise CheckpointError(f"The trained inverse cannot be written to {folder}: {error}.") from error
+    return folder
+
+
+def load_inverse(folder: str | Path) -> TrainedInverse:
+    """
+    Loads what `save_inverse` saved. No code is loaded, but a network `module:function` is called.
+
+    Raises:
+        CheckpointError: if the folder is damaged, or holds something else.
+        UnknownNameError: if the plugin of the physics, or the function of the network, is not installed.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if manifest.content.get("kind") != KIND:
+        raise CheckpointError(f"{folder} holds no {KIND}, but something else. phi-sip train writes one to RUN/model.")
+    module = weights_module(manifest.framework)
+    backend = module.backend()
+    network = NetworkSpec(**manifest.content["network"])
+    with backend:
+        net = network.build()
+        try:
+            module.load(net, folder)
+        except Exception as error:
+            raise CheckpointError(
+                f"The weights in {folder} do not fit the network {network.describe()}: {error}. Was it made by another "
+                f"version? Then: {manifest.content['versions']}"
+            ) from error
+    physics = construct(manifest.content["physics"])
+    description = {"framework": manifest.framework, **manifest.content}
+    return TrainedInverse(physics, network, backend, description, module.evaluation(net))
+
+
+def _framework_of(net: Any) -> str:
+    for name, packages in FRAMEWORKS.items():
+        if defined_in(net, *packages):
+            return name
+    raise UnsupportedError(
+        f"A {type(net).__module__}.{type(net).__qualname__} cannot be saved. Use a Keras model, a torch.nn.Module or a "
+        f"JAX network of phiml.nn."
+    )

@@ -1,0 +1,40 @@
+"""PyTorch: a `state_dict`, read as tensors only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from phiml.backend import Backend
+
+FILE = "weights.pt"
+
+
+def backend() -> Backend:
+    from phi.torch import TORCH
+
+    return TORCH
+
+
+def save(net: Any, folder: Path) -> None:
+    import torch
+
+    torch.save(net.state_dict(), folder / FILE)
+
+
+def load(net: Any, folder: Path) -> None:
+    import torch
+
+    net.load_state_dict(torch.load(folder / FILE, map_location="cpu", weights_only=True))
+    net.eval()
+
+
+def evaluation(net: Any) -> Callable[[Any], Any]:
+    import torch
+
+    def evaluate(native: Any) -> Any:
+        with torch.no_grad():
+            return net(native)
+
+    return evaluate

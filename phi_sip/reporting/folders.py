@@ -1,0 +1,52 @@
+"""What a report reads from the folder of a run."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import RecordError
+from ..training.records import RunRecord, read_run
+from ..training.run_folder import SAMPLES
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """
+    Attributes:
+        path: The folder.
+        run: Its records, by the name of the folder.
+        samples: Arrays of the last validation; none if there was none.
+    """
+
+    path: Path
+    run: RunRecord
+    samples: dict[str, np.ndarray]
+
+
+def read_folders(paths: list[Path]) -> list[RunFolder]:
+    """
+    Reads several runs; those of one name are told apart by their paths.
+
+    Raises:
+        RecordError: if a folder holds no run, or it cannot be read.
+    """
+    folders = [RunFolder(path, read_run(path), _samples(path / SAMPLES)) for path in paths]
+    names = [folder.run.name for folder in folders]
+    return [
+        folder if names.count(folder.run.name) == 1 else replace(folder, run=replace(folder.run, name=str(folder.path)))
+        for folder in folders
+    ]
+
+
+def _samples(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise RecordError(f"{path} cannot be read: {error}. Remove it, and the report goes without.") from error

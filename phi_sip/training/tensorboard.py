@@ -1,0 +1,75 @@
+"""Scalars and images for TensorBoard."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.image import imsave
+
+from ..errors import UnsupportedError
+from .callbacks import Arrays, Callback
+from .records import RunRecord, StepRecord, ValidationRecord
+
+SHOWN = ("y_target", "x", "x_target", "x_true", "uncertainty")
+
+
+class TensorBoard(Callback):
+    """
+    Writes losses of every step, validation errors, and images of the first validation sample.
+
+    Args:
+        folder: Where; look at it with `tensorboard --logdir FOLDER`.
+
+    Raises:
+        UnsupportedError: if the package `tensorboard` is missing. TensorFlow is not needed.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            from tensorboard.compat.proto.summary_pb2 import Summary
+            from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        except ModuleNotFoundError as error:
+            raise UnsupportedError(
+                "Event files are written by tensorboard. Install it: pip install 'phi-sip[tensorboard]'."
+            ) from error
+        self._summary, self._writer_of = Summary, EventFileWriter
+        self._folder = Path(folder)
+
+    def on_start(self, run: RunRecord) -> None:
+        self._writer: Any = self._writer_of(str(self._folder))
+
+    def on_step(self, record: StepRecord) -> None:
+        self._scalars("training", record)
+
+    def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
+        self._scalars("validation", record)
+        values = [self._image(name, samples[name]) for name in SHOWN if name in samples and samples[name].ndim == 3]
+        self._add(record.step, values)
+
+    def on_end(self, run: RunRecord, reason: str) -> None:
+        if hasattr(self, "_writer"):
+            self._writer.close()
+
+    def _scalars(self, group: str, record: StepRecord | ValidationRecord) -> None:
+        names = [field.name for field in fields(record) if field.name != "step"]
+        known = {name: getattr(record, name) for name in names if getattr(record, name) is not None}
+        values = [self._summary.Value(tag=f"{group}/{name}", simple_value=value) for name, value in known.items()]
+        self._add(record.step, values)
+
+    def _image(self, name: str, values: np.ndarray) -> Any:
+        buffer = io.BytesIO()
+        imsave(buffer, values[0].T, origin="lower", cmap="inferno", format="png")
+        width, height = values.shape[1:]
+        image = self._summary.Image(height=height, width=width, colorspace=4, encoded_image_string=buffer.getvalue())
+        return self._summary.Value(tag=f"samples/{name}", image=image)
+
+    def _add(self, step: int, values: list[Any]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        if values:
+            self._writer.add_event(Event(wall_time=time.time(), step=step, summary=self._summary(value=values)))
