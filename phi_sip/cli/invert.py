@@ -34,8 +34,8 @@ def invert(
     """
     Invert the observations in a file by a trained network.
 
-    Writes the states x, and x_uncertainty, the standard deviation per cell,
-    where the physics knows one.
+    Writes the variables state, and uncertainty, the standard deviation per
+    cell, where the physics knows one.
 
     \b
     Examples:

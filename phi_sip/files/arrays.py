@@ -12,6 +12,7 @@ from phi.geom import Box
 from phiml import math
 from phiml.math import batch, channel, extrapolation, spatial
 
+from .. import trees
 from ..errors import FileError
 
 AXES = ("x", "y", "z")
@@ -103,7 +104,8 @@ class GridArray:
             tuple(float(corner.vector[axis]) for axis in shape.spatial.names)
             for corner in (field.bounds.lower, field.bounds.upper)
         )
-        return GridArray(field.values.numpy(dims), names, lower, upper)
+        with math.precision(trees.precision_of(field)):  # PhiML rounds to the current one
+            return GridArray(field.values.numpy(dims), names, lower, upper)
 
 
 def unit_cells(values: np.ndarray, dims: tuple[str, ...]) -> GridArray:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from phi.field import Field
 
 from ..errors import FileError
-from .arrays import GridArray
+from .arrays import AXES, GridArray
 
 # suffix → file of this package
 FORMATS = {".npy": "npy", ".npz": "npz", ".nc": "netcdf", ".zarr": "zarr"}
@@ -80,6 +80,9 @@ def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Ma
     """
     path = Path(path)
     found = _format(path)
+    clash = sorted(set(grids) & set(AXES))
+    if clash:
+        raise FileError(f"{path}: a grid cannot be named {', '.join(clash)}, as axes are.")
     try:
         found.write(path, grids, attributes or {})
     except OSError as error:
@@ -99,5 +102,5 @@ def chosen(variable: str | None, names: Sequence[str]) -> str:
         return names[0]
     if variable is None or variable not in names:
         asked = "no variable was named" if variable is None else f"there is no variable '{variable}'"
-        raise FileError(f"It holds {', '.join(names) or 'nothing'}, and {asked}. Name one with --variable.")
+        raise FileError(f"It holds {', '.join(sorted(names)) or 'nothing'}, and {asked}. Name one with --variable.")
     return variable

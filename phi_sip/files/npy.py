@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from ..errors import FileError
 from .arrays import GridArray, unit_cells, usual_dims
 
 # What NumPy raises for files that are none, are cut or damaged.
-DAMAGED = (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError)
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    tokenize.TokenError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+)
 
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:

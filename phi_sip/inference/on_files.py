@@ -33,7 +33,7 @@ def invert_file(
     Args:
         inverse: See `load_inverse`.
         observations: File of observations y*, see `read_grid`.
-        states: File for `x`, and `x_uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
+        states: File for `state` x, and `uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
         variable, dims: See `read_grid`.
         boundary: `periodic`, `zero-gradient` or `zero`.
         precision: Bits of the numbers that the physics computes with.
@@ -51,9 +51,9 @@ def invert_file(
     parts, errors = [], []
     for part in _batches(grid, batch_size):
         inversion = inverse.invert(part.to_field(boundary, precision))
-        found = {"x": inversion.x}
+        found = {"state": inversion.x}
         if inversion.uncertainty is not None and Path(states).suffix != ".npy":
-            found["x_uncertainty"] = inversion.uncertainty
+            found["uncertainty"] = inversion.uncertainty
         parts.append({name: GridArray.of_field(field) for name, field in found.items()})
         errors += [float(value) for value in inversion.y_l2.numpy(inversion.y_l2.shape).ravel()]
     write_grids(states, {name: _joined([part[name] for part in parts]) for name in parts[0]}, _about(inverse))
@@ -78,6 +78,6 @@ def _about(inverse: TrainedInverse) -> dict[str, str]:
         "source": f"phi_sip {__version__}, a network trained to invert {type(inverse.physics).__name__}",
         "physics": inverse.description["physics"],
         "network": inverse.description["network"],
-        "x_uncertainty": "standard deviation per cell of a state inverted by the physics' own inverse",
+        "uncertainty": "standard deviation per cell of a state inverted by the physics' own inverse",
     }
     return {key: str(value) for key, value in facts.items()}

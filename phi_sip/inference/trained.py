@@ -96,7 +96,7 @@ class TrainedInverse:
     def invert(self, y_target: Field | Tensor) -> Inversion:
         """The prediction, how well it explains the observations, and the uncertainty; errors as `predict`."""
         x = self.predict(y_target)
-        with self.backend:
+        with self.backend, math.precision(trees.precision_of(y_target)):  # PhiML rounds what it converts
             step = sip_inverse(self.physics, trees.to_backend(y_target, self.backend), x)
         return Inversion(x, trees.l2_loss(step.residual), step.uncertainty)
 

@@ -1,0 +1,79 @@
+"""`phi-sip train` to `invert`, as a newcomer goes: each command as a program of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+SMALL = [
+    *("--framework", "torch", "--set", "data.resolution=[16, 16]", "--set", "data.batch_size=4"),
+    *("--set", "data.validation=4", "--set", "training.validate_every=2", "--set", "training.checkpoint_every=2"),
+    *("--set", "network.arguments.levels=2", "--set", "network.arguments.filters=4"),
+    *("--set", "physics.parameters.time=1.0", "--set", "physics.parameters.regularization.type=EmpiricalBayes"),
+]
+MAIN = [sys.executable, "-c", "from phi_sip.cli import main; main()"]
+
+
+def phi_sip(*arguments: object, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*MAIN, *map(str, arguments)], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_from_train_to_states(tmp_path):
+    done = phi_sip("train", *SMALL, "--steps", 4, "--tensorboard", folder=tmp_path)
+    assert "Report: runs/heat/report.html" in done.stdout
+    run = tmp_path / "runs" / "heat"
+    found = {path.name for path in run.iterdir()}
+    assert found >= {"experiment.toml", "run.json", "records.jsonl", "steps.csv", "samples.npz", "report.html", "model"}
+    assert json.loads((run / "run.json").read_text())["physics"]["parameters"]["time"] == 1.0
+    phi_sip("resume", "runs/heat", "--steps", 6, folder=tmp_path)
+    phi_sip("train", *SMALL, "--steps", 6, "--set", "training.solver=gradient", "-o", "runs/dp", folder=tmp_path)
+    rows = json.loads(phi_sip("compare", "runs/heat", "runs/dp", "--json", folder=tmp_path).stdout)
+    assert [(row["name"], row["steps"]) for row in rows] == [("heat", 6), ("dp", 6)]
+    assert "÷ first" in phi_sip("compare", "runs/heat", "runs/dp", folder=tmp_path).stdout
+    phi_sip("report", "runs/heat", "runs/dp", "-o", "both.html", folder=tmp_path)
+    assert "heat against dp" in (tmp_path / "both.html").read_text()
+    with np.load(run / "samples.npz") as samples:
+        np.save(tmp_path / "y.npy", samples["y_target"])
+    assert "4 states" in phi_sip("invert", "runs/heat/model", "y.npy", "-o", "x.nc", folder=tmp_path).stdout
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    begun = subprocess.Popen(
+        [*MAIN, "train", *SMALL, "--steps", "100000", "--set", "training.validate_every=1", "-o", "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    while "validation" not in (line := begun.stdout.readline()):
+        assert line, begun.stderr.read()
+    begun.send_signal(signal.SIGINT)
+    out, err = begun.communicate(timeout=120)
+    assert begun.returncode == 130, out + err
+    assert "Interrupted" in err
+    assert "is saved in run" in out
+    done = json.loads((tmp_path / "run" / "records.jsonl").read_text().splitlines()[-1])["step"]
+    phi_sip("resume", "run", "--steps", done + 2, folder=tmp_path)
+    assert json.loads((tmp_path / "run" / "records.jsonl").read_text().splitlines()[-1])["step"] == done + 2
+
+
+def test_what_is_wrong_is_said_before_anything_begins(tmp_path):
+    (tmp_path / "a.toml").write_text("[training]\nstepz = 5\n")
+    assert "Did you mean training.steps?" in phi_sip("train", "a.toml", folder=tmp_path, code=2).stderr
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").write_text("")
+    assert "is there already" in phi_sip("train", "-o", "full", folder=tmp_path, code=1).stderr
+    assert "has no experiment.toml" in phi_sip("resume", "full", folder=tmp_path, code=1).stderr
+    assert "not the folder of a run" in phi_sip("report", "full", folder=tmp_path, code=1).stderr
+    assert "has no manifest.json" in phi_sip("invert", "full", "y.npy", "-o", "x.npy", folder=tmp_path, code=1).stderr
+    assert not (tmp_path / "runs").exists()
