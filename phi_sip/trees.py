@@ -146,8 +146,13 @@ def precision_of(tree: Any) -> int:
 
 
 def to_backend(tree: Any, backend: Backend) -> Any:
-    """Converts leaves that belong to another framework."""
-    return tree_map(lambda u: u if u.default_backend is backend else math.convert(u, backend), tree)
+    """Converts leaves of other frameworks, without rounding them to the current precision, as PhiML does."""
+
+    def convert(leaf: Tensor) -> Tensor:
+        with math.precision(precision_of(leaf)):
+            return math.convert(leaf, backend)
+
+    return tree_map(lambda u: u if u.default_backend is backend else convert(u), tree)
 
 
 def natives(tree: Any, like: Any = None) -> list[Any]:

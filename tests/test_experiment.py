@@ -177,6 +177,19 @@ def test_data_are_the_same_on_every_framework_and_the_held_out_ones_others():
     assert (residual - residual.mean()).std() > 0.05
 
 
+def test_data_from_files(tmp_path):
+    for i in range(3):
+        np.save(tmp_path / f"y{i}.npy", np.full((4, 16, 16), i + 1.0))
+    kind = {"kind": "stored", "arguments": {"observations": str(tmp_path / "y*.npy")}}
+    built = build(on("torch", data=kind))
+    assert next(iter(built.data(1))).x_true is None
+    assert built.validation.y_target.shape.get_size("batch") == 5
+    with pytest.raises(ParameterError, match="the noise that they have"):
+        build(on("torch", data={**kind, "noise_std": 0.1}))
+    with pytest.raises(ParameterError, match="do not fit 'stored'"):
+        build(on("torch", data={"kind": "stored", "arguments": {"obs": "a"}}))
+
+
 def own_data(physics, batch_size, seed, offset=0.0):
     def of_step(step):
         return physics, batch_size, seed, step, offset

@@ -17,6 +17,7 @@ from phi.jax import JAX
 from phi.tf import TENSORFLOW
 from phi.torch import TORCH
 from phiml import math
+from phiml.backend import NUMPY
 from phiml.math import batch, channel, spatial
 
 import phi_sip
@@ -29,6 +30,7 @@ from phi_sip import (
     UnsupportedError,
     sip_inverse,
     sip_update_weights,
+    trees,
 )
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())  # compiles in a third of the default rule's time
@@ -43,6 +45,16 @@ def assert_same(before, after):
     assert len(before) == len(after)
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_data_of_numpy_are_not_rounded(framework):
+    """PhiML's own conversion rounds to the current precision, here 32 bits."""
+    values = smooth(np.random.default_rng(0), 2, 8, 8)
+    with NUMPY, math.precision(64):
+        field = periodic(values)
+    converted = trees.to_backend(field, framework.backend)
+    with math.precision(64):
+        np.testing.assert_array_equal(array(converted), values)
 
 
 def predictor(net):

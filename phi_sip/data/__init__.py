@@ -7,12 +7,14 @@ from .rectangles import heat_rectangle_samples, heat_rectangles
 from .samples import Samples
 from .seeds import step_seed
 from .smooth import smooth_field_samples, smooth_fields
+from .stored import StoredData, scenes, stored
 
 __all__ = [
     "LUMINANCE",
     "PICTURES",
     "Batch",
     "Samples",
+    "StoredData",
     "as_batch",
     "by_step",
     "heat_photograph_samples",
@@ -20,7 +22,9 @@ __all__ = [
     "heat_rectangle_samples",
     "heat_rectangles",
     "prefetched",
+    "scenes",
     "smooth_field_samples",
     "smooth_fields",
     "step_seed",
+    "stored",
 ]

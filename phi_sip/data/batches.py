@@ -37,7 +37,8 @@ def by_step(make: Callable[[int], Any], *, ahead: int = 2, threads: int = 1) -> 
 
     Args:
         make: Makes the batch of a step ≥ 1: a `Batch`, a pair (y*, x_true) or y* alone. `Samples` are made ahead.
-        ahead, threads: See `prefetched`; for `Samples` only.
+        ahead: See `prefetched`; for `Samples` only.
+        threads: Likewise.
 
     Returns:
         Generator function: `data(step)` yields the batches of this and all following steps.

@@ -17,8 +17,10 @@ from ..data import (
     by_step,
     heat_photograph_samples,
     heat_rectangle_samples,
+    scenes,
     smooth_field_samples,
     step_seed,
+    stored,
 )
 from ..errors import ParameterError, UnknownNameError
 from ..physics.base import InvertiblePhysics
@@ -33,6 +35,9 @@ KINDS: dict[str, Callable[..., Samples[Any, Field]]] = {
 }
 
 
+STORED: dict[str, Callable[..., Any]] = {"stored": stored, "scenes": scenes}
+
+
 def training_data(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
     """
     Batches by step, and a validation batch that is in none of them.
@@ -44,13 +49,33 @@ def training_data(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[Da
     if ":" in spec.kind:
         of_step = _function(spec.kind)(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
         return by_step(of_step), of_step(0)
+    if spec.kind in STORED:
+        return _from_files(spec, seed)
     if spec.kind not in KINDS:
         raise UnknownNameError(
-            f"data.kind = '{spec.kind}', but it must be one of {', '.join(KINDS)}, or module:function."
+            f"data.kind = '{spec.kind}', but it must be one of {', '.join((*KINDS, *STORED))}, or module:function."
         )
     training, held_out = (_observed(spec, physics, samples) for samples in (spec.batch_size, spec.validation))
     of_step = Samples(lambda step: training.draw(step_seed(seed, step)), training.finish)
     return by_step(of_step), held_out(step_seed(seed, 0))
+
+
+def _from_files(spec: Data, seed: int) -> tuple[DataFunction, Batch]:
+    if spec.noise_std:
+        raise ParameterError(
+            f"data.noise_std = {spec.noise_std}, but observations in files have the noise that they have."
+        )
+    options = {
+        "batch_size": spec.batch_size,
+        "held_out": spec.validation,
+        "seed": seed,
+        "precision": math.get_precision(),
+    }
+    try:
+        found = STORED[spec.kind](**{**options, **spec.arguments})
+    except TypeError as error:
+        raise ParameterError(f"data.arguments = {spec.arguments} do not fit '{spec.kind}': {error}.") from error
+    return found.training, found.validation
 
 
 def _observed(spec: Data, physics: InvertiblePhysics, samples: int) -> Samples[Any, Batch]:

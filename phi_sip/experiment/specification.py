@@ -53,10 +53,11 @@ class Data(Table):
     `[data]`
 
     Attributes:
-        kind: `rectangles`, `smooth`, `photographs`, or `module:function`, which is called with the keyword arguments
-            `physics`, `batch_size`, `seed` and those of `arguments`, and returns a function of the step.
+        kind: `rectangles`, `smooth`, `photographs`; `stored` or `scenes`, files, with the arguments of these functions
+            of `phi_sip.data`; or `module:function`, which is called with the keyword arguments `physics`, `batch_size`,
+            `seed` and those of `arguments`, and returns a function of the step.
         arguments: Further arguments of the kind.
-        resolution: Cells per axis, one to three.
+        resolution: Cells per axis, one to three, of random states.
         batch_size: Samples per step.
         noise_std: Standard deviation of the noise that is added to y*.
         validation: Number of held-out samples.

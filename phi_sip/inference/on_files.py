@@ -34,7 +34,8 @@ def invert_file(
         inverse: See `load_inverse`.
         observations: File of observations y*, see `read_grid`.
         states: File for `state` x, and `uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
-        variable, dims: See `read_grid`.
+        variable: See `read_grid`.
+        dims: See `read_grid`.
         boundary: `periodic`, `zero-gradient` or `zero`.
         precision: Bits of the numbers that the physics computes with.
         batch_size: Samples at once.

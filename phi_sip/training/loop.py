@@ -80,7 +80,12 @@ def train(
         keep: How many checkpoints are kept.
         callbacks: Are told what happens, in this order.
         progress: Whether losses are shown: a bar on a terminal, else a line every ten seconds.
-        predict, step_size, solver, training, compile, micro_batches: As in `sip_update_weights`.
+        predict: As in `sip_update_weights`.
+        step_size: As in `sip_update_weights`.
+        solver: As in `sip_update_weights`.
+        training: As in `sip_update_weights`.
+        compile: As in `sip_update_weights`.
+        micro_batches: As in `sip_update_weights`.
 
     Returns:
         Records of all steps and validations, those before an interruption included.
