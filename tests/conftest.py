@@ -57,17 +57,8 @@ def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long subprocess tests first would hide quick failures: run them last."""
-    slow = (
+    slow = {
         *("test_examples", "test_docs", "test_docs_site", "test_cli_train", "test_kills"),
         *("test_custom_physics", "test_benchmarks", "test_distributed"),
-    )
-        "test_examples",
-        "test_docs",
-        "test_docs_site",
-        "test_cli_train",
-        "test_kills",
-        "test_custom_physics",
-        "test_benchmarks",
-        "test_distributed",
-    )
+    }
     items.sort(key=lambda item: item.module.__name__ in slow)
