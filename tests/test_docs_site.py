@@ -34,6 +34,7 @@ def test_the_tutorial_runs():
 
 def test_the_notebook_runs(monkeypatch):
     monkeypatch.setenv("PHI_SIP_QUICK", "1")
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel chooses its own
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
