@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from phiml import math, nn
 
 from .errors import ParameterError, UnknownNameError
+from .references import imported
 
 BUILT_IN = ("u_net", "conv_net", "res_net", "mlp")
 
@@ -50,19 +50,15 @@ class NetworkSpec:
         return {"name": self.name, "arguments": dict(self.arguments)}
 
     def _function(self) -> Callable[..., Any]:
-        module_name, colon, name = self.name.partition(":")
-        if not colon:
-            if self.name not in BUILT_IN:
-                close = difflib.get_close_matches(self.name, BUILT_IN, n=1)
-                hint = f" Did you mean '{close[0]}'?" if close else ""
-                raise UnknownNameError(
-                    f"There is no network '{self.name}'.{hint} Give one of {', '.join(BUILT_IN)}, or module:function."
-                )
-            return getattr(nn, self.name)  # type: ignore[no-any-return]
-        try:
-            function = getattr(importlib.import_module(module_name), name)
-        except (ImportError, AttributeError) as error:
-            raise UnknownNameError(f"Network '{self.name}' cannot be imported: {error}.") from error
-        if not callable(function):
-            raise UnknownNameError(f"Network '{self.name}' is a {type(function).__name__}, not a function.")
-        return function  # type: ignore[no-any-return]
+        if ":" in self.name:
+            function = imported(self.name)
+            if not callable(function):
+                raise UnknownNameError(f"Network '{self.name}' is a {type(function).__name__}, not a function.")
+            return function  # type: ignore[no-any-return]
+        if self.name not in BUILT_IN:
+            close = difflib.get_close_matches(self.name, BUILT_IN, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise UnknownNameError(
+                f"There is no network '{self.name}'.{hint} Give one of {', '.join(BUILT_IN)}, or module:function."
+            )
+        return getattr(nn, self.name)  # type: ignore[no-any-return]

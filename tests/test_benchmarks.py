@@ -89,7 +89,7 @@ def test_performance_runs(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     found = json.loads((tmp_path / "results.json").read_text())
     assert tuple(found) == sections
-    expected = {"steps": [11, 4], "scaling": [7, 1], "accuracy": [1, 1, 2]}
+    expected = {"steps": [11, 4], "scaling": [7, 1], "accuracy": [1, 1, 3]}
     text = (tmp_path / "table.md").read_text()
     for section, rows in expected.items():
         tables = found[section]["torch"]["tables"]
@@ -101,7 +101,7 @@ def test_performance_runs(tmp_path):
             assert all(row["ratio"] is None or row["ratio"] > 0 for row in table if "ratio" in row)
         assert (tmp_path / f"{section}.png").stat().st_size > 10_000
     methods = [(len(curve["seconds"]), len(curve["errors"])) for curve in found["accuracy"]["torch"]["curves"]]
-    assert methods == [(6, 6), (6, 6)]
+    assert methods == [(6, 6), (6, 6), (6, 6)]
 
 
 def test_inversion_quality_holds(tmp_path):

@@ -156,8 +156,8 @@ def test_networks_of_ones_own():
     [
         ("unet", {}, UnknownNameError, "Did you mean 'u_net'"),
         ("u_net", {"in_chanels": 1}, ParameterError, "in_channels"),
-        ("no_such_module:f", {}, UnknownNameError, "cannot be imported"),
-        ("math:no_such_function", {}, UnknownNameError, "cannot be imported"),
+        ("no_such_module:f", {}, UnknownNameError, "no module 'no_such_module'"),
+        ("math:no_such_function", {}, UnknownNameError, "has no object"),
         ("math:pi", {}, UnknownNameError, "is a float, not a function"),
     ],
 )

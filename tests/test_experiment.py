@@ -213,7 +213,7 @@ def test_data_of_ones_own():
         ({"optimizer": {"arguments": {"beta": 1}}}, ParameterError, "does not take"),
         ({"optimizer": {"schedule": {"name": "Cosine"}}}, UnknownNameError, "no schedule 'Cosine'"),
         ({"data": {"kind": "squares"}}, UnknownNameError, "must be one of rectangles"),
-        ({"data": {"kind": "nowhere:f"}}, UnknownNameError, "cannot be imported"),
+        ({"data": {"kind": "nowhere:f"}}, UnknownNameError, "no module 'nowhere'"),
         ({"data": {"arguments": {"size": 1}}}, ParameterError, "do not fit 'rectangles'"),
     ],
 )

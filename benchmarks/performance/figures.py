@@ -120,9 +120,10 @@ def accuracy(found: Found) -> Figure:
     for panel, (framework, result) in zip(panels, found.items(), strict=True):
         best = next(iter(result["tables"].values()))
         for row in best:
-            for i, rate in enumerate((row["chapter_rate"], row["sip_rate"])):
-                curve = _curve(result["curves"], i, row["seed"], rate)
-                label = curve["method"] if row is best[0] else None
+            of_chapter = result["curves"][0]["method"]
+            for i, (method, rate) in enumerate(((of_chapter, row["chapter_rate"]), (row["fastest"], row["sip_rate"]))):
+                curve = _curve(result["curves"], method, row["seed"], rate)
+                label = ("chapter, through the physics", "SIP, fastest network and rate")[i] if row is best[0] else None
                 style = {"color": COLORS[i], "linestyle": DASHES[1 - i], "lw": 1.6}
                 panel.plot(curve["seconds"], curve["errors"], label=label, **style)
             if row["sip_seconds"] is not None:
@@ -136,10 +137,8 @@ def accuracy(found: Found) -> Figure:
     return figure
 
 
-def _curve(curves: list[Row], method: int, seed: int, rate: float) -> Row:
-    """Of the chapter (0) or SIP (1)."""
-    methods = list(dict.fromkeys(curve["method"] for curve in curves))
-    wanted = (methods[method], seed, rate)
+def _curve(curves: list[Row], method: str, seed: int, rate: float) -> Row:
+    wanted = (method, seed, rate)
     return next(curve for curve in curves if (curve["method"], curve["seed"], curve["rate"]) == wanted)
 
 

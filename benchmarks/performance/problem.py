@@ -42,12 +42,12 @@ def observed_rectangles(samples: int, cells: int) -> Samples[np.ndarray, Pair]:
     return Samples(rectangles.draw, finish)
 
 
-def new_network(settings: Settings, rate: float = 1e-3, seed: int = 0) -> tuple[Any, Any]:
-    """A network in single precision and its optimizer; the same weights for the same seed."""
+def new_network(settings: Settings, rate: float = 1e-3, seed: int = 0, **options: Any) -> tuple[Any, Any]:
+    """The chapter's network in single precision, or with other options, and its optimizer; the same for one seed."""
     native = use(settings.framework)
     native.seed(seed)
     with math.precision(32):
-        net = nn.u_net(1, 1, **settings.sizes.network)
+        net = nn.u_net(1, 1, **settings.sizes.network, **options)
     return net, native.adam(net, rate)
 
 

@@ -28,6 +28,7 @@ HEADINGS = {
     "preparation": "first step, excess [s]",
     "chapter_rate": "chapter: rate",
     "chapter_seconds": "chapter: all steps [s]",
+    "fastest": "SIP",
     "sip_rate": "SIP: rate",
     "sip_steps": "SIP: steps to it",
     "sip_seconds": "SIP: seconds to it",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError, UnsupportedError
-from .imports import imported
+from ..references import imported
 
 if TYPE_CHECKING:
     from phiml.math import Shape
@@ -24,11 +24,11 @@ def physics_of(name: str, parameters: dict[str, Any]) -> InvertiblePhysics:
         ParameterError: if the parameters do not fit.
         UnsupportedError: if it is no physics.
     """
+    from ..description import construct
     from ..physics.base import InvertiblePhysics
-    from ..registry import get_physics
 
     if ":" not in name:
-        return get_physics(name, **parameters)
+        return construct({"name": name, "parameters": parameters})  # type: ignore[no-any-return]
     found = imported(name)
     if isinstance(found, InvertiblePhysics):
         if parameters:

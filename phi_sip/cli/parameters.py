@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 from ..errors import ParameterError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..toml import value_of
 
 
 def parse_parameters(assignments: Iterable[str]) -> dict[str, Any]:
@@ -28,12 +23,5 @@ def parse_parameters(assignments: Iterable[str]) -> dict[str, Any]:
             raise ParameterError(f"'{assignment}' is no parameter. Give name=value, e.g. time=2.0.")
         if name in parameters:
             raise ParameterError(f"Parameter '{name}' is given twice: {parameters[name]!r} and {value!r}. Remove one.")
-        parameters[name] = _value(value)
+        parameters[name] = value_of(value)
     return parameters
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from ..data import (
 )
 from ..errors import ParameterError, UnknownNameError
 from ..physics.base import InvertiblePhysics
+from ..references import imported
 from ..training.steps import Data as DataFunction
 from .specification import Data
 
@@ -47,7 +47,7 @@ def training_data(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[Da
         ParameterError: if the arguments do not fit it.
     """
     if ":" in spec.kind:
-        of_step = _function(spec.kind)(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
+        of_step = imported(spec.kind)(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
         return by_step(of_step), of_step(0)
     if spec.kind in STORED:
         return _from_files(spec, seed)
@@ -99,11 +99,3 @@ def _states(spec: Data, dims: tuple[Shape, Shape]) -> Samples[Any, Field]:
         return KINDS[spec.kind](*dims, **spec.arguments)
     except TypeError as error:
         raise ParameterError(f"data.arguments = {spec.arguments} do not fit '{spec.kind}': {error}.") from error
-
-
-def _function(reference: str) -> Callable[..., Any]:
-    module, _, name = reference.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError) as error:
-        raise UnknownNameError(f"data.kind = '{reference}' cannot be imported: {error}.") from error

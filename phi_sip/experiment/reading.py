@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .. import toml
 from ..checkpoints.atomic import written_file
 from ..errors import ConfigurationError
 from .specification import Experiment
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def read_experiment(path: str | Path | None = None, overrides: Iterable[Mapping[str, Any]] = ()) -> Experiment:
@@ -56,7 +51,7 @@ def assignments(texts: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not all(part.strip().isidentifier() for part in key.split(".")):
             raise ConfigurationError(f"'{text}' sets nothing. Give table.key=value, e.g. training.steps=50.")
-        nested: Any = _value(value)
+        nested: Any = toml.value_of(value)
         for part in reversed(key.split(".")):
             nested = {part.strip(): nested}
         tables = _over(tables, nested)
@@ -73,18 +68,11 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return toml.loads(path.read_bytes().decode())
+    except (toml.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}.") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class TorchState(TrainingState):
             )
         self._torch = torch
         self._trainer = TorchTrainer(net, optimizer)
+        if self._trainer.workers is not None:
+            raise UnsupportedError(
+                "phi_sip.train runs one process. With DistributedDataParallel write the loop around "
+                "sip_update_weights, as in examples/distributed."
+            )
         self.net, self.optimizer, self._schedule = net, optimizer, schedule
         self._modules = self._trainer.modules
 

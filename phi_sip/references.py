@@ -1,4 +1,4 @@
-"""Objects that a command names as `module:object`."""
+"""Objects that files and commands name as `module:object`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from ..errors import UnknownNameError
+from .errors import UnknownNameError
 
 
 def imported(reference: str) -> Any:

@@ -1,0 +1,22 @@
+"""TOML, by the standard library where it has it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+loads = tomllib.loads
+DecodeError = tomllib.TOMLDecodeError
+
+
+def value_of(text: str) -> Any:
+    """What `text` is as a value in a TOML file; what is nothing there is text."""
+    try:
+        return loads(f"value = {text}")["value"]
+    except (DecodeError, RecursionError):
+        return text
