@@ -25,11 +25,16 @@ def invert(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its suffix says the format.")],
     variable: Annotated[str | None, typer.Option(show_default=False, help="Which array of the file.")] = None,
     dims: Annotated[
-        str | None, typer.Option(show_default=False, help="Dims of a NumPy array, as batch,x,y. Default: by its rank.")
+        str | None,
+        typer.Option(show_default=False, help="What its dims are called: batch,x,y. Default: by name, or by rank."),
     ] = None,
-    boundary: Annotated[Boundary, typer.Option(help="What holds at the sides of the grid.")] = Boundary.periodic,
-    precision: Annotated[int, typer.Option(min=32, max=64, help="Bits that the physics computes with.")] = 64,
+    boundary: Annotated[
+        Boundary | None,
+        typer.Option(show_default=False, help="What holds at the sides. Default: as the file says, or periodic."),
+    ] = None,
+    precision: Annotated[int, typer.Option(help="Bits that the physics computes with: 32 or 64.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 64,
+    refine: Annotated[int, typer.Option(min=0, help="Times the physics' own inverse goes on from there.")] = 0,
 ) -> None:
     """
     Invert the observations in a file by a trained network.
@@ -41,6 +46,7 @@ def invert(
     Examples:
       phi-sip invert runs/heat/model observations.npy -o states.npz
       phi-sip invert runs/heat/model observations.nc -o states.nc --variable T
+      phi-sip invert runs/heat/model lat_lon.nc -o states.nc --dims batch,y,x
     """
     from ..inference import invert_file, load_inverse
 
@@ -50,8 +56,9 @@ def invert(
         output,
         variable=variable,
         dims=None if dims is None else [dim.strip() for dim in dims.split(",")],
-        boundary=boundary.value,
+        boundary=None if boundary is None else boundary.value,
         precision=precision,
         batch_size=batch,
+        refine=refine,
     )
     console().print(f"{output}: {done['samples']:.0f} states; ½‖P(x) − y*‖² is {done['y_l2']:.4g} on average")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import numpy as np
 
 from ..checks import check_count
 from ..errors import FileError, ParameterError
-from ..files import GridArray, read_grid
-from ..files.arrays import BATCH
+from ..files import GridArray, KeptGrids, joined
 from .batches import Batch, by_step
 from .samples import Samples
 
-CACHED = 64  # files that are kept in memory
+KEPT = 2**30  # bytes of grids that are kept in memory
+Files = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class StoredData:
 
 
 def stored(
-    observations: str | Sequence[str | Path],
-    states: str | Sequence[str | Path] | None = None,
+    observations: Files,
+    states: Files | None = None,
     *,
     batch_size: int,
     held_out: int = 0,
@@ -48,51 +48,60 @@ def stored(
     variable: str | None = None,
     state_variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str = "periodic",
+    boundary: str | None = None,
     precision: int = 64,
 ) -> StoredData:
     """
     Samples in files of one grid each, or of many along `batch`; read on another thread while the network is trained.
 
+    All files are read once at the beginning, so that a bad one is not met after hours. The last 1 GB of them is kept
+    in memory; what is more is read again from the disk, whole files at a time.
+
     Args:
-        observations: Files of y*, see `phi_sip.files.read_grid`; or a pattern, `data/y*.npy`, whose files are sorted.
+        observations: Files of y*, see `phi_sip.files.read_grid`; or one, or a pattern, `data/y*.npy`, whose files are
+            sorted.
         states: Files of the true states, in the same order; `None`: not known.
         batch_size: Samples per step.
-        held_out: Number of samples that are kept for validation.
-        seed: Of the order, and of which are held out.
+        held_out: Number ≥ 0 of samples that are kept for validation.
+        seed: Seed ≥ 0 of the order, and of which are held out.
         variable: Of y* in its files.
         state_variable: Of x in its files.
-        dims: Of the arrays in NumPy files.
-        boundary: `periodic`, `zero-gradient` or `zero`.
-        precision: Bits of the numbers.
+        dims: See `read_grid`.
+        boundary: `periodic`, `zero-gradient` or `zero`. Default: that of the file, or `periodic`.
+        precision: Bits of the numbers: 32 or 64.
 
     Raises:
         FileError: if a file cannot be read, or files do not fit together.
-        ParameterError: if there are too few samples.
+        ParameterError: if there are too few samples, or an argument is out of range.
+        UnsupportedError: if the library for a format is missing.
     """
     check_count("stored", "batch_size", batch_size)
+    for name, value in (("held_out", held_out), ("seed", seed)):
+        if not isinstance(value, int) or value < 0:
+            raise ParameterError(f"stored: {name} = {value!r}, but it must be an integer ≥ 0.")
     y_files, x_files = _found(observations), None if states is None else _found(states)
     if not y_files:
         raise FileError("stored: no files of observations. Give at least one.")
     if x_files is not None and len(x_files) != len(y_files):
         raise FileError(f"stored: {len(y_files)} files of observations, but {len(x_files)} of states.")
-    read = lru_cache(CACHED)(lambda path, name: _batched(read_grid(path, name, dims)))
-    nothing: Sequence[str | Path | None] = [None] * len(y_files)
-    files = list(zip(y_files, x_files or nothing, strict=True))
-    entries = [(i, j) for i, (y, _) in enumerate(files) for j in range(len(read(y, variable).values))]
+    read = KeptGrids(dims, KEPT)
+    sizes = _samples(read, y_files, variable)
+    if x_files is not None:
+        _check_pairs(y_files, sizes, x_files, _samples(read, x_files, state_variable))
+    entries = [(i, j) for i, size in enumerate(sizes) for j in range(size)]
     order = np.random.default_rng([seed, 0]).permutation(len(entries))
     kept, used = order[:held_out], order[held_out:]
-    if held_out < 0 or len(used) < batch_size:
+    if len(used) < batch_size:
         raise ParameterError(
             f"stored: {len(entries)} samples, of which {held_out} are held out, do not make a batch of {batch_size}."
         )
 
     def draw(chosen: np.ndarray) -> tuple[GridArray, GridArray | None]:
         places = [entries[i] for i in chosen]
-        y = _joined([_entry(read(files[i][0], variable), j) for i, j in places])
+        y = joined([_sample(read(y_files[i], variable), j) for i, j in places])
         if x_files is None:
             return y, None
-        return y, _joined([_entry(read(files[i][1], state_variable), j) for i, j in places])
+        return y, joined([_sample(read(x_files[i], state_variable), j) for i, j in places])
 
     def finish(drawn: tuple[GridArray, GridArray | None]) -> Batch:
         return Batch(*(None if grid is None else grid.to_field(boundary, precision) for grid in drawn))
@@ -103,6 +112,7 @@ def stored(
         shuffled = np.random.default_rng([seed, 1, epoch]).permutation(used)
         return draw(shuffled[place * batch_size : (place + 1) * batch_size])
 
+    finish(draw(used[:1]))  # what is wrong with the options is said before anything begins
     validation = finish(draw(kept)) if held_out else None
     return StoredData(by_step(Samples(of_step, finish)), validation, len(used))
 
@@ -113,48 +123,48 @@ def scenes(folder: str | Path, y: str, x: str | None = None, **options: Any) -> 
 
     Args:
         folder: What `Scene.create` was given.
-        y: Name of the fields of observations.
+        y: Name of the fields of observations, as files spell it: lower case.
         x: Name of the fields of true states, of the same frame; `None`: not known.
         **options: As for `stored`.
 
     Raises:
         FileError: if there are none, or a state is missing.
     """
-    observations = sorted(Path(folder).glob(f"sim_*/{y}_*.npz"))
-    if not observations:
+    name = re.compile(re.escape(y) + r"_(\d{6,})\.npz")
+    found = sorted(
+        (path, match[1]) for path in Path(folder).glob("sim_*/*.npz") if (match := name.fullmatch(path.name))
+    )
+    if not found:
         raise FileError(f"{folder} holds no scenes with '{y}': there is no file sim_*/{y}_*.npz.")
-    states = None
-    if x is not None:
-        states = [path.with_name(path.name.replace(f"{y}_", f"{x}_", 1)) for path in observations]
-    return stored(observations, states, **options)
+    states = None if x is None else [path.with_name(f"{x}_{frame}.npz") for path, frame in found]
+    return stored([path for path, _ in found], states, **options)
 
 
-def _found(files: str | Sequence[str | Path]) -> Sequence[str | Path]:
-    return sorted(glob.glob(files)) if isinstance(files, str) else files
+def _found(files: Files) -> Sequence[str | Path]:
+    if isinstance(files, str) and not Path(files).exists():
+        return sorted(glob.glob(files))
+    return [files] if isinstance(files, (str, Path)) else files
 
 
-def _batched(grid: GridArray) -> GridArray:
-    """With the dim `batch` first."""
-    if BATCH not in grid.dims:
-        return replace(grid, values=grid.values[None], dims=(BATCH, *grid.dims))
-    axis = grid.dims.index(BATCH)
-    dims = (BATCH, *(dim for dim in grid.dims if dim != BATCH))
-    return replace(grid, values=np.moveaxis(grid.values, axis, 0), dims=dims)
+def _samples(read: KeptGrids, files: Sequence[str | Path], variable: str | None) -> list[int]:
+    """How many samples each file has."""
+    sizes, first = [], None
+    for file in files:
+        grid = read(file, variable)
+        first = first or grid.cells
+        if grid.cells != first:
+            raise FileError(f"stored: {file} holds another grid than {files[0]}: {grid.cells}, not {first}.")
+        sizes.append(len(grid.values))
+    return sizes
 
 
-def _entry(grid: GridArray, number: int) -> GridArray:
-    if not number < len(grid.values):
-        raise FileError(f"stored: a file of states has {len(grid.values)} samples, fewer than that of observations.")
+def _check_pairs(
+    y_files: Sequence[str | Path], y_sizes: list[int], x_files: Sequence[str | Path], x_sizes: list[int]
+) -> None:
+    for y, observations, x, states in zip(y_files, y_sizes, x_files, x_sizes, strict=True):
+        if observations != states:
+            raise FileError(f"stored: {y} holds {observations} observations, but {x} {states} states.")
+
+
+def _sample(grid: GridArray, number: int) -> GridArray:
     return replace(grid, values=grid.values[number : number + 1])
-
-
-def _joined(grids: list[GridArray]) -> GridArray:
-    first = grids[0]
-    for grid in grids[1:]:
-        if _kind(grid) != _kind(first):
-            raise FileError(f"stored: the files hold different grids: {_kind(first)} and {_kind(grid)}.")
-    return replace(first, values=np.concatenate([grid.values for grid in grids]))
-
-
-def _kind(grid: GridArray) -> tuple[Any, ...]:
-    return grid.dims, grid.values.shape[1:], grid.lower, grid.upper

@@ -1,6 +1,16 @@
 """Fields in files: one file per format. Nothing that is read can run code: no pickle is ever loaded."""
 
-from .arrays import GridArray
-from .formats import FORMATS, read_field, read_grid, write_grids
+from .arrays import GridArray, joined
+from .formats import FORMATS, check_writable, read_field, read_grid, write_grids
+from .kept import KeptGrids
 
-__all__ = ["FORMATS", "GridArray", "read_field", "read_grid", "write_grids"]
+__all__ = [
+    "FORMATS",
+    "GridArray",
+    "KeptGrids",
+    "check_writable",
+    "joined",
+    "read_field",
+    "read_grid",
+    "write_grids",
+]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from phiml import math
 from phiml.math import batch, channel, extrapolation, spatial
 
 from .. import trees
-from ..errors import FileError
+from ..errors import FileError, ParameterError
 
 AXES = ("x", "y", "z")
 BATCH, CHANNEL = "batch", "vector"
+PRECISIONS = (32, 64)
 BOUNDARIES: dict[str, Callable[[], Any]] = {
     "periodic": lambda: extrapolation.PERIODIC,
     "zero-gradient": lambda: extrapolation.ZERO_GRADIENT,
@@ -33,6 +34,8 @@ class GridArray:
         values: Array in the order of `dims`.
         dims: `batch`, axes out of x, y, z, and `vector` for components; each at most once, at least one axis.
         lower, upper: Bounds per axis, in the order of the axes in `dims`.
+        boundary: One of `BOUNDARIES`; `None` if it is not known.
+        units: Of the axes, by name, as far as they are known.
 
     Raises:
         FileError: if these do not fit together, or values are no real numbers, NaN or infinite.
@@ -42,6 +45,8 @@ class GridArray:
     dims: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    boundary: str | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = [dim for dim in self.dims if dim not in (BATCH, *AXES, CHANNEL)]
@@ -57,7 +62,8 @@ class GridArray:
         if not np.isfinite(self.values).all():
             raise FileError("The values hold NaN or infinity. Remove or repair these samples.")
         sizes = [len(bounds) for bounds in (self.lower, self.upper)]
-        if sizes != [len(self.axes)] * 2 or not all(a < b for a, b in zip(self.lower, self.upper, strict=True)):
+        finite = np.isfinite([*self.lower, *self.upper]).all()
+        if sizes != [len(self.axes)] * 2 or not finite or not np.less(self.lower, self.upper).all():
             raise FileError(f"The bounds {self.lower} to {self.upper} do not fit the axes {', '.join(self.axes)}.")
 
     @property
@@ -65,19 +71,22 @@ class GridArray:
         """Names of the axes, in the order of `dims`."""
         return tuple(dim for dim in self.dims if dim in AXES)
 
-    def to_field(self, boundary: str = "periodic", precision: int = 64) -> Field:
+    def to_field(self, boundary: str | None = None, precision: int = 64) -> Field:
         """
         A centered grid on the default backend, with a batch dim.
 
         Args:
-            boundary: One of `BOUNDARIES`.
-            precision: Bits of the numbers.
+            boundary: One of `BOUNDARIES`. Default: that of the grid, or `periodic` where it is not known.
+            precision: Bits of the numbers: 32 or 64.
 
         Raises:
-            FileError: if there is no such boundary.
+            ParameterError: if there is no such boundary or precision.
         """
+        boundary = boundary or self.boundary or "periodic"
         if boundary not in BOUNDARIES:
-            raise FileError(f"boundary = '{boundary}', but it must be one of {', '.join(BOUNDARIES)}.")
+            raise ParameterError(f"boundary = '{boundary}', but it must be one of {', '.join(BOUNDARIES)}.")
+        if precision not in PRECISIONS:
+            raise ParameterError(f"precision = {precision}, but it must be 32 or 64.")
         values = self.values.astype(f"float{precision}")
         dims = self.dims if BATCH in self.dims else (BATCH, *self.dims)
         values = values if BATCH in self.dims else values[None]
@@ -97,15 +106,38 @@ class GridArray:
     @staticmethod
     def of_field(field: Field) -> GridArray:
         """The values of a centered grid."""
-        shape = field.values.shape
-        dims = [*([shape.batch] if shape.batch else []), *shape.spatial.names, *shape.channel.names]
-        names = (*([BATCH] if shape.batch else []), *shape.spatial.names, *([CHANNEL] if shape.channel else []))
+        axes = field.resolution.names
         lower, upper = (
-            tuple(float(corner.vector[axis]) for axis in shape.spatial.names)
-            for corner in (field.bounds.lower, field.bounds.upper)
+            tuple(float(corner.vector[axis]) for axis in axes) for corner in (field.bounds.lower, field.bounds.upper)
         )
         with math.precision(trees.precision_of(field)):  # PhiML rounds to the current one
-            return GridArray(field.values.numpy(dims), names, lower, upper)
+            values = math.expand(field.values, field.resolution)
+            shape = values.shape
+            dims = [*([shape.batch] if shape.batch else []), *axes, *shape.channel.names]
+            names = (*([BATCH] if shape.batch else []), *axes, *([CHANNEL] if shape.channel else []))
+            return GridArray(values.numpy(dims), names, lower, upper, _name_of(field.boundary))
+
+    def batch_first(self) -> GridArray:
+        """The same with the dim `batch` first, of size 1 where there was none."""
+        if BATCH not in self.dims:
+            return replace(self, values=self.values[None], dims=(BATCH, *self.dims))
+        dims = (BATCH, *(dim for dim in self.dims if dim != BATCH))
+        return replace(self, values=np.moveaxis(self.values, self.dims.index(BATCH), 0), dims=dims)
+
+    @property
+    def cells(self) -> tuple[Any, ...]:
+        """What grids whose samples are put together have in common: dims, sizes without `batch`, and bounds."""
+        sizes = tuple(size for dim, size in zip(self.dims, self.values.shape, strict=True) if dim != BATCH)
+        return tuple(dim for dim in self.dims if dim != BATCH), sizes, self.lower, self.upper
+
+
+def joined(grids: Sequence[GridArray]) -> GridArray:
+    """The samples of grids of the same cells, whose dim `batch` is first, as one."""
+    return replace(grids[0], values=np.concatenate([grid.values for grid in grids]))
+
+
+def _name_of(boundary: Any) -> str | None:
+    return next((name for name, make in BOUNDARIES.items() if boundary == make()), None)
 
 
 def unit_cells(values: np.ndarray, dims: tuple[str, ...]) -> GridArray:

@@ -2,68 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import FileError, UnsupportedError
-from .arrays import AXES, GridArray
+from ..errors import FileError
+from .arrays import AXES, BOUNDARIES, GridArray
 from .formats import chosen
 
 UNEQUAL = 1e-4  # of a cell, by which centers may be off
+BOUNDARY, UNITS = "boundary", "units"
 
 
-def xarray() -> Any:
-    """The library."""
-    try:
-        import xarray
-    except ModuleNotFoundError as error:
-        raise UnsupportedError(
-            "NetCDF and Zarr files are read and written by xarray. Install it: pip install 'phi-sip[files]'."
-        ) from error
-    return xarray
-
-
-def read_dataset(open_dataset: Callable[[], Any], variable: str | None, dims: Sequence[str] | None) -> GridArray:
-    """The grid of a variable of the dataset that `open_dataset` opens."""
-    try:
-        with open_dataset() as dataset:
-            array = dataset[chosen(variable, list(dataset.data_vars))]
-            names = tuple(dims) if dims else tuple(map(str, array.dims))
-            bounds = [
-                _bounds(dataset, name, size) for name, size in zip(names, array.shape, strict=False) if name in AXES
-            ]
-            return GridArray(np.asarray(array.values), names, *(tuple(b[i] for b in bounds) for i in (0, 1)))
-    except (FileError, UnsupportedError):
-        raise
-    except ImportError as error:
-        raise UnsupportedError(f"{error}. Install it: pip install 'phi-sip[files]'.") from error
-    except Exception as error:  # of all the libraries below xarray
-        raise FileError(f"It cannot be read: {type(error).__name__}: {error}.") from error
+def grid_of(dataset: Any, variable: str | None, dims: Sequence[str] | None) -> GridArray:
+    """The grid of a variable of a dataset. Coordinates are those of its own dims, also where `dims` renames them."""
+    array = dataset[chosen(variable, list(dataset.data_vars))]
+    own = tuple(map(str, array.dims))
+    names = tuple(dims) if dims else own
+    if len(names) != len(own):
+        raise FileError(f"Its dims are {', '.join(own)}, which cannot be called {', '.join(names)}.")
+    axes = {name: old for name, old in zip(names, own, strict=True) if name in AXES}
+    bounds = [_bounds(dataset, old, dataset.sizes[old]) for old in axes.values()]
+    units = {
+        name: str(dataset.coords[old].attrs[UNITS])
+        for name, old in axes.items()
+        if old in dataset.coords and UNITS in dataset.coords[old].attrs
+    }
+    boundary = dataset.attrs.get(BOUNDARY)
+    lower, upper = (tuple(b[i] for b in bounds) for i in (0, 1))
+    known = boundary if isinstance(boundary, str) and boundary in BOUNDARIES else None
+    return GridArray(np.asarray(array.values), names, lower, upper, known, units)
 
 
 def _bounds(dataset: Any, axis: str, size: int) -> tuple[float, float]:
     """Of an axis: from centers of equal cells, or of cells of length 1."""
     if axis not in dataset.coords:
         return 0.0, float(size)
-    centers = np.asarray(dataset.coords[axis].values, dtype=np.float64)
+    stored = np.asarray(dataset.coords[axis].values)
+    if stored.dtype.kind not in "fiu":
+        raise FileError(f"The coordinates of {axis} are of type {stored.dtype}, not numbers.")
+    centers = stored.astype(np.float64)
     if size == 1:
         return float(centers[0]) - 0.5, float(centers[0]) + 0.5
-    steps = np.diff(centers)
-    dx = steps.mean()
-    if not dx > 0 or np.abs(steps - dx).max() > UNEQUAL * dx:
+    dx = (centers[-1] - centers[0]) / (size - 1)
+    rounding = np.finfo(stored.dtype).eps * np.abs(centers).max() if stored.dtype.kind == "f" else 0.0
+    off = np.abs(np.diff(centers) - dx).max()
+    if not (dx > 0 and off <= UNEQUAL * dx + 2 * rounding < 0.1 * dx):
         raise FileError(f"The coordinates of {axis} are not the centers of equal cells in growing order.")
     return float(centers[0] - dx / 2), float(centers[-1] + dx / 2)
 
 
 def dataset_of(grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> Any:
     """A dataset with centers of cells as coordinates."""
+    import xarray
+
     first = next(iter(grids.values()))
     sizes = dict(zip(first.dims, first.values.shape, strict=True))
-    centers = {}
+    coordinates = {}
     for axis, low, high in zip(first.axes, first.lower, first.upper, strict=True):
         half = (high - low) / sizes[axis] / 2
-        centers[axis] = np.linspace(low + half, high - half, sizes[axis])
+        about = {UNITS: first.units[axis]} if axis in first.units else {}
+        coordinates[axis] = (axis, np.linspace(low + half, high - half, sizes[axis]), about)
+    boundary = {BOUNDARY: first.boundary} if first.boundary else {}
     variables = {name: (grid.dims, grid.values) for name, grid in grids.items()}
-    return xarray().Dataset(variables, centers, dict(attributes))
+    return xarray.Dataset(variables, coordinates, {**attributes, **boundary})

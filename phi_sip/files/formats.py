@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from phi.field import Field
 
-from ..errors import FileError
-from .arrays import AXES, GridArray
+from ..errors import FileError, SipError, UnsupportedError
+from .arrays import AXES, BATCH, CHANNEL, GridArray
 
-# suffix → file of this package
-FORMATS = {".npy": "npy", ".npz": "npz", ".nc": "netcdf", ".zarr": "zarr"}
+# suffix → file of this package, and the libraries that it needs
+FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
+    ".npy": ("npy", ()),
+    ".npz": ("npz", ()),
+    ".nc": ("netcdf", ("xarray", "h5netcdf")),
+    ".zarr": ("zarr", ("xarray", "zarr")),
+}
+RESERVED = (*AXES, BATCH, CHANNEL, "dims", "lower", "upper", "attributes", "boundary", "field_type")
+NAME = re.compile(r"[\w.-]+")
 
 
 class Format(Protocol):
@@ -30,35 +39,43 @@ def read_grid(path: str | Path, variable: str | None = None, dims: Sequence[str]
     """
     Reads a grid.
 
-    | format | dims and bounds |
+    | format | dims, bounds and boundary |
     |---|---|
     | `.npy` | (batch, x, …) unless `dims` say otherwise; cells of length 1 |
-    | `.npz` | as `.npy`; files of PhiFlow's `field.write` have their own. The boundary is not read, being code |
-    | `.nc`, `.zarr` | their own; coordinates are centers of equal cells |
+    | `.npz` | as `.npy`; files of PhiFlow's `field.write` have their own. Their boundary is not read, being code |
+    | `.nc`, `.zarr` | their own; coordinates are centers of equal cells, the attribute `boundary` names it |
 
     Args:
         path: File, or folder for `.zarr`.
         variable: Which array; needed where there are several.
-        dims: Their names in order, out of batch, x, y, z, vector; for NumPy files.
+        dims: Their names in order, out of batch, x, y, z, vector: of a NumPy array, or in place of other names, such as
+            time, lat, lon.
 
     Raises:
         FileError: if it is missing, damaged, of an unknown format, or holds no grid of finite numbers.
         UnsupportedError: if the library for the format is missing.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileError(f"There is no file {path}.")
     try:
-        return _format(path).read(path, variable, dims)
+        path.stat()
+    except FileNotFoundError as error:
+        raise FileError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error}.") from error
+    found = _format(path)
+    try:
+        return found.read(path, variable, dims)
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
+    except Exception as error:  # of all the libraries below: there is no list of what they raise for damaged files
+        raise FileError(f"{path} cannot be read: {type(error).__name__}: {error}. Is it damaged?") from error
 
 
 def read_field(
     path: str | Path,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str = "periodic",
+    boundary: str | None = None,
     precision: int = 64,
 ) -> Field:
     """`read_grid(path, variable, dims).to_field(boundary, precision)`."""
@@ -67,11 +84,12 @@ def read_field(
 
 def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str] | None = None) -> None:
     """
-    Writes grids by name; the file is there whole or not at all.
+    Writes grids by name; the file is there whole or not at all. What is changed in it later, unless in an `.npy` file,
+    is refused when it is read: all other formats keep checksums of the values.
 
     Args:
         path: File, or folder for `.zarr`; the suffix says the format. `.npy` holds one grid only.
-        grids: Of the same dims and bounds.
+        grids: Of the same dims, bounds and boundary.
         attributes: What is to be known about them; `.npy` holds none.
 
     Raises:
@@ -79,20 +97,46 @@ def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Ma
         UnsupportedError: if the library for the format is missing.
     """
     path = Path(path)
-    found = _format(path)
-    clash = sorted(set(grids) & set(AXES))
-    if clash:
-        raise FileError(f"{path}: a grid cannot be named {', '.join(clash)}, as axes are.")
+    check_writable(path)
+    for name in grids:
+        if name in RESERVED or not NAME.fullmatch(name):
+            raise FileError(f"{path}: a grid cannot be named '{name}', which means something else in files.")
+    if len({(grid.dims, grid.values.shape, grid.lower, grid.upper, grid.boundary) for grid in grids.values()}) != 1:
+        raise FileError(f"{path}: one file holds grids of the same dims, sizes, bounds and boundary, at least one.")
     try:
-        found.write(path, grids, attributes or {})
-    except OSError as error:
-        raise error if isinstance(error, FileError) else FileError(f"{path} cannot be written: {error}.") from error
+        _format(path).write(path, grids, attributes or {})
+    except SipError:
+        raise
+    except Exception as error:  # of all the libraries below
+        raise FileError(f"{path} cannot be written: {type(error).__name__}: {error}.") from error
+
+
+def check_writable(path: Path) -> None:
+    """
+    What can be known before the grids are there to be written.
+
+    Raises:
+        FileError: if the format is unknown, there is no folder for it, or a folder is in its place.
+        UnsupportedError: if the library for the format is missing.
+    """
+    _format(path)
+    if not path.parent.is_dir():
+        raise FileError(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
+    if path.is_dir():
+        raise FileError(f"{path} is there already, and is a folder. Name another, or remove it.")
 
 
 def _format(path: Path) -> Format:
     if path.suffix not in FORMATS:
         raise FileError(f"{path}: the format '{path.suffix}' is not known. Use one of {', '.join(FORMATS)}.")
-    module: Any = importlib.import_module(f".{FORMATS[path.suffix]}", __package__)
+    name, libraries = FORMATS[path.suffix]
+    missing = [library for library in libraries if find_spec(library) is None]
+    if missing:
+        raise UnsupportedError(
+            f"{path}: {path.suffix} needs {', '.join(missing)}, not installed here. Install it: "
+            f"pip install 'phi-sip[files]'"
+        )
+    module: Any = importlib.import_module(f".{name}", __package__)
     return module  # type: ignore[no-any-return]
 
 

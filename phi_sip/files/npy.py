@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tokenize
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,28 +11,16 @@ from ..checkpoints.atomic import written_file
 from ..errors import FileError
 from .arrays import GridArray, unit_cells, usual_dims
 
-# What NumPy raises for files that are none, are cut or damaged.
-DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    SyntaxError,
-    tokenize.TokenError,
-    TypeError,
-    MemoryError,
-    OverflowError,
-)
-
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
     if variable is not None:
         raise FileError(f"An .npy file holds one array without a name, but '{variable}' was asked for.")
-    try:
-        values = np.load(path, allow_pickle=False)
-    except DAMAGED as error:
-        raise FileError(f"It is not a readable .npy file: {error}.") from error
-    if not isinstance(values, np.ndarray):
-        raise FileError("It is not an .npy file, but an archive of arrays. Rename it to .npz.")
+    with path.open("rb") as file:
+        values = np.load(file, allow_pickle=False)
+        if not isinstance(values, np.ndarray):
+            raise FileError("It is not an .npy file, but an archive of arrays. Rename it to .npz.")
+        if file.read(1):
+            raise FileError("It is longer than its array: it is damaged, or holds several, of which only one is read.")
     return unit_cells(values, tuple(dims) if dims else usual_dims(values.ndim))
 
 

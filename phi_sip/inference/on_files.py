@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 
 from .. import __version__
 from ..checks import check_count
-from ..files import GridArray, read_grid, write_grids
-from ..files.arrays import BATCH
+from ..errors import FileError
+from ..files import GridArray, check_writable, joined, read_grid, write_grids
 from .trained import TrainedInverse
 
 
@@ -23,9 +24,10 @@ def invert_file(
     *,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str = "periodic",
+    boundary: str | None = None,
     precision: int = 64,
     batch_size: int = 64,
+    refine: int = 0,
 ) -> dict[str, float]:
     """
     Reads observations, inverts them in batches, and writes states.
@@ -36,49 +38,51 @@ def invert_file(
         states: File for `state` x, and `uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
         variable: See `read_grid`.
         dims: See `read_grid`.
-        boundary: `periodic`, `zero-gradient` or `zero`.
-        precision: Bits of the numbers that the physics computes with.
+        boundary: `periodic`, `zero-gradient` or `zero`. Default: that of the file, or `periodic`.
+        precision: Bits of the numbers that the physics computes with: 32 or 64.
         batch_size: Samples at once.
+        refine: See `TrainedInverse.invert`.
 
     Returns:
         `samples`, and `y_l2`: ½ ‖P(x) − y*‖², mean over the samples.
 
     Raises:
-        FileError: if a file cannot be read or written.
+        FileError: if a file cannot be read or written, or both are the same; before anything is computed.
+        ParameterError: if an argument is out of range.
+        UnsupportedError: if the library for a format is missing.
         BoundaryError, NetworkOutputError, NonFiniteError: if the observations do not fit the inverse.
     """
     check_count("invert_file", "batch_size", batch_size)
+    states = Path(states)
+    check_writable(states)
     grid = read_grid(observations, variable, dims)
+    if states.exists() and states.samefile(observations):
+        raise FileError(f"{states} holds the observations, which would be lost. Name another file for the states.")
     parts, errors = [], []
     for part in _batches(grid, batch_size):
-        inversion = inverse.invert(part.to_field(boundary, precision))
+        inversion = inverse.invert(part.to_field(boundary, precision), refine)
         found = {"state": inversion.x}
-        if inversion.uncertainty is not None and Path(states).suffix != ".npy":
+        if inversion.uncertainty is not None and states.suffix != ".npy":
             found["uncertainty"] = inversion.uncertainty
-        parts.append({name: GridArray.of_field(field) for name, field in found.items()})
+        parts.append(
+            {name: replace(GridArray.of_field(field), units=grid.units).batch_first() for name, field in found.items()}
+        )
         errors += [float(value) for value in inversion.y_l2.numpy(inversion.y_l2.shape).ravel()]
-    write_grids(states, {name: _joined([part[name] for part in parts]) for name in parts[0]}, _about(inverse))
+    write_grids(states, {name: joined([part[name] for part in parts]) for name in parts[0]}, _about(inverse, refine))
     return {"samples": float(len(errors)), "y_l2": float(np.mean(errors))}
 
 
-def _batches(grid: GridArray, size: int) -> list[GridArray]:
-    if BATCH not in grid.dims:
-        return [grid]
-    axis = grid.dims.index(BATCH)
-    values = np.moveaxis(grid.values, axis, 0)
-    dims = (BATCH, *(dim for dim in grid.dims if dim != BATCH))
-    return [replace(grid, values=values[i : i + size], dims=dims) for i in range(0, len(values), size)]
+def _batches(grid: GridArray, size: int) -> Iterator[GridArray]:
+    first = grid.batch_first()
+    for i in range(0, len(first.values), size):
+        yield replace(first, values=first.values[i : i + size])
 
 
-def _joined(parts: list[GridArray]) -> GridArray:
-    return replace(parts[0], values=np.concatenate([part.values for part in parts]))
-
-
-def _about(inverse: TrainedInverse) -> dict[str, str]:
+def _about(inverse: TrainedInverse, refine: int) -> dict[str, str]:
     facts: dict[str, Any] = {
         "source": f"phi_sip {__version__}, a network trained to invert {type(inverse.physics).__name__}",
-        "physics": inverse.description["physics"],
-        "network": inverse.description["network"],
+        **{key: inverse.description[key] for key in ("framework", "physics", "network", "files")},
+        "refine": refine,
         "uncertainty": "standard deviation per cell of a state inverted by the physics' own inverse",
     }
-    return {key: str(value) for key, value in facts.items()}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}

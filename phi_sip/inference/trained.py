@@ -17,13 +17,14 @@ from ..checkpoints.atomic import remove, written_folder
 from ..checkpoints.manifest import read_manifest, write_manifest
 from ..checks import check_finite
 from ..description import construct, describe
-from ..errors import CheckpointError, NetworkOutputError, SipError, UnsupportedError
+from ..errors import CheckpointError, NetworkOutputError, ParameterError, SipError, UnsupportedError
 from ..networks import NetworkSpec
 from ..operator import sip_inverse
 from ..physics.base import InvertiblePhysics
 from ..predict import call_network
 from ..trainers.base import defined_in
 from ..training.run_folder import installed_versions
+from .replacing import replace_folder
 from .weights import weights_module
 
 KIND = "trained inverse"
@@ -57,7 +58,7 @@ class TrainedInverse:
         physics: The process.
         network: Which network it is.
         backend: PhiML's, on which it runs.
-        description: What else its folder says: versions and framework.
+        description: What its folder says: framework, physics, network, versions, and SHA-256 of its files.
     """
 
     physics: InvertiblePhysics
@@ -93,12 +94,30 @@ class TrainedInverse:
                 ) from error
             return self.physics.constrain(trees.cast(x, precision), y_target)
 
-    def invert(self, y_target: Field | Tensor) -> Inversion:
-        """The prediction, how well it explains the observations, and the uncertainty; errors as `predict`."""
+    def invert(self, y_target: Field | Tensor, refine: int = 0) -> Inversion:
+        """
+        The prediction, how well it explains the observations, and the uncertainty,
+
+            x₀ = f(y*; θ),   xₖ = P⁻¹(y*; xₖ₋₁),   x = x_refine
+
+        Args:
+            y_target: As for `predict`.
+            refine: How many times ≥ 0 the physics' own inverse goes on from the prediction. Once is all there is to
+                gain where it is exact; for an iterative one, the network gives the start.
+
+        Raises:
+            ParameterError: if `refine` is no such number.
+            SipError: as `predict` and `sip_inverse`.
+        """
+        if not isinstance(refine, int) or refine < 0:
+            raise ParameterError(f"refine = {refine!r}, but it must be an integer ≥ 0.")
         x = self.predict(y_target)
         with self.backend, math.precision(trees.precision_of(y_target)):  # PhiML rounds what it converts
-            step = sip_inverse(self.physics, trees.to_backend(y_target, self.backend), x)
-        return Inversion(x, trees.l2_loss(step.residual), step.uncertainty)
+            y_target = trees.to_backend(y_target, self.backend)
+            step = sip_inverse(self.physics, y_target, x)
+            for _ in range(refine):
+                step = sip_inverse(self.physics, y_target, step.x_target)
+        return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty)
 
 
 def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec) -> Path:
@@ -113,7 +132,7 @@ def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, netwo
 
     Raises:
         UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
-        CheckpointError: if it cannot be written.
+        CheckpointError: if it cannot be written; what was there before is still there.
     """
     folder = Path(folder)
     framework = _framework_of(net)
@@ -123,22 +142,20 @@ def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, netwo
         "network": network.describe(),
         "versions": installed_versions(),
     }
-    old = folder.with_name(f".old-{folder.name}")
+    new, old = (folder.with_name(f".{age}-{folder.name}") for age in ("new", "old"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if old.exists():
-            remove(old)
-        if folder.exists():
-            folder.rename(old)
-        with written_folder(folder) as unfinished:
+        for left_behind in (new, old):
+            if left_behind.exists():
+                remove(left_behind)
+        with written_folder(new) as unfinished:
             weights_module(framework).save(net, unfinished)
             write_manifest(unfinished, 0, framework, content)
-        if old.exists():
-            remove(old)
-    except OSError as error:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise CheckpointError(f"The trained inverse cannot be written to {folder}: {error}.") from error
+        replace_folder(folder, new, old)
+    except Exception as error:  # frameworks have their own for a full disk
+        raise CheckpointError(
+            f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {error}."
+        ) from error
     return folder
 
 
@@ -149,13 +166,22 @@ def load_inverse(folder: str | Path) -> TrainedInverse:
     Raises:
         CheckpointError: if the folder is damaged, or holds something else.
         UnknownNameError: if the plugin of the physics, or the function of the network, is not installed.
+        UnsupportedError: if its framework is not installed.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.content.get("kind") != KIND:
         raise CheckpointError(f"{folder} holds no {KIND}, but something else. phi-sip train writes one to RUN/model.")
+    if manifest.framework not in FRAMEWORKS:
+        raise CheckpointError(f"{folder} is of '{manifest.framework}', but known are {', '.join(FRAMEWORKS)}.")
     module = weights_module(manifest.framework)
-    backend = module.backend()
+    try:
+        backend = module.backend()
+    except ImportError as error:
+        raise UnsupportedError(
+            f"{folder} needs {manifest.framework}, which cannot be imported here: {error}. Install it: "
+            f"pip install 'phi-sip[{manifest.framework}]', or find out what is wrong: phi-sip doctor"
+        ) from error
     network = NetworkSpec(**manifest.content["network"])
     with backend:
         net = network.build()
@@ -167,7 +193,7 @@ def load_inverse(folder: str | Path) -> TrainedInverse:
                 f"version? Then: {manifest.content['versions']}"
             ) from error
     physics = construct(manifest.content["physics"])
-    description = {"framework": manifest.framework, **manifest.content}
+    description = {"framework": manifest.framework, "files": dict(manifest.files), **manifest.content}
     return TrainedInverse(physics, network, backend, description, module.evaluation(net))
 
 

@@ -1,0 +1,39 @@
+"""Grids that were read lately."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from .arrays import GridArray
+from .formats import read_grid
+
+
+class KeptGrids:
+    """
+    Reads grids and keeps those that were asked for last, on any thread.
+
+    Args:
+        dims: See `read_grid`.
+        limit: Bytes that are kept in memory, but always the last grid.
+    """
+
+    def __init__(self, dims: Sequence[str] | None, limit: int) -> None:
+        self._dims, self._limit, self._bytes = dims, limit, 0
+        self._grids: OrderedDict[tuple[Path, str | None], GridArray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, path: str | Path, variable: str | None) -> GridArray:
+        """The grid of a file, its dim `batch` first; errors as `read_grid`."""
+        key = (Path(path), variable)
+        with self._lock:
+            if key not in self._grids:
+                self._grids[key] = read_grid(path, variable, self._dims).batch_first()
+                self._bytes += self._grids[key].values.nbytes
+            self._grids.move_to_end(key)
+            while self._bytes > self._limit and len(self._grids) > 1:
+                _, oldest = self._grids.popitem(last=False)
+                self._bytes -= oldest.values.nbytes
+            return self._grids[key]
