@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import frameworks
 import numpy as np
 import pytest
+import xarray
 from fields import array, periodic, smooth
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from phiml import math
+from typer.testing import CliRunner
 
-from phi_sip import DifferentiablePhysics, EmpiricalBayes, HeatEquation, NetworkSpec, UnsupportedError
-from phi_sip.errors import CheckpointError, FileError, NetworkOutputError, NonFiniteError
-from phi_sip.files import read_grid
+from phi_sip import (
+    DifferentiablePhysics,
+    EmpiricalBayes,
+    HeatEquation,
+    NetworkSpec,
+    UnsupportedError,
+    sip_inverse,
+    sip_update_weights,
+)
+from phi_sip.checkpoints.manifest import write_manifest
+from phi_sip.cli.app import app
+from phi_sip.cli.exit_codes import ExitCode
+from phi_sip.errors import CheckpointError, FileError, NetworkOutputError, NonFiniteError, ParameterError
+from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())
-SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 2, "filters": 4, "batch_norm": False})
+SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 2, "filters": 4})
+TORCH = frameworks.TABLE[1]
 
 
 def observations(samples: int = 3, n: int = 16):
@@ -32,25 +52,48 @@ def saved(framework, folder):
     return save_inverse(folder, net, PHYSICS, SPEC), net
 
 
-def test_another_process_predicts_the_same(framework, tmp_path):
-    folder, _ = saved(framework, tmp_path / "model")
+def written(path, y):
+    with math.precision(64):
+        write_grids(path, {"observation": GridArray.of_field(y)})
+    return path
+
+
+@pytest.fixture
+def torch_model(tmp_path):
+    with TORCH.backend:
+        return saved(TORCH, tmp_path / "model")[0]
+
+
+def test_another_process_predicts_the_same_to_the_bit(framework, tmp_path):
+    """Weights, and the statistics of batches that have been seen in training."""
+    y = observations()
+    framework.seed(1)
+    net = SPEC.build()
+    sip_update_weights(net, framework.adam(net, 0.1), PHYSICS, y)
+    folder = save_inverse(tmp_path / "model", net, PHYSICS, SPEC)
     inverse = load_inverse(folder)
     assert inverse.physics == PHYSICS
-    y = observations()
-    with math.precision(64):
-        np.save(tmp_path / "y.npy", array(y))
     x = inverse.predict(y)
     assert x.values.dtype.precision == 64
     np.testing.assert_allclose(array(x).mean((1, 2)), array(y).mean((1, 2)))  # what the physics says exactly
     code = (
         "import sys\nfrom phi_sip.inference import invert_file, load_inverse\n"
-        "invert_file(load_inverse(sys.argv[1]), sys.argv[2], sys.argv[3], batch_size=2)\n"
+        "invert_file(load_inverse(sys.argv[1]), sys.argv[2], sys.argv[3])\n"
     )
-    command = [sys.executable, "-c", code, str(folder), str(tmp_path / "y.npy"), str(tmp_path / "x.npz")]
+    command = [sys.executable, "-c", code, str(folder), str(written(tmp_path / "y.npz", y)), str(tmp_path / "x.npz")]
     subprocess.run(command, check=True, capture_output=True)
-    np.testing.assert_allclose(read_grid(tmp_path / "x.npz", "state").values, array(x), atol=1e-6)
+    np.testing.assert_array_equal(read_grid(tmp_path / "x.npz", "state").values, array(x))
     uncertainty = read_grid(tmp_path / "x.npz", "uncertainty").values
     np.testing.assert_allclose(uncertainty, array(inverse.invert(y).uncertainty), rtol=1e-6)
+
+
+@pytest.mark.parametrize("framework", frameworks.TABLE[:2], ids=lambda row: row.name)
+def test_an_answer_does_not_depend_on_what_else_is_asked(framework, tmp_path):
+    """But on JAX, where PhiML's networks keep no statistics of batches."""
+    inverse = load_inverse(saved(framework, tmp_path / "model")[0])
+    y = observations()
+    alone = inverse.predict(y.batch[:1])
+    np.testing.assert_allclose(array(alone), array(inverse.predict(y))[:1], atol=1e-5)
 
 
 def test_saving_again_replaces_it(framework, tmp_path):
@@ -64,6 +107,44 @@ def test_saving_again_replaces_it(framework, tmp_path):
     assert not np.allclose(array(load_inverse(other).predict(observations())), array(x))
 
 
+@pytest.mark.parametrize("error", [OSError("No space left on device"), RuntimeError("PytorchStreamWriter failed")])
+def test_a_failed_saving_leaves_what_was_there(error, torch_model, tmp_path, monkeypatch):
+    before = array(load_inverse(torch_model).predict(observations()))
+
+    def full(net, folder):
+        (folder / "weights.pt").write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr(importlib.import_module("phi_sip.inference.weights.torch"), "save", full)
+    with pytest.raises(CheckpointError, match=f"cannot be written.*{error}"):
+        saved(TORCH, torch_model)
+    np.testing.assert_array_equal(array(load_inverse(torch_model).predict(observations())), before)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(torch_model, tmp_path, monkeypatch):
+    before = array(load_inverse(torch_model).predict(observations()))
+    rename = Path.rename
+
+    def refusing(path, target):
+        if path.name.startswith(".new-"):
+            raise PermissionError("not allowed")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(CheckpointError, match="not allowed"):
+        saved(TORCH, torch_model)
+    np.testing.assert_array_equal(array(load_inverse(torch_model).predict(observations())), before)
+
+
+def test_what_a_killed_saving_has_left_behind_does_not_matter(torch_model, tmp_path):
+    for name in (".new-model", ".old-model"):
+        torch_model.parent.joinpath(name).mkdir()
+        torch_model.parent.joinpath(name, "weights.pt").write_bytes(b"")
+    saved(TORCH, torch_model)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
 def test_damaged_and_foreign_folders_are_refused(framework, tmp_path):
     folder, _ = saved(framework, tmp_path / "model")
     with pytest.raises(CheckpointError, match="no manifest"):
@@ -74,6 +155,46 @@ def test_damaged_and_foreign_folders_are_refused(framework, tmp_path):
     weights.write_bytes(bytes(content))
     with pytest.raises(CheckpointError, match=f"{weights.name} is not as it was written"):
         load_inverse(folder)
+
+
+@given(data=st.data())
+@settings(max_examples=40)
+def test_any_damage_is_refused_or_harmless(tmp_path_factory, data):
+    with TORCH.backend:
+        folder, _ = saved(TORCH, tmp_path_factory.getbasetemp() / "damaged")
+    whole = array(load_inverse(folder).predict(observations()))
+    victim = data.draw(st.sampled_from(sorted(folder.iterdir())))
+    content = bytearray(victim.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content[position] ^= data.draw(st.integers(1, 255))
+    else:
+        del content[position:]
+    victim.write_bytes(bytes(content))
+    try:
+        found = load_inverse(folder)
+    except CheckpointError:
+        return
+    np.testing.assert_array_equal(array(found.predict(observations())), whole)
+
+
+def test_folders_of_something_else_are_refused_with_the_reason(torch_model, tmp_path, monkeypatch):
+    content = {"physics": {"name": "heat", "parameters": {"diffusivity": 1.0, "time": 1.0}}, "versions": {}}
+    for number, (framework, other, message) in enumerate(
+        [
+            ("torch", {"kind": "checkpoint"}, "no trained inverse"),
+            ("theano", {"kind": "trained inverse"}, "'theano', but known are torch, tensorflow, jax"),
+            ("torch", {"kind": "trained inverse", "network": SPEC.describe()}, "do not fit the network"),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_manifest(folder, 0, framework, {**content, **other})
+        with pytest.raises(CheckpointError, match=message):
+            load_inverse(folder)
+    monkeypatch.setitem(sys.modules, "phi.torch", None)
+    with pytest.raises(UnsupportedError, match=r"needs torch.*pip install 'phi-sip\[torch\]'"):
+        load_inverse(torch_model)
 
 
 def test_what_cannot_be_inverted_is_named(framework, tmp_path):
@@ -89,24 +210,85 @@ def test_what_cannot_be_inverted_is_named(framework, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_files_of_all_formats_and_their_errors(tmp_path):
-    import frameworks
+def test_refined_by_the_inverse_of_the_physics(framework, tmp_path):
+    inverse = load_inverse(saved(framework, tmp_path / "model")[0])
+    y = observations()
+    plain, refined = inverse.invert(y), inverse.invert(y, refine=1)
+    np.testing.assert_array_equal(array(plain.x), array(inverse.predict(y)))
+    assert float(refined.y_l2.max) < 1e-3 * float(plain.y_l2.min)
+    with inverse.backend:
+        expected = sip_inverse(PHYSICS, y, plain.x).x_target
+    np.testing.assert_allclose(array(refined.x), array(expected), atol=1e-12)
+    for wrong in (-1, 0.5):
+        with pytest.raises(ParameterError, match="refine"):
+            inverse.invert(y, refine=wrong)
 
-    inverse = load_inverse(saved(frameworks.TABLE[1], tmp_path / "model")[0])
-    y = observations(1)
+
+def test_files_of_all_formats_and_what_they_say(torch_model, tmp_path):
+    inverse = load_inverse(torch_model)
+    y = observations()
+    about = {"units": {"x": "m"}, "dims": ("x", "y")}
     with math.precision(64):
-        np.save(tmp_path / "y.npy", array(y)[0])
-    done = invert_file(inverse, tmp_path / "y.npy", tmp_path / "x.nc", dims=("x", "y"))
-    assert done["samples"] == 1
+        grid = GridArray.of_field(y)
+    single = GridArray(grid.values[0], lower=grid.lower, upper=grid.upper, boundary="periodic", **about)
+    write_grids(tmp_path / "y1.nc", {"observation": single})
+    assert invert_file(inverse, tmp_path / "y1.nc", tmp_path / "x1.nc")["samples"] == 1
+    assert read_grid(tmp_path / "x1.nc", "state").units == {"x": "m"}
+    written(tmp_path / "y.npz", y)
     expected = array(inverse.predict(y))
-    for suffix in (".npy", ".zarr"):
-        invert_file(inverse, tmp_path / "y.npy", tmp_path / f"x{suffix}", dims=("x", "y"))
-    for path, variable in (("x.nc", "state"), ("x.zarr", "state"), ("x.npy", None)):
+    for path, variable in (("x.npy", None), ("x.npz", "state"), ("x.nc", "state"), ("x.zarr", "state")):
+        done = invert_file(inverse, tmp_path / "y.npz", tmp_path / path, batch_size=2)
         np.testing.assert_allclose(read_grid(tmp_path / path, variable).values, expected, atol=1e-6)
-    with pytest.raises(FileError, match="is there already"):
-        invert_file(inverse, tmp_path / "y.npy", tmp_path / "x.zarr", dims=("x", "y"))
-    import xarray
-
+        np.testing.assert_allclose(done["y_l2"], float(inverse.invert(y).y_l2.mean), rtol=1e-4)
+    assert read_grid(tmp_path / "x.nc", "uncertainty").boundary == "periodic"
     with xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as dataset:
         assert "HeatEquation" in dataset.attrs["source"]
-        assert json.dumps("heat")[1:-1] in dataset.attrs["physics"]
+        assert json.loads(dataset.attrs["physics"])["name"] == "heat"
+        weights = hashlib.sha256((torch_model / "weights.pt").read_bytes()).hexdigest()
+        assert json.loads(dataset.attrs["files"]) == {"weights.pt": weights}
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_computed(torch_model, tmp_path, monkeypatch):
+    inverse = load_inverse(torch_model)
+    y = written(tmp_path / "y.npz", observations())
+    before = y.read_bytes()
+    (tmp_path / "x.zarr").mkdir()
+    monkeypatch.setattr(type(inverse), "invert", lambda *_: pytest.fail("it was computed"))
+    for states, message in (
+        ("x.txt", "'.txt' is not known"),
+        ("missing/x.npz", "there is no folder"),
+        ("x.zarr", "is there already"),
+        ("y.npz", "holds the observations"),
+    ):
+        with pytest.raises(FileError, match=message):
+            invert_file(inverse, y, tmp_path / states)
+    with pytest.raises(ParameterError, match="precision"):
+        invert_file(inverse, y, tmp_path / "x.npz", precision=48)
+    assert y.read_bytes() == before
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_the_command(torch_model, tmp_path):
+    def run(*arguments: str):
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["invert", str(torch_model), *map(str, arguments)])
+
+    y = written(tmp_path / "y.npz", observations())
+    plain, refined = tmp_path / "plain.npz", tmp_path / "refined.npz"
+    done = run(y, "-o", plain, "--batch", 2)
+    assert done.exit_code == ExitCode.DONE, done.output
+    assert "3 states" in done.output
+    assert (
+        run(y, "-o", refined, "--refine", 1, "--variable", "observation", "--boundary", "periodic").exit_code
+        == ExitCode.DONE
+    )
+    assert not np.allclose(read_grid(plain, "state").values, read_grid(refined, "state").values)
+    for code, message, arguments in (
+        (ExitCode.FAULT, "There is no file", (tmp_path / "z.npz", "-o", plain)),
+        (ExitCode.FAULT, "no variable 'z'", (y, "-o", plain, "--variable", "z")),
+        (ExitCode.USAGE, "precision = 48", (y, "-o", plain, "--precision", 48)),
+        (ExitCode.USAGE, "refine", (y, "-o", plain, "--refine", -1)),
+        (ExitCode.USAGE, "boundary", (y, "-o", plain, "--boundary", "open")),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == code, done.output
+        assert message in done.output

@@ -53,7 +53,7 @@ class GridArray:
         if unknown or len(set(self.dims)) != len(self.dims) or not self.axes:
             raise FileError(
                 f"The dims are {', '.join(self.dims) or 'none'}. Give each of batch, x, y, z, vector at most once, "
-                f"and at least one axis."
+                f"and at least one axis: --dims says in a file which is which, e.g. --dims batch,y,x."
             )
         if self.values.ndim != len(self.dims) or 0 in self.values.shape:
             raise FileError(f"An array of the shape {self.values.shape} cannot have the dims {', '.join(self.dims)}.")

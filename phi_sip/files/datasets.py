@@ -13,6 +13,7 @@ from .formats import chosen
 
 UNEQUAL = 1e-4  # of a cell, by which centers may be off
 BOUNDARY, UNITS = "boundary", "units"
+COORDINATES = "axes_with_coordinates"  # xarray leaves out arrays that are missing or cannot be read
 
 
 def grid_of(dataset: Any, variable: str | None, dims: Sequence[str] | None) -> GridArray:
@@ -38,6 +39,10 @@ def grid_of(dataset: Any, variable: str | None, dims: Sequence[str] | None) -> G
 def _bounds(dataset: Any, axis: str, size: int) -> tuple[float, float]:
     """Of an axis: from centers of equal cells, or of cells of length 1."""
     if axis not in dataset.coords:
+        if axis in str(dataset.attrs.get(COORDINATES, "")).split():
+            raise FileError(
+                f"The coordinates of {axis} are missing or damaged: '{COORDINATES}' says that there are some."
+            )
         return 0.0, float(size)
     stored = np.asarray(dataset.coords[axis].values)
     if stored.dtype.kind not in "fiu":
@@ -64,6 +69,6 @@ def dataset_of(grids: Mapping[str, GridArray], attributes: Mapping[str, str]) ->
         half = (high - low) / sizes[axis] / 2
         about = {UNITS: first.units[axis]} if axis in first.units else {}
         coordinates[axis] = (axis, np.linspace(low + half, high - half, sizes[axis]), about)
-    boundary = {BOUNDARY: first.boundary} if first.boundary else {}
+    own = {COORDINATES: " ".join(first.axes), **({BOUNDARY: first.boundary} if first.boundary else {})}
     variables = {name: (grid.dims, grid.values) for name, grid in grids.items()}
-    return xarray.Dataset(variables, coordinates, {**attributes, **boundary})
+    return xarray.Dataset(variables, coordinates, {**attributes, **own})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from .arrays import BATCH, BOUNDARIES, CHANNEL, GridArray, unit_cells, usual_dim
 from .formats import chosen
 
 DIMS, LOWER, UPPER, BOUNDARY, ATTRIBUTES = OWN = ("dims", "lower", "upper", "boundary", "attributes")
+MARK = b"grids of phi_sip"  # at the end of the archive, where NumPy writes nothing
 KINDS = {"batch": BATCH, "channel": CHANNEL}  # PhiFlow's kinds of dims whose names are free
 
 
@@ -24,7 +26,7 @@ def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridAr
     with archive:
         if "field_type" in archive.files:
             return _of_phiflow(archive)
-        described = len(set(OWN) & set(archive.files)) >= len(OWN) - 1  # the name of one may be damaged
+        described = archive.zip.comment == MARK or set(OWN) <= set(archive.files)
         names = [name for name in archive.files if not (described and name in OWN)]
         values = _array(archive, chosen(variable, names))
         if not described:
@@ -60,5 +62,7 @@ def write(path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, s
     arrays |= {DIMS: np.array(first.dims), LOWER: np.array(first.lower), UPPER: np.array(first.upper)}
     arrays[BOUNDARY] = np.array(first.boundary or "")
     arrays[ATTRIBUTES] = np.array([f"{key}: {value}" for key, value in attributes.items()], dtype=str)
-    with written_file(path) as unfinished, unfinished.open("wb") as file:
+    with written_file(path) as unfinished, unfinished.open("w+b") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.comment = MARK
