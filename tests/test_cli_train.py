@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 SMALL = [
     *("--framework", "torch", "--set", "data.resolution=[16, 16]", "--set", "data.batch_size=4"),
@@ -46,7 +47,10 @@ def test_from_train_to_states(tmp_path):
     assert "4 states" in phi_sip("invert", "runs/heat/model", "y.npy", "-o", "x.nc", folder=tmp_path).stdout
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+def test_an_interrupted_run_goes_on(number, code, word, tmp_path):
     begun = subprocess.Popen(
         [*MAIN, "train", *SMALL, "--steps", "100000", "--set", "training.validate_every=1", "-o", "run"],
         stdout=subprocess.PIPE,
@@ -57,10 +61,10 @@ def test_an_interrupted_run_goes_on(tmp_path):
     )
     while "validation" not in (line := begun.stdout.readline()):
         assert line, begun.stderr.read()
-    begun.send_signal(signal.SIGINT)
+    begun.send_signal(number)
     out, err = begun.communicate(timeout=120)
-    assert begun.returncode == 130, out + err
-    assert "Interrupted" in err
+    assert begun.returncode == code, out + err
+    assert word in err
     assert "is saved in run" in out
     done = json.loads((tmp_path / "run" / "records.jsonl").read_text().splitlines()[-1])["step"]
     phi_sip("resume", "run", "--steps", done + 2, folder=tmp_path)

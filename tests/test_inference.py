@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import frameworks
 import numpy as np
@@ -16,7 +16,10 @@ import xarray
 from fields import array, periodic, smooth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phi.field import CenteredGrid
+from phi.geom import Box
 from phiml import math
+from phiml.math import extrapolation, spatial
 from typer.testing import CliRunner
 
 from phi_sip import (
@@ -31,7 +34,14 @@ from phi_sip import (
 from phi_sip.checkpoints.manifest import write_manifest
 from phi_sip.cli.app import app
 from phi_sip.cli.exit_codes import ExitCode
-from phi_sip.errors import CheckpointError, FileError, NetworkOutputError, NonFiniteError, ParameterError
+from phi_sip.errors import (
+    CheckpointError,
+    FileError,
+    GridMismatchError,
+    NetworkOutputError,
+    NonFiniteError,
+    ParameterError,
+)
 from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
 
@@ -124,14 +134,14 @@ def test_a_failed_saving_leaves_what_was_there(error, torch_model, tmp_path, mon
 
 def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(torch_model, tmp_path, monkeypatch):
     before = array(load_inverse(torch_model).predict(observations()))
-    rename = Path.rename
+    rename = os.rename
 
     def refusing(path, target):
         if path.name.startswith(".new-"):
             raise PermissionError("not allowed")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", refusing)
+    monkeypatch.setattr(os, "rename", refusing)
     with pytest.raises(CheckpointError, match="not allowed"):
         saved(TORCH, torch_model)
     np.testing.assert_array_equal(array(load_inverse(torch_model).predict(observations())), before)
@@ -143,6 +153,67 @@ def test_what_a_killed_saving_has_left_behind_does_not_matter(torch_model, tmp_p
         torch_model.parent.joinpath(name, "weights.pt").write_bytes(b"")
     saved(TORCH, torch_model)
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_kill_while_replacing_leaves_one_of_them(moment, torch_model, tmp_path, monkeypatch):
+    """At the renames that give a name to the new folder beside, take it from the old one, and pass it on."""
+    before = array(load_inverse(torch_model).predict(observations()))
+    count = iter(range(1, 9))
+
+    def killed(what):
+        def rename(*arguments):
+            if next(count) == moment:
+                raise KeyboardInterrupt
+            return what(*arguments)
+
+        return rename
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", killed(os.rename))
+        with pytest.raises(KeyboardInterrupt):
+            saved(TORCH, torch_model)
+    folder = load_inverse(torch_model)
+    np.testing.assert_array_equal(array(folder.predict(observations())), before)
+    saved(TORCH, torch_model)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_other_cells_than_those_of_the_training_are_refused(torch_model, tmp_path):
+    y = observations()
+    net = SPEC.build()
+    folder = save_inverse(tmp_path / "of a grid", net, PHYSICS, SPEC, y)
+    inverse = load_inverse(folder)
+    assert inverse.grid.describe() == {"axes": ("x", "y"), "cell_size": (1.0, 1.0), "boundary": "periodic"}
+    inverse.predict(observations(n=32))  # more of the same cells
+    finer = periodic(array(y), (0.5, 0.5))
+    for cells, message in [
+        (finer, "have cells of 0.5 × 0.5, but the network was trained on cells of 1 × 1"),
+        (CenteredGrid(y.values, extrapolation.ZERO_GRADIENT, bounds=y.bounds), "a zero-gradient boundary"),
+        (
+            CenteredGrid(math.rename_dims(y.values, "y", spatial("z")), extrapolation.PERIODIC),
+            "the axes x, z, but the network was trained on x, y",
+        ),
+    ]:
+        with pytest.raises(GridMismatchError, match=message):
+            inverse.predict(cells)
+    load_inverse(torch_model).predict(finer)  # saved without a grid
+    with pytest.raises(GridMismatchError, match=r"0\.5"):
+        invert_file(inverse, written(tmp_path / "finer.npz", finer), tmp_path / "x.npz")
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_files_without_lengths_get_those_of_the_training(tmp_path):
+    physics = HeatEquation(1.0, 0.01, 1e-4, EmpiricalBayes())
+    y = observations()
+    finer = CenteredGrid(y.values, extrapolation.PERIODIC, bounds=Box(x=1.6, y=1.6))
+    with TORCH.backend:
+        folder = save_inverse(tmp_path / "model", SPEC.build(), physics, SPEC, finer)
+    np.save(tmp_path / "y.npy", array(y))
+    xarray.DataArray(array(y), dims=("batch", "x", "y"), name="T").to_netcdf(tmp_path / "y.nc")
+    for name in ("y.npy", "y.nc"):
+        invert_file(load_inverse(folder), tmp_path / name, tmp_path / "x.npz")
+        assert read_grid(tmp_path / "x.npz", "state").cell_size == pytest.approx((0.1, 0.1))
 
 
 def test_damaged_and_foreign_folders_are_refused(framework, tmp_path):

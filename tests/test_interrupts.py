@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from phi_sip.interrupts import interrupts_between_steps
+from phi_sip.interrupts import Terminated, interrupts_between_steps
 
 
 def press() -> None:
@@ -55,6 +55,23 @@ def test_the_handler_before_is_put_back():
         assert signal.getsignal(signal.SIGINT) is not before
         check_interrupt()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_termination_waits_too():
+    done = []
+
+    def run() -> None:
+        with interrupts_between_steps() as check_interrupt:
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("the rest of the step")
+            check_interrupt()
+            done.append("another step")
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated):
+        run()
+    assert done == ["the rest of the step"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_other_threads_are_left_alone():

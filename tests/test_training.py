@@ -246,7 +246,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(framework, tmp_path):
         run(framework, tmp_path / "run", steps=6, callbacks=[press, note])
     assert note.told[-2:] == [
         "checkpoint 2",
-        f"end 2: interrupted The state after step 2 is saved in {tmp_path / 'run'}.",
+        f"end 2: interrupted. The state after step 2 is saved in {tmp_path / 'run'}.",
     ]
     _, net, optimizer = run(framework, tmp_path / "run", steps=6)
     _, other_net, other_optimizer = run(framework, tmp_path / "whole", steps=6)

@@ -20,6 +20,7 @@ from typer.main import get_command
 
 from .. import __version__
 from ..errors import SipError
+from ..interrupts import Terminated
 from .exit_codes import ExitCode, exit_code_of
 from .output import print_error, warnings_as_messages
 
@@ -67,6 +68,9 @@ class Commands(TyperGroup):
                 f"{type(error).__name__}: {error}. Find out what is wrong with this installation: phi-sip doctor"
             )
             raise typer.Exit(ExitCode.FAULT) from error
+        except Terminated:
+            print_error("Terminated.")
+            raise typer.Exit(ExitCode.TERMINATED) from None
         except KeyboardInterrupt:
             print_error("Interrupted.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -94,7 +98,7 @@ def phi_sip(
     Train networks to invert simulations, look at them, and use them.
 
     Exit codes: 0 done, 1 something is wrong, 2 wrong usage or configuration,
-    3 NaN or infinity met, 130 interrupted.
+    3 NaN or infinity met, 130 interrupted, 143 terminated.
 
     \b
     Examples:

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
         USAGE: The command, its options or the experiment do not make sense; nothing has been done.
         DIVERGED: NaN or infinity met; what was saved before is intact.
         INTERRUPTED: Stopped by Ctrl-C.
+        TERMINATED: Asked to end by SIGTERM, as schedulers do.
     """
 
     DONE = 0
@@ -33,6 +34,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     DIVERGED = 3
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 # The first that fits counts.

@@ -41,7 +41,7 @@ def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be written to: {error}. Name another folder.") from error
     built.train(folder, _callbacks(folder, tensorboard))
-    save_inverse(folder / MODEL, built.net, built.physics, built.network)
+    save_inverse(folder / MODEL, built.net, built.physics, built.network, built.validation.y_target)
     page = write_report([folder], folder / "report.html")
     console().print(f"Report: {page}")
     console().print(f"Trained inverse: {folder / MODEL}")

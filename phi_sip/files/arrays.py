@@ -36,6 +36,7 @@ class GridArray:
         lower, upper: Bounds per axis, in the order of the axes in `dims`.
         boundary: One of `BOUNDARIES`; `None` if it is not known.
         units: Of the axes, by name, as far as they are known.
+        located: Whether the bounds are known; else they are those of cells of length 1 from the origin.
 
     Raises:
         FileError: if these do not fit together, or values are no real numbers, NaN or infinite.
@@ -47,6 +48,7 @@ class GridArray:
     upper: tuple[float, ...]
     boundary: str | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    located: bool = True
 
     def __post_init__(self) -> None:
         unknown = [dim for dim in self.dims if dim not in (BATCH, *AXES, CHANNEL)]
@@ -70,6 +72,17 @@ class GridArray:
     def axes(self) -> tuple[str, ...]:
         """Names of the axes, in the order of `dims`."""
         return tuple(dim for dim in self.dims if dim in AXES)
+
+    @property
+    def resolution(self) -> tuple[int, ...]:
+        """Number of cells along each axis."""
+        return tuple(size for size, dim in zip(self.values.shape, self.dims, strict=True) if dim in AXES)
+
+    @property
+    def cell_size(self) -> tuple[float, ...]:
+        """Length of a cell along each axis."""
+        sides = zip(self.lower, self.upper, self.resolution, strict=True)
+        return tuple((upper - lower) / n for lower, upper, n in sides)
 
     def to_field(self, boundary: str | None = None, precision: int = 64) -> Field:
         """
@@ -145,7 +158,7 @@ def unit_cells(values: np.ndarray, dims: tuple[str, ...]) -> GridArray:
     if values.ndim != len(dims):
         raise FileError(f"An array of the shape {values.shape} cannot have the dims {', '.join(dims)}.")
     sizes = tuple(float(size) for size, dim in zip(values.shape, dims, strict=True) if dim in AXES)
-    return GridArray(values, dims, (0.0,) * len(sizes), sizes)
+    return GridArray(values, dims, (0.0,) * len(sizes), sizes, located=False)
 
 
 def usual_dims(rank: int) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ def grid_of(dataset: Any, variable: str | None, dims: Sequence[str] | None) -> G
     boundary = dataset.attrs.get(BOUNDARY)
     lower, upper = (tuple(b[i] for b in bounds) for i in (0, 1))
     known = boundary if isinstance(boundary, str) and boundary in BOUNDARIES else None
-    return GridArray(np.asarray(array.values), names, lower, upper, known, units)
+    located = any(axis in dataset.coords for axis in axes.values())
+    return GridArray(np.asarray(array.values), names, lower, upper, known, units, located)
 
 
 def _bounds(dataset: Any, axis: str, size: int) -> tuple[float, float]:

@@ -38,7 +38,8 @@ def invert_file(
         states: File for `state` x, and `uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
         variable: See `read_grid`.
         dims: See `read_grid`.
-        boundary: `periodic`, `zero-gradient` or `zero`. Default: that of the file, or `periodic`.
+        boundary: `periodic`, `zero-gradient` or `zero`. Default: that of the file, or that of the training. Bounds that
+            a file does not tell are those of cells as in training.
         precision: Bits of the numbers that the physics computes with: 32 or 64.
         batch_size: Samples at once.
         refine: See `TrainedInverse.invert`.
@@ -50,12 +51,15 @@ def invert_file(
         FileError: if a file cannot be read or written, or both are the same; before anything is computed.
         ParameterError: if an argument is out of range.
         UnsupportedError: if the library for a format is missing.
-        BoundaryError, NetworkOutputError, NonFiniteError: if the observations do not fit the inverse.
+        GridMismatchError, BoundaryError, NetworkOutputError, NonFiniteError: if the observations do not fit the
+            inverse.
     """
     check_count("invert_file", "batch_size", batch_size)
     states = Path(states)
     check_writable(states)
     grid = read_grid(observations, variable, dims)
+    if inverse.grid is not None:
+        grid = inverse.grid.completed(grid)
     if states.exists() and states.samefile(observations):
         raise FileError(f"{states} holds the observations, which would be lost. Name another file for the states.")
     parts, errors = [], []

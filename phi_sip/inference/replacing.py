@@ -1,26 +1,53 @@
-"""One folder in place of another."""
+"""One folder in place of another, so that a process that is killed at any moment leaves one of them."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..checkpoints.atomic import remove
+from ..checkpoints.atomic import remove, written_folder
 
 
-def replace_folder(folder: Path, new: Path, old: Path) -> None:
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
     """
-    Gives `new` the name `folder`. What had it is called `old` meanwhile, and is removed at the end.
+    A folder to write to, which takes the place of `folder` when the block ends; after an error `folder` is what it was.
 
     Raises:
-        OSError: if it cannot be done; then `folder` is what it was.
+        OSError: if that cannot be done.
     """
-    if not folder.exists():
-        new.rename(folder)
-        return
-    folder.rename(old)
+    finish_replacing(folder)
+    new, old = _beside(folder)
+    for left_behind in (new, old):
+        if left_behind.exists():
+            remove(left_behind)
+    with written_folder(new) as unfinished:
+        yield unfinished
+    if folder.exists():
+        os.rename(folder, old)
     try:
-        new.rename(folder)
+        os.rename(new, folder)
     except OSError:
-        old.rename(folder)
+        if old.exists():
+            os.rename(old, folder)
         raise
-    remove(old)
+    if old.exists():
+        remove(old)
+
+
+def finish_replacing(folder: Path) -> None:
+    """
+    Gives `folder` its name if a process was killed when it had taken the name from the folder before. Where that is
+    not allowed, nothing is done.
+    """
+    whole = [place for place in _beside(folder) if place.exists()]
+    if whole and not folder.exists():
+        with suppress(OSError):
+            os.rename(whole[0], folder)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """What is written, and what it replaces, while both are there."""
+    return folder.with_name(f".new-{folder.name}"), folder.with_name(f".old-{folder.name}")

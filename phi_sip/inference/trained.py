@@ -13,7 +13,6 @@ from phiml.backend import Backend
 from phiml.math import Tensor
 
 from .. import trees
-from ..checkpoints.atomic import remove, written_folder
 from ..checkpoints.manifest import read_manifest, write_manifest
 from ..checks import check_finite
 from ..description import construct, describe
@@ -24,7 +23,8 @@ from ..physics.base import InvertiblePhysics
 from ..predict import call_network
 from ..trainers.base import defined_in
 from ..training.run_folder import installed_versions
-from .replacing import replace_folder
+from .grid import TrainingGrid
+from .replacing import finish_replacing, replaced_folder
 from .weights import weights_module
 
 KIND = "trained inverse"
@@ -57,12 +57,14 @@ class TrainedInverse:
     Attributes:
         physics: The process.
         network: Which network it is.
+        grid: What it was trained on, if that is known.
         backend: PhiML's, on which it runs.
-        description: What its folder says: framework, physics, network, versions, and SHA-256 of its files.
+        description: What its folder says: framework, physics, network, grid, versions, and SHA-256 of its files.
     """
 
     physics: InvertiblePhysics
     network: NetworkSpec
+    grid: TrainingGrid | None
     backend: Backend
     description: dict[str, Any]
     evaluate: Callable[[Any], Any]
@@ -76,9 +78,12 @@ class TrainedInverse:
 
         Raises:
             NonFiniteError: if they hold NaN or infinity.
+            GridMismatchError: if they have other cells than those that it was trained on.
             NetworkOutputError: if the network cannot be evaluated on this resolution.
         """
         check_finite("y_target", y_target, "Remove or repair these samples before inverting.")
+        if self.grid is not None and isinstance(y_target, Field):
+            self.grid.check(y_target)
         precision = trees.precision_of(y_target)
         with self.backend, math.precision(precision):
             y_target = trees.to_backend(y_target, self.backend)
@@ -120,7 +125,9 @@ class TrainedInverse:
         return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty)
 
 
-def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec) -> Path:
+def save_inverse(
+    folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec, observations: Any = None
+) -> Path:
     """
     Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
 
@@ -129,6 +136,8 @@ def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, netwo
         net: Network, made by `network.build()`.
         physics: Process, made of numbers and registered parts, see `describe`.
         network: What the network was made by.
+        observations: Some that it was trained on. Those on centered grids with other axes, lengths of cells or another
+            boundary will be refused; without, anything is inverted.
 
     Raises:
         UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
@@ -136,22 +145,19 @@ def save_inverse(folder: str | Path, net: Any, physics: InvertiblePhysics, netwo
     """
     folder = Path(folder)
     framework = _framework_of(net)
+    is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
     content = {
         "kind": KIND,
         "physics": describe(physics),
         "network": network.describe(),
+        "grid": TrainingGrid.of(observations).describe() if is_grid else None,
         "versions": installed_versions(),
     }
-    new, old = (folder.with_name(f".{age}-{folder.name}") for age in ("new", "old"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left_behind in (new, old):
-            if left_behind.exists():
-                remove(left_behind)
-        with written_folder(new) as unfinished:
+        with replaced_folder(folder) as unfinished:
             weights_module(framework).save(net, unfinished)
             write_manifest(unfinished, 0, framework, content)
-        replace_folder(folder, new, old)
     except Exception as error:  # frameworks have their own for a full disk
         raise CheckpointError(
             f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {error}."
@@ -169,6 +175,7 @@ def load_inverse(folder: str | Path) -> TrainedInverse:
         UnsupportedError: if its framework is not installed.
     """
     folder = Path(folder)
+    finish_replacing(folder)
     manifest = read_manifest(folder)
     if manifest.content.get("kind") != KIND:
         raise CheckpointError(f"{folder} holds no {KIND}, but something else. phi-sip train writes one to RUN/model.")
@@ -194,7 +201,8 @@ def load_inverse(folder: str | Path) -> TrainedInverse:
             ) from error
     physics = construct(manifest.content["physics"])
     description = {"framework": manifest.framework, "files": dict(manifest.files), **manifest.content}
-    return TrainedInverse(physics, network, backend, description, module.evaluation(net))
+    grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
+    return TrainedInverse(physics, network, grid, backend, description, module.evaluation(net))
 
 
 def _framework_of(net: Any) -> str:

@@ -62,7 +62,7 @@ def train(
     batch statistics, optimizer and random state. The same call in the same folder goes on from the last good
     checkpoint, and ends with the same weights, bit for bit, as if it had not been interrupted, if `data` gives the same
     for the same step; on JAX processes must also have the same `PYTHONHASHSEED`, as PhiML orders dims by hashes. Ctrl-C
-    acts between two steps: the state is saved, then `KeyboardInterrupt` raised.
+    and SIGTERM act between two steps: the state is saved, then `KeyboardInterrupt` raised.
 
     Args:
         net: Network, see `sip_update_weights`.

@@ -49,7 +49,7 @@ class Steps:
         validation: What is validated, if anything.
         saving: Where it is saved, if anywhere.
         callbacks: Who is told.
-        check_interrupt: Raises `KeyboardInterrupt` if there was a Ctrl-C.
+        check_interrupt: Raises `KeyboardInterrupt` if there was a Ctrl-C or a SIGTERM.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Steps:
                 with suppress(CheckpointError):
                     self._save()
             saved = f"The state after step {self._saved} is saved in {self._saving.folder}."
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        reason = "interrupted." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         for callback in self._callbacks:
             with suppress(Exception):  # an error is on its way already
                 callback.on_end(self._run, f"{reason} {saved}")
