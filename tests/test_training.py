@@ -27,7 +27,17 @@ from phi_sip.errors import (
     TrainingError,
     UnsupportedError,
 )
-from phi_sip.training import Callback, EarlyStopping, RunRecord, Target, ValidationRecord, WallTime, read_run
+from phi_sip.training import (
+    Callback,
+    EarlyStopping,
+    RunRecord,
+    Target,
+    ValidationRecord,
+    WallTime,
+    read_run,
+    restore_best,
+    train,
+)
 from phi_sip.training.run_folder import locked
 
 TORCH = ROWS["torch"]
@@ -191,6 +201,50 @@ def test_what_ends_a_run(options, steps, reason):
     record, _, _ = run(TORCH, callbacks=[note], **options)
     assert record.last_step == steps
     assert reason in note.told[-1]
+
+
+def test_the_best_state_is_kept_and_put_back(framework, tmp_path):
+    """The data of the fourth step and those after lead elsewhere, so that errors grow."""
+    net, optimizer = network(framework)
+    states = {}
+
+    class Keep(Callback):
+        def on_validation(self, record, samples):
+            states[record.step] = framework.everything(net, optimizer)
+
+    def data(step: int) -> Batch:
+        batch = sample(step)
+        return batch if step < 4 else Batch(batch.y_target * -30.0, None)
+
+    options = {"validation": sample(1000), "validate_every": 1, "keep": 1, "folder": tmp_path, "progress": False}
+    with framework.backend:
+        record = train(net, optimizer, PHYSICS, by_step(data), steps=8, keep_best="x_l2", callbacks=[Keep()], **options)
+    errors = record.errors("x_l2")
+    best = 1 + errors.index(min(errors))
+    assert best < 8
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == [f"step-{best:08d}", "step-00000008"]
+    assert restore_best(tmp_path, net, optimizer, "x_l2") == record.validations[best - 1]
+    assert_same(framework.everything(net, optimizer), states[best])
+
+
+def test_a_best_state_that_is_not_there(tmp_path):
+    run(TORCH, tmp_path / "run", steps=3, validate_every=1, checkpoint_every=99)
+    net, optimizer = network(TORCH)
+    before = TORCH.everything(net, optimizer)
+    (tmp_path / "run" / "checkpoints" / "step-00000003").rename(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match=r"state after step \d.*keep_best='y_l2'"):
+        restore_best(tmp_path / "run", net, optimizer, "y_l2")
+    with pytest.raises(RecordError, match="not the folder of a run"):
+        restore_best(tmp_path, net, optimizer, "y_l2")
+    run(TORCH, tmp_path / "blind", steps=1, validation=None)
+    with pytest.raises(ParameterError, match="no validation"):
+        restore_best(tmp_path / "blind", net, optimizer, "y_l2")
+    run(TORCH, tmp_path / "damaged", steps=1, keep_best="y_l2")
+    weights = next((tmp_path / "damaged" / "checkpoints" / "step-00000001").glob("*.pt"))
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        restore_best(tmp_path / "damaged", net, optimizer, "y_l2")
+    assert_same(TORCH.everything(net, optimizer), before)
 
 
 def test_patience_counts_validations_without_a_new_least_error():
@@ -382,9 +436,11 @@ def test_numbers_that_are_not_finite_never_reach_the_records():
         ({"steps": 1, "schedule": 0.9}, UnsupportedError, "schedule is a float"),
         (
             {"stop": [Target("x_l2", 1.0)], "validation": sample(0).y_target, "validate_every": 1},
-            TrainingError,
+            ParameterError,
             "no x_true",
         ),
+        ({"stop": [Target("y_l2", 1.0)], "validation": None}, ParameterError, "y_l2 .* but there is none"),
+        ({"steps": 1, "keep_best": "loss"}, ParameterError, "keep_best = 'loss'"),
     ],
 )
 def test_bad_arguments(options, error, message):

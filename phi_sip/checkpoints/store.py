@@ -30,7 +30,14 @@ class CheckpointStore:
         self.folder = folder
         self.keep = keep
 
-    def save(self, step: int, framework: str, content: Mapping[str, Any], write: Callable[[Path], None]) -> Path:
+    def save(
+        self,
+        step: int,
+        framework: str,
+        content: Mapping[str, Any],
+        write: Callable[[Path], None],
+        spare: int | None = None,
+    ) -> Path:
         """
         Writes one, and removes what is more than `keep`.
 
@@ -39,11 +46,12 @@ class CheckpointStore:
             framework: Who will be able to read it.
             content: Plain data that go into the manifest.
             write: Writes files into the folder that it is given.
+            spare: Step of one that is kept besides, however old.
 
         Raises:
             CheckpointError: if it cannot be written, e.g. as the disk is full; those before are still there.
         """
-        place = self.folder / f"{_PREFIX}{step:08d}"
+        place = self.place(step)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.folder)
@@ -53,13 +61,18 @@ class CheckpointStore:
                 write(unfinished)
                 write_manifest(unfinished, step, framework, content)
             for old in [folder for folder in self._folders() if _order(folder) < _order(place)][self.keep - 1 :]:
-                remove(old)
+                if spare is None or old != self.place(spare):
+                    remove(old)
         except Exception as error:
             raise CheckpointError(
                 f"The checkpoint of step {step} cannot be written to {self.folder}: {type(error).__name__}: {error}. "
                 f"Those before are untouched: {self._names()}. Make room or give the right to write, and resume."
             ) from error
         return place
+
+    def place(self, step: int) -> Path:
+        """The folder of the checkpoint of a step."""
+        return self.folder / f"{_PREFIX}{step:08d}"
 
     def newest(self) -> tuple[Path, Manifest] | None:
         """

@@ -41,10 +41,12 @@ def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be written to: {error}. Name another folder.") from error
     built.train(folder, _callbacks(folder, tensorboard))
+    best = built.restore_best(folder)
     save_inverse(folder / MODEL, built.net, built.physics, built.network, built.validation.y_target)
     page = write_report([folder], folder / "report.html")
     console().print(f"Report: {page}")
-    console().print(f"Trained inverse: {folder / MODEL}")
+    of = f", of step {best.step}, the best" if best else ""
+    console().print(f"Trained inverse{of}: {folder / MODEL}")
     console().print(f"Use it: phi-sip invert {folder / MODEL} FILE -o STATES", soft_wrap=True)
 
 

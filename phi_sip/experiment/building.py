@@ -13,7 +13,17 @@ from ..data import Batch
 from ..description import construct
 from ..networks import NetworkSpec
 from ..physics.base import InvertiblePhysics
-from ..training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, train
+from ..training import (
+    Callback,
+    EarlyStopping,
+    RunRecord,
+    StoppingRule,
+    Target,
+    ValidationRecord,
+    WallTime,
+    restore_best,
+    train,
+)
 from ..training.steps import Data as DataFunction
 from .data import training_data
 from .frameworks import framework_module
@@ -56,12 +66,18 @@ class Built:
                 folder=folder,
                 checkpoint_every=plan.checkpoint_every,
                 keep=plan.keep,
+                keep_best=plan.keep_best,
                 callbacks=callbacks,
                 progress=progress,
                 step_size=plan.step_size,
                 solver=plan.solver,
                 micro_batches=plan.micro_batches,
             )
+
+    def restore_best(self, folder: Path) -> ValidationRecord | None:
+        """Goes back to the best state of the run, if one is kept."""
+        quantity = self.experiment.training.keep_best
+        return restore_best(folder, self.net, self.optimizer, quantity, self.schedule) if quantity else None
 
 
 def build(experiment: Experiment) -> Built:

@@ -139,6 +139,8 @@ class Training(Table):
         steps: Number of steps.
         validate_every, checkpoint_every: In steps.
         keep: Number of checkpoints that are kept.
+        keep_best: `x_l2` or `y_l2`: the state with the least such validation error is kept besides, and becomes the
+            trained inverse; without it, the last state does.
         solver: Numerical inverse by name; without it the physics' own. `gradient` is training through the physics.
         step_size: η.
         micro_batches: Parts of a batch.
@@ -149,6 +151,7 @@ class Training(Table):
     validate_every: Count = 50
     checkpoint_every: Count = 100
     keep: Count = 3
+    keep_best: Literal["x_l2", "y_l2"] | None = None
     solver: str | None = None
     step_size: Positive = 1.0
     micro_batches: Count = 1

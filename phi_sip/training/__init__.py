@@ -1,5 +1,6 @@
 """Training over hours: the loop, its records, what ends it, and what is saved."""
 
+from .best import restore_best
 from .callbacks import Callback
 from .loop import train, training_state
 from .records import RunRecord, StepRecord, ValidationRecord, read_run
@@ -15,6 +16,7 @@ __all__ = [
     "ValidationRecord",
     "WallTime",
     "read_run",
+    "restore_best",
     "train",
     "training_state",
 ]

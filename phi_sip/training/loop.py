@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..checkpoints import CheckpointStore
 from ..checks import check_count
-from ..data.batches import as_batch
+from ..data.batches import Batch, as_batch
 from ..errors import ParameterError, UnsupportedError
 from ..interrupts import interrupts_between_steps
 from ..physics.base import InvertiblePhysics
@@ -28,7 +28,7 @@ from .run_folder import CHECKPOINTS, locked
 from .saving import Saving
 from .states.base import TrainingState
 from .steps import Data, Plan, Steps
-from .stopping import StoppingRule
+from .stopping import StoppingRule, check_quantity
 from .validation import Validation
 
 
@@ -46,6 +46,7 @@ def train(
     folder: str | Path | None = None,
     checkpoint_every: int = 100,
     keep: int = 3,
+    keep_best: str | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     predict: Callable[[Any], Any] | None = None,
@@ -78,6 +79,8 @@ def train(
         folder: Folder of the run.
         checkpoint_every: Steps between checkpoints; the end is always saved.
         keep: How many checkpoints are kept.
+        keep_best: `"x_l2"` or `"y_l2"`: each validation with the least such error so far is saved, and kept
+            besides. See `restore_best`.
         callbacks: Are told what happens, in this order.
         progress: Whether losses are shown: a bar on a terminal, else a line every ten seconds.
         predict: As in `sip_update_weights`.
@@ -91,7 +94,8 @@ def train(
         Records of all steps and validations, those before an interruption included.
 
     Raises:
-        ParameterError: if neither `steps` nor `stop` ends the run, or a number is out of range.
+        ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, or a validation error is
+            asked for that the validation does not know.
         RunFolderError: if another training runs in the folder, or it holds a run of something else.
         CheckpointError: if no checkpoint in the folder can be used, or none can be written.
         TrainingError: if data, physics, a plugin, a callback or the update failed; `__cause__` is that error, and the
@@ -105,6 +109,9 @@ def train(
         raise ParameterError("train: nothing ends the training. Give steps=, or stop=[WallTime(seconds)].")
     if steps is not None:
         check_count("train", "steps", steps)
+    held_out = [as_batch(item) for item in (validation if isinstance(validation, list) else [validation])]
+    held_out = [] if validation is None else held_out
+    _check_known(held_out, stop, keep_best)
     state = training_state(net, optimizer, schedule)
     place = None if folder is None else Path(folder)
     with locked(place) if place is not None else nullcontext(), interrupts_between_steps() as check_interrupt:
@@ -123,18 +130,31 @@ def train(
             compile=compile,
             micro_batches=micro_batches,
         )
-        held_out = validation if isinstance(validation, list) else [] if validation is None else [validation]
         evaluate = partial(state.predict, physics, predict=predict)
         return Steps(
-            Plan(steps, stop, validate_every, checkpoint_every),
+            Plan(steps, stop, validate_every, checkpoint_every, keep_best),
             state,
             lambda y_target, x_true: update(y_target, x_true=x_true),
             partial(state.prepare, physics, predict=predict),
-            Validation([as_batch(item) for item in held_out], physics, evaluate, solver) if held_out else None,
+            Validation(held_out, physics, evaluate, solver) if held_out else None,
             saving,
             (*files, *shown, *callbacks),
             check_interrupt,
         ).run(data)
+
+
+def _check_known(validation: Sequence[Batch], stop: Sequence[StoppingRule], keep_best: str | None) -> None:
+    if keep_best is not None:
+        check_quantity("train", "keep_best", keep_best)
+    for needed in {keep_best, *(rule.needs for rule in stop)} - {None}:
+        if not validation:
+            raise ParameterError(
+                f"train: {needed} of the validation is asked for, but there is none. Give validation=."
+            )
+        if needed == "x_l2" and any(batch.x_true is None for batch in validation):
+            raise ParameterError(
+                "train: x_l2 of the validation is not known, as its samples have no x_true. Give them, or use y_l2."
+            )
 
 
 def training_state(net: Any, optimizer: Any, schedule: Any = None) -> TrainingState:

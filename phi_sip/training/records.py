@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ..errors import RecordError
 from ..records import TrainingRecord
 
+QUANTITIES = ("x_l2", "y_l2")  # errors of a validation
 RECORDS, INFO = "records.jsonl", "run.json"
 
 
@@ -81,6 +82,15 @@ class RunRecord:
     def elapsed(self) -> float:
         """Seconds of training."""
         return self.steps[-1].elapsed if self.steps else 0.0
+
+    def errors(self, quantity: str) -> list[float]:
+        """The validation errors `x_l2` or `y_l2`, one per validation, all of which must know it."""
+        return [getattr(record, quantity) for record in self.validations]
+
+    def best(self, quantity: str) -> ValidationRecord | None:
+        """The first validation with the least error; `None` if there is none."""
+        known = [record for record in self.validations if getattr(record, quantity) is not None]
+        return min(known, key=lambda record: getattr(record, quantity), default=None)
 
     def up_to(self, step: int) -> RunRecord:
         """What had happened after so many steps."""

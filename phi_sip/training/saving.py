@@ -58,13 +58,7 @@ class Saving:
         if before is None or self._found is None:
             return RunRecord(self.folder.name, info)
         folder, manifest = self._found
-        try:
-            self._state.restore(folder)
-        except Exception as error:
-            raise CheckpointError(
-                f"{folder} is whole, but cannot be restored: {type(error).__name__}: {error}. Make network and "
-                f"optimizer as they were when the run began."
-            ) from error
+        restore(self._state, folder)
         set_random_state(manifest.content["random"])
         return RunRecord(
             before.name,
@@ -73,17 +67,33 @@ class Saving:
             before.validations,
         )
 
-    def save(self, step: int) -> None:
+    def save(self, step: int, spare: int | None) -> None:
         """
-        Saves the state after `step` steps.
+        Saves the state after `step` steps. That after `spare` steps is kept, however old.
 
         Raises:
             CheckpointError: if it cannot be written.
         """
-        self._store.save(step, self._state.framework, {"random": random_state()}, self._state.save)
+        self._store.save(step, self._state.framework, {"random": random_state()}, self._state.save, spare)
 
     def _info(self, layout: Any) -> dict[str, Any]:
         return describe_run(self.folder, self._state.framework, _described(self._physics), layout)
+
+
+def restore(state: TrainingState, folder: Path) -> None:
+    """
+    Puts back what a whole checkpoint holds.
+
+    Raises:
+        CheckpointError: if it does not fit.
+    """
+    try:
+        state.restore(folder)
+    except Exception as error:
+        raise CheckpointError(
+            f"{folder} is whole, but cannot be restored: {type(error).__name__}: {error}. Make network and optimizer "
+            f"as they were when the run began."
+        ) from error
 
 
 def _described(physics: InvertiblePhysics) -> Any:

@@ -29,6 +29,12 @@ class Plan:
     stop: Sequence[StoppingRule]
     validate_every: int
     checkpoint_every: int
+    keep_best: str | None
+
+    def best(self, run: RunRecord) -> int | None:
+        """The step of the validation whose state is kept besides."""
+        found = run.best(self.keep_best) if self.keep_best else None
+        return found.step if found else None
 
     def reason(self, run: RunRecord, step: int) -> str | None:
         """Why the run ends after `step` steps, if it does."""
@@ -139,12 +145,14 @@ class Steps:
         record, samples = self._validation.run(self._step, self._run.elapsed)
         self._run.validations.append(record)
         self._tell(lambda callback: callback.on_validation(record, samples))
+        if self._plan.best(self._run) == self._step:
+            self._save()
 
     def _save(self) -> None:
         if self._saving is None or self._saved == self._step:
             return
         self._tell(lambda callback: callback.on_checkpoint(self._step))
-        self._saving.save(self._step)
+        self._saving.save(self._step, self._plan.best(self._run))
         self._saved = self._step
 
     def _rescue(self, error: BaseException) -> str:

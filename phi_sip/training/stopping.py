@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from ..checks import check_count, check_parameter
 from ..errors import ParameterError
-from .records import RunRecord
-
-QUANTITIES = ("x_l2", "y_l2")
+from .records import QUANTITIES, RunRecord
 
 
 class StoppingRule(ABC):
     """Decides from the records alone, so that a resumed run ends where an undisturbed one does."""
+
+    @property
+    def needs(self) -> str | None:
+        """The validation error, `x_l2` or `y_l2`, without which it cannot decide; `None` if it needs none."""
+        return None
 
     @abstractmethod
     def reason(self, run: RunRecord) -> str | None:
@@ -52,11 +55,15 @@ class Target(StoppingRule):
     value: float
 
     def __post_init__(self) -> None:
-        _check_quantity("Target", self.quantity)
+        check_quantity("Target", "quantity", self.quantity)
         check_parameter("Target", "value", self.value)
 
+    @property
+    def needs(self) -> str:
+        return self.quantity
+
     def reason(self, run: RunRecord) -> str | None:
-        errors = _errors(run, self.quantity)
+        errors = run.errors(self.quantity)
         return f"{self.quantity} is {errors[-1]:.4g}" if errors and errors[-1] <= self.value else None
 
 
@@ -76,13 +83,17 @@ class EarlyStopping(StoppingRule):
     improvement: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_quantity("EarlyStopping", self.quantity)
+        check_quantity("EarlyStopping", "quantity", self.quantity)
         check_count("EarlyStopping", "patience", self.patience)
         check_parameter("EarlyStopping", "improvement", self.improvement)
 
+    @property
+    def needs(self) -> str:
+        return self.quantity
+
     def reason(self, run: RunRecord) -> str | None:
         least, since = float("inf"), 0
-        for error in _errors(run, self.quantity):
+        for error in run.errors(self.quantity):
             better = error < least * (1 - self.improvement) or least == float("inf")
             least, since = (error, 0) if better else (least, since + 1)
         if since < self.patience:
@@ -90,15 +101,10 @@ class EarlyStopping(StoppingRule):
         return f"{self.quantity} has not fallen below {least:.4g} in {since} validations"
 
 
-def _check_quantity(owner: str, quantity: str) -> None:
+def check_quantity(owner: str, name: str, quantity: str) -> None:
+    """
+    Raises:
+        ParameterError: if this is not the name of a validation error.
+    """
     if quantity not in QUANTITIES:
-        raise ParameterError(f"{owner}: quantity = {quantity!r}, but it must be one of {', '.join(QUANTITIES)}.")
-
-
-def _errors(run: RunRecord, quantity: str) -> list[float]:
-    errors = [getattr(record, quantity) for record in run.validations]
-    if None in errors:
-        raise ParameterError(
-            f"{quantity} of the validation is not known, as its samples have no x_true. Give them, or use y_l2."
-        )
-    return errors
+        raise ParameterError(f"{owner}: {name} = {quantity!r}, but it must be one of {', '.join(QUANTITIES)}.")

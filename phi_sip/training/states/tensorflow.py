@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ...errors import UnsupportedError
 from ...hookspecs import hookimpl
 from ...physics.base import InvertiblePhysics
@@ -22,7 +20,8 @@ class TensorFlowState(TrainingState):
     """
     A Keras model and its optimizer. Learning-rate schedules belong to the optimizer.
 
-    TensorFlow's global random state cannot be read: saving sets it to a new seed, which restoring sets too.
+    TensorFlow's global random state cannot be read: saving draws a seed from it and begins anew by that, and so does
+    restoring.
     """
 
     framework: ClassVar[str] = "tensorflow"
@@ -61,7 +60,7 @@ class TensorFlowState(TrainingState):
         return [[list(variable.shape), str(variable.dtype)] for variable in self.net.variables]
 
     def save(self, folder: Path) -> None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
+        seed = int(self._tf.random.uniform((), 0, 2**31 - 1, self._tf.int32))
         self._checkpoint(seed).write(str(folder / PREFIX))
         self._tf.random.set_seed(seed)
 
