@@ -15,6 +15,7 @@ from .records import TrainingRecord
 
 # Okabe and Ito, "Color Universal Design", 2008; the line styles tell the curves apart in black and white.
 STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#000000", (0, (5, 1, 1, 1))))
+DASHES = ("-", "--", "-.", ":")
 LABELS = {"x_l2": "½ ‖x − x*‖²  (mean over batch)", "y_l2": "½ ‖y − y*‖²  (mean over batch)", "loss": "½ ‖x − x̃‖²"}
 
 

@@ -13,6 +13,7 @@ from training_runs import ROWS, run
 from phi_sip.errors import RecordError
 from phi_sip.reporting import compare, write_report
 from phi_sip.run_plots import figures_of, plot_curves, plot_final_errors
+from phi_sip.sample_plots import first_sample, plot_spectra
 from phi_sip.training import RunRecord, StepRecord, ValidationRecord
 from phi_sip.training.files import RunFiles
 from phi_sip.training.run_folder import write_samples
@@ -114,16 +115,40 @@ def test_what_is_no_run_is_named(tmp_path):
         write_report([path], tmp_path / "report.html")
 
 
-@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 8, 8, 2), (1, 8, 8, 8)])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((2, 8), "x"),
+        ((2, 8, 1), "x"),
+        ((2, 8, 8), "xy"),
+        ((2, 8, 6, 2), "xy"),
+        ((1, 8, 6, 4), "xyz"),
+        ((1, 8, 6, 3, 3), "xyz"),
+    ],
+)
 @pytest.mark.parametrize("truth", [False, True])
-def test_figures_of_samples_of_any_rank(tmp_path, shape, truth):
+def test_figures_of_samples_of_any_rank(tmp_path, shape, axes, truth):
     values = np.random.default_rng(0).random(shape)
-    samples = dict.fromkeys(("x", "x_target", "y", "y_target", "uncertainty"), values)
+    samples = dict.fromkeys(("x", "x_target", "y", "y_target", "uncertainty"), values) | {"axes": np.array(list(axes))}
+    shown = first_sample(samples, "x")
+    np.testing.assert_array_equal(
+        shown, values.reshape(*shape[: 1 + len(axes)], -1)[0, ..., 0][(..., shape[3] // 2) if len(axes) == 3 else ...]
+    )
     figures = figures_of(RunRecord("a"), {**samples, **({"x_true": values + 1} if truth else {})})
     assert set(figures) == {"reconstructions", "spectra", "uncertainty"}
     for name, figure in figures.items():
         assert isinstance(figure, Figure)
         figure.savefig(tmp_path / f"{name}.png")
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_spectrum_of_a_wave_has_one_peak_at_its_wavenumber(rank):
+    n, waves = 32, 5
+    x = np.broadcast_to(np.sin(2 * np.pi * waves * np.arange(n) / n).reshape(-1, *[1] * (rank - 1)), (2, *[n] * rank))
+    (line,) = plot_spectra({"axes": np.array(list("xyz"[:rank])), "x": x}).axes[0].lines
+    k, power = line.get_xydata().T
+    assert abs(k[power.argmax()] - waves / (n / 2)) < 1 / (n / 2)
+    assert sorted(power)[-2] < 1e-20
 
 
 def test_curves_show_what_was_recorded():

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from ..errors import UnsupportedError
+from ..sample_plots import first_sample
 from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
 
@@ -31,25 +32,29 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: str | Path) -> None:
         try:
+            from tensorboard.compat.proto.event_pb2 import Event, SessionLog
             from tensorboard.compat.proto.summary_pb2 import Summary
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ModuleNotFoundError as error:
             raise UnsupportedError(
                 "Event files are written by tensorboard. Install it: pip install 'phi-sip[tensorboard]'."
             ) from error
-        self._summary, self._writer_of = Summary, EventFileWriter
+        self._event, self._session, self._summary, self._writer_of = Event, SessionLog, Summary, EventFileWriter
         self._folder = Path(folder)
 
     def on_start(self, run: RunRecord) -> None:
         self._writer: Any = self._writer_of(str(self._folder))
+        if run.last_step:  # what came after the checkpoint that the run goes on from happens again
+            begin = self._session(status=self._session.START)
+            self._writer.add_event(self._event(wall_time=time.time(), step=run.last_step + 1, session_log=begin))
 
     def on_step(self, record: StepRecord) -> None:
         self._scalars("training", record)
 
     def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
         self._scalars("validation", record)
-        values = [self._image(name, samples[name]) for name in SHOWN if name in samples and samples[name].ndim == 3]
-        self._add(record.step, values)
+        shown = {name: first_sample(samples, name) for name in SHOWN if name in samples}
+        self._add(record.step, [self._image(name, values) for name, values in shown.items() if values.ndim == 2])
 
     def on_end(self, run: RunRecord, reason: str) -> None:
         if hasattr(self, "_writer"):
@@ -63,13 +68,11 @@ class TensorBoard(Callback):
 
     def _image(self, name: str, values: np.ndarray) -> Any:
         buffer = io.BytesIO()
-        imsave(buffer, values[0].T, origin="lower", cmap="inferno", format="png")
-        width, height = values.shape[1:]
+        imsave(buffer, values.T, origin="lower", cmap="inferno", format="png")
+        width, height = values.shape
         image = self._summary.Image(height=height, width=width, colorspace=4, encoded_image_string=buffer.getvalue())
         return self._summary.Value(tag=f"samples/{name}", image=image)
 
     def _add(self, step: int, values: list[Any]) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-
         if values:
-            self._writer.add_event(Event(wall_time=time.time(), step=step, summary=self._summary(value=values)))
+            self._writer.add_event(self._event(wall_time=time.time(), step=step, summary=self._summary(value=values)))

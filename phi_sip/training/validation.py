@@ -57,7 +57,7 @@ class Validation:
 
     def _samples(self) -> Arrays:
         y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
-        if not all(_is_grid(tree) for tree in (y_target, x_true) if tree is not None):
+        if not _is_grid(y_target):
             return {}
         with math.precision(trees.precision_of(y_target)):
             x = self._evaluate(y_target)
@@ -66,14 +66,17 @@ class Validation:
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
     """
-    Arrays (samples, cells…) or (samples, cells…, channels) by name: `y_target`, `y`, `x`, `x_target`; `x_true` and
-    `uncertainty` where they are known; for spectral physics `wavenumber` |k| and `gain` h per mode, and `kernel`, by
-    which the rule multiplies a residual, if there is one.
+    Arrays by name. `axes`: names of the axes of the observations. (samples, cells…) or (samples, cells…, channels), as
+    far as they are centered grids of these axes: `y_target`, `y`, `x`, `x_target`, and `x_true` and `uncertainty` where
+    they are known. For spectral physics `wavenumber` |k| and `gain` h per mode, and `kernel`, by which the rule
+    multiplies a residual, if there is one.
     """
     fields = {"y_target": y_target, "y": step.y, "x": step.x, "x_target": step.x_target}
-    known = {"x_true": x_true, "uncertainty": step.uncertainty}
-    fields |= {name: field for name, field in known.items() if field is not None}
-    return {name: _array(field.values) for name, field in fields.items()} | _modes(step, y_target)
+    fields |= {"x_true": x_true, "uncertainty": step.uncertainty}
+    axes = y_target.resolution.names
+    shown = {name: field for name, field in fields.items() if _is_grid(field) and field.resolution.names == axes}
+    arrays = {name: _array(field.values) for name, field in shown.items()}
+    return {"axes": np.array(axes)} | arrays | _modes(step, y_target)
 
 
 def _modes(step: SipStep, y_target: Field) -> dict[str, np.ndarray]:

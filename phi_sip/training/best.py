@@ -1,0 +1,49 @@
+"""The state of a run with the least validation error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..checkpoints import CheckpointStore
+from ..checkpoints.manifest import read_manifest
+from ..errors import CheckpointError, ParameterError
+from .loop import training_state
+from .records import ValidationRecord, read_run
+from .run_folder import CHECKPOINTS
+from .saving import restore
+from .stopping import check_quantity
+
+
+def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, schedule: Any = None) -> ValidationRecord:
+    """
+    Gives a network and its optimizer the state that had the least validation error in a run with `keep_best`.
+
+    Args:
+        folder: Folder of the run.
+        net: Network of the run, or one like it that has been evaluated once.
+        optimizer: Its optimizer.
+        quantity: `"x_l2"` or `"y_l2"`, as given for `keep_best`.
+        schedule: As in `train`.
+
+    Returns:
+        The validation of that state.
+
+    Raises:
+        RecordError: if there is no run in the folder.
+        ParameterError: if no validation knows this error.
+        CheckpointError: if the state is not there, damaged, or that of another network; then nothing is changed.
+    """
+    check_quantity("restore_best", "quantity", quantity)
+    best = read_run(folder).best(quantity)
+    if best is None:
+        raise ParameterError(f"restore_best: no validation of the run in {folder} knows {quantity}.")
+    place = CheckpointStore(Path(folder) / CHECKPOINTS).place(best.step)
+    if not place.exists():
+        raise CheckpointError(
+            f"{folder} does not hold the state after step {best.step}, which has the least {quantity}. Train with "
+            f"keep_best='{quantity}'."
+        )
+    read_manifest(place)
+    restore(training_state(net, optimizer, schedule), place)
+    return best
