@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogFormatter
@@ -38,11 +39,23 @@ def plot_losses(records: Sequence[TrainingRecord], quantity: str, *, smooth: flo
             values = gaussian_filter1d(values, smooth, mode="nearest")
         axes.plot(steps, values, color=color, linestyle=style, lw=2, label=record.method)
     axes.set(xlabel="training step", ylabel=LABELS[quantity], yscale="log")
-    for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        axis_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 20 rather than 2·10¹
+    label_log_axis(axes.yaxis)
     axes.grid(True, which="both", alpha=0.25)
     axes.legend()
     return figure
+
+
+class DecimalLogFormatter(LogFormatter):
+    """0.2 and 20 rather than 2·10⁻¹ and 2·10¹."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def label_log_axis(axis: Axis) -> None:
+    """Labels a logarithmic axis by decimal numbers, also between the powers of ten where there is room."""
+    axis.set_major_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
+    axis.set_minor_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
 
 
 def plot_reconstructions(

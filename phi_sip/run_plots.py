@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 
 from .noise_plots import COLORS, MARKERS
-from .plots import DASHES, LABELS
+from .plots import DASHES, LABELS, label_log_axis
 from .sample_plots import Arrays, figures_of_samples
 from .training.records import RunRecord
 
@@ -35,8 +34,7 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
         for axes in row:
             axes.set_yscale("log")
             axes.grid(True, which="both", alpha=0.25)
-            for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-                set_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+            label_log_axis(axes.yaxis)
     grid[-1, 0].set_xlabel("training step")
     grid[-1, 1].set_xlabel("seconds of training")
     handles, labels = grid[0, 0].get_legend_handles_labels()
