@@ -154,6 +154,12 @@ def _check_same_geometry(first_name: str, a: Field, second_name: str, b: Field) 
         )
     if a.geometry is b.geometry or a.geometry == b.geometry:
         return
+    axes_a, axes_b = a.geometry.vector.item_names, b.geometry.vector.item_names
+    if axes_a != axes_b:
+        raise GridMismatchError(
+            f"{first_name} has axes {','.join(axes_a)}, {second_name} has {','.join(axes_b)}. PhiFlow does not combine "
+            f"them: build both grids with one order of axes."
+        )
     if a.is_grid and b.is_grid:
         difference = math.max(abs(a.bounds.lower - b.bounds.lower) + abs(a.bounds.upper - b.bounds.upper))
         if bool((difference <= 1e-6 * math.max(a.bounds.size)).all):

@@ -134,8 +134,18 @@ def stop_gradient(tree: Any) -> Any:
 
 
 def cast(tree: Any, precision: int) -> Any:
-    """Converts all leaves to floating point numbers of `precision` bits."""
+    """
+    Converts all leaves to floating point numbers of `precision` bits.
+
+    Raises:
+        UnsupportedError: if one is complex, as its imaginary part would be lost.
+    """
     dtype = math.DType(float, precision)
+    if any(leaf.dtype.kind is complex for leaf in leaves(tree)):
+        raise UnsupportedError(
+            f"{describe(tree)} holds complex numbers. States and observations are real: give real and imaginary parts "
+            f"as components of a channel dim."
+        )
     return tree_map(lambda u: u if u.dtype == dtype else math.cast(u, dtype), tree)
 
 
