@@ -97,7 +97,7 @@ def check_like(name: str, correction: Any, x: Any) -> None:
     """Raises `GridMismatchError` if a correction has another structure or other dims than the state it corrects."""
     for a, b in zip(trees.leaves(correction, like=x), trees.leaves(x), strict=True):
         if set(a.shape.names) != set(b.shape.names) or any(
-            a.shape.get_size(n) != b.shape.get_size(n) for n in a.shape.names
+            _differ(a.shape.get_size(n), b.shape.get_size(n)) for n in a.shape.names
         ):
             raise GridMismatchError(
                 f"{name} has the dims {a.shape}, but x has {b.shape}. Return a correction like x; where a parameter or "
@@ -136,7 +136,7 @@ def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
     if isinstance(a, Field) != isinstance(b, Field):
         raise GridMismatchError(f"{what}. Give both as Fields, or both as Tensors.")
     if set(shape_a.non_batch.names) != set(shape_b.non_batch.names) or any(
-        shape_a.get_size(n) != shape_b.get_size(n) for n in shape_a.non_batch.names
+        _differ(shape_a.get_size(n), shape_b.get_size(n)) for n in shape_a.non_batch.names
     ):
         raise GridMismatchError(f"{what}: their dims differ. Resample one onto the other, or name the dims alike.")
     for name in set(shape_a.batch.names) & set(shape_b.batch.names):
@@ -144,6 +144,11 @@ def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
             raise GridMismatchError(f"{what}: batch dim '{name}' has two sizes. Use the same batch for both.")
     if isinstance(a, Field):
         _check_same_geometry(first_name, a, second_name, b)
+
+
+def _differ(size: Any, other: Any) -> bool:
+    """Whether two sizes do; those along an axis of a staggered grid may depend on the component."""
+    return bool((math.wrap(size) != math.wrap(other)).any)
 
 
 def _check_same_geometry(first_name: str, a: Field, second_name: str, b: Field) -> None:

@@ -40,6 +40,11 @@ def call_network(call: Callable[[Any], Any], y: Any) -> Any:
             f"y_target is {trees.describe(y)}: how the network is called on it is not known. "
             f"Pass predict=lambda y: ..., which returns x."
         )
+    if len(trees.leaves(y)) > 1:
+        raise ParameterError(
+            f"y_target is {trees.describe(y)}: its components have different sizes, and a network takes one array. "
+            f"Pass predict=lambda y: ..., which resamples y, e.g. y.at_centers(), and returns x."
+        )
     channels = y.shape.channel
 
     def checked(native: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from phi.field import Field
@@ -82,11 +82,15 @@ def _value_attributes(node: Any) -> Sequence[str]:
 
 
 def leaves(tree: Any, like: Any = None) -> list[Tensor]:
-    """All tensors of a state, in the order of the state `like` of the same structure; default `tree` itself."""
+    """
+    All tensors of a state, in the order of the state `like` of the same structure; default `tree` itself.
+
+    One whose sizes vary, as of a staggered grid between walls, is several: one for each component.
+    """
     found: list[Tensor] = []
 
     def keep(template: Tensor, tensor: Tensor) -> Tensor:
-        found.append(tensor)
+        found.extend(_uniform(tensor, template))
         return template
 
     tree_map(keep, tree if like is None else like, tree)
@@ -96,7 +100,30 @@ def leaves(tree: Any, like: Any = None) -> list[Tensor]:
 def with_leaves(tree: Any, tensors: Sequence[Tensor]) -> Any:
     """The state `tree` with its tensors replaced, in the order of `leaves`."""
     remaining = iter(tensors)
-    return tree_map(lambda _: next(remaining), tree)
+    return tree_map(lambda template: _joined(remaining, template), tree)
+
+
+def _uniform(tensor: Tensor, template: Tensor) -> Iterator[Tensor]:
+    """Parts of `tensor` in which each dim has one size in the template."""
+    stacked = _stacked(template.shape)
+    if not stacked:
+        yield tensor
+    else:
+        for index in stacked.meshgrid():
+            yield from _uniform(tensor[index], template[index])
+
+
+def _joined(parts: Iterator[Tensor], template: Tensor) -> Tensor:
+    """The inverse of `_uniform`."""
+    stacked = _stacked(template.shape)
+    if not stacked:
+        return next(parts)
+    return math.stack([_joined(parts, template[index]) for index in stacked.meshgrid()], stacked)
+
+
+def _stacked(shape: Shape) -> Shape:
+    """The dim along which the sizes of others vary, if they do."""
+    return math.merge_shapes(*(size.shape for size in shape.sizes if isinstance(size, Tensor)))
 
 
 def subtract(a: Any, b: Any) -> Any:
@@ -195,7 +222,8 @@ def with_natives(tree: Any, values: Sequence[Any]) -> Any:
 def describe(tree: Any) -> str:
     """A short description of a state for messages, e.g. `Field (batch=8, x=64, y=64)`."""
     if isinstance(tree, (Tensor, Field)):
-        return f"{type(tree).__name__} {tree.shape}"
+        values = tree.values if isinstance(tree, Field) else tree
+        return f"{type(tree).__name__} {' and '.join(str(part.shape) for part in leaves(values))}"
     if isinstance(tree, dict):
         return "{" + ", ".join(f"{key}: {describe(value)}" for key, value in tree.items()) + "}"
     if isinstance(tree, (tuple, list)):

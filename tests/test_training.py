@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 from pathlib import Path
@@ -27,6 +26,8 @@ from phi_sip.errors import (
     TrainingError,
     UnsupportedError,
 )
+from phi_sip.hookspecs import hookimpl
+from phi_sip.plugins import get_plugin_manager
 from phi_sip.training import (
     Callback,
     EarlyStopping,
@@ -265,23 +266,36 @@ def test_observations_alone_are_enough():
     assert record.validations[0].x_l2 is None
 
 
-def test_validation_uses_learned_batch_statistics_and_leaves_the_mode(tmp_path):
-    net, optimizer = network(TORCH)
-    modes = []
+def test_validation_uses_learned_batch_statistics_and_leaves_the_mode():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 1, 1))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    held_out, modes, note = sample(0), [], Note()
 
     class Mode(Callback):
         def on_validation(self, record, samples):
             modes.append(net.training)
 
     with TORCH.backend:
-        training_runs.train(
-            net, optimizer, PHYSICS, by_step(sample), steps=1, validation=sample(0), callbacks=[Mode()], progress=False
+        train(
+            *(net, optimizer, PHYSICS, by_step(sample)),
+            steps=1,
+            validation=held_out,
+            callbacks=[note, Mode()],
+            progress=False,
         )
-        net.eval()
-        with torch.no_grad():
-            expected = PHYSICS.constrain(sample(0).y_target, sample(0).y_target)
     assert modes == [True]
-    assert expected is not None
+    values = torch.as_tensor(held_out.y_target.values.numpy("batch,x,y"))[:, None]
+    with torch.no_grad():
+        learned = net.eval()(values)[:, 0].numpy()
+        of_the_batch = net.train()(values)[:, 0].numpy()
+    np.testing.assert_allclose(_without_mean(note.samples["x"]), _without_mean(learned), atol=1e-5)
+    assert np.abs(_without_mean(of_the_batch) - _without_mean(learned)).max() > 1e-2
+
+
+def _without_mean(states: np.ndarray) -> np.ndarray:
+    """The physics imposes the mean."""
+    return states - states.mean((1, 2), keepdims=True)
 
 
 def stops_at(step: int, action):
@@ -338,6 +352,27 @@ def test_physics_that_raises_in_the_middle(tmp_path):
     assert "license" in read_run(tmp_path).info["ended"]
 
 
+def test_a_plugin_that_raises_in_the_middle(framework, fresh_plugins, tmp_path):
+    """It takes the inversions of one step over, and fails."""
+
+    class Plugin:
+        calls = 0
+
+        @hookimpl
+        def sip_inverse(self, physics, y_target, x, step_size, solver):
+            self.calls += 1
+            if self.calls == 3:
+                raise RuntimeError("the server of the solver is gone")
+
+    get_plugin_manager().register(Plugin(), name="remote")
+    with pytest.raises(TrainingError, match=r"Step 3 failed: .*the server of the solver .* after step 2 is saved"):
+        run(framework, tmp_path / "run", steps=9, validation=None, compile=False)
+    get_plugin_manager().unregister(name="remote")
+    _, net, optimizer = run(framework, tmp_path / "run", steps=5, compile=False)
+    _, other_net, other_optimizer = run(framework, steps=5, compile=False)
+    assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
+
+
 def test_data_and_callbacks_that_raise(tmp_path):
     def data(first):
         yield sample(1)
@@ -351,6 +386,8 @@ def test_data_and_callbacks_that_raise(tmp_path):
 
     with pytest.raises(TrainingError, match=r"no more paper .* after step 1 is saved"):
         run(TORCH, tmp_path / "callback", steps=9, callbacks=[stops_at(1, fail)])
+    with pytest.raises(TrainingError, match=r"Step 1 failed: .* Nothing has been saved in .*/first yet"):
+        run(TORCH, tmp_path / "first", steps=9, data=lambda first: iter([1.0]))
 
 
 def test_two_trainings_in_one_folder(tmp_path):
@@ -420,10 +457,13 @@ def test_a_torn_line_is_left_out_and_a_wrong_one_named(tmp_path):
         read_run(tmp_path / "other")
 
 
-def test_numbers_that_are_not_finite_never_reach_the_records():
-    for value in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="JSON"):
-            json.dumps(value, allow_nan=False)
+def test_numbers_that_are_not_finite_never_reach_the_records(tmp_path):
+    """The square of what is held out overflows."""
+    held_out = Batch(sample(0).y_target * 1e30, None)
+    with pytest.raises(TrainingError, match=r"y_l2 of 4 of 8 validation samples .* after step 2 is saved") as error:
+        run(TORCH, tmp_path, steps=9, validation=[sample(0), held_out], validate_every=2)
+    assert isinstance(error.value.__cause__, NonFiniteError)
+    assert (read_run(tmp_path).last_step, read_run(tmp_path).validations) == (2, [])
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def invert(
     ] = None,
     boundary: Annotated[
         Boundary | None,
-        typer.Option(show_default=False, help="What holds at the sides. Default: as the file says, or periodic."),
+        typer.Option(show_default=False, help="What holds at the sides. Default: as the file says, or as in training."),
     ] = None,
     precision: Annotated[int, typer.Option(help="Bits that the physics computes with: 32 or 64.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 64,

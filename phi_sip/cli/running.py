@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import RunFolderError
 from ..experiment import Experiment, build, write_experiment
-from ..training import Callback
+from ..training import Callback, RunRecord
 from .output import console
 
 EXPERIMENT, MODEL = "experiment.toml", "model"
@@ -35,12 +35,9 @@ def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
     from ..reporting import write_report
 
     built = build(experiment)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_experiment(experiment, folder / EXPERIMENT)
-    except OSError as error:
-        raise RunFolderError(f"{folder} cannot be written to: {error}. Name another folder.") from error
-    built.train(folder, _callbacks(folder, tensorboard))
+    if not (folder / EXPERIMENT).exists():
+        _begin(experiment, folder)
+    built.train(folder, [ExperimentFile(experiment, folder), *_callbacks(folder, tensorboard)])
     best = built.restore_best(folder)
     save_inverse(folder / MODEL, built.net, built.physics, built.network, built.validation.y_target)
     page = write_report([folder], folder / "report.html")
@@ -48,6 +45,25 @@ def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
     of = f", of step {best.step}, the best" if best else ""
     console().print(f"Trained inverse{of}: {folder / MODEL}")
     console().print(f"Use it: phi-sip invert {folder / MODEL} FILE -o STATES", soft_wrap=True)
+
+
+class ExperimentFile(Callback):
+    """Keeps the experiment as it is now, when no other training is in the folder."""
+
+    def __init__(self, experiment: Experiment, folder: Path) -> None:
+        self._experiment, self._folder = experiment, folder
+
+    def on_start(self, run: RunRecord) -> None:
+        write_experiment(self._experiment, self._folder / EXPERIMENT)
+
+
+def _begin(experiment: Experiment, folder: Path) -> None:
+    """From now on the run can be resumed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_experiment(experiment, folder / EXPERIMENT)
+    except OSError as error:
+        raise RunFolderError(f"{folder} cannot be written to: {error}. Name another folder.") from error
 
 
 def _callbacks(folder: Path, tensorboard: bool) -> list[Callback]:

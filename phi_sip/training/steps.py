@@ -163,7 +163,9 @@ class Steps:
             if not half_done and not isinstance(error, CheckpointError):
                 with suppress(CheckpointError):
                     self._save()
-            saved = f"The state after step {self._saved} is saved in {self._saving.folder}."
+            place = self._saving.folder
+            known = f"The state after step {self._saved} is saved in {place}."
+            saved = known if self._saved else f"Nothing has been saved in {place} yet."
         reason = "interrupted." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         for callback in self._callbacks:
             with suppress(Exception):  # an error is on its way already

@@ -12,6 +12,7 @@ from phiml.math import Shape, Tensor
 
 from .. import trees
 from ..data.batches import Batch
+from ..errors import NonFiniteError
 from ..operator import SipStep, sip_inverse
 from ..physics.base import InvertiblePhysics
 from ..solvers.base import InverseSolver
@@ -43,7 +44,12 @@ class Validation:
         self._batches, self._physics, self._evaluate, self._solver = batches, physics, evaluate, solver
 
     def run(self, step: int, elapsed: float) -> tuple[ValidationRecord, Arrays]:
-        """The errors after `step` steps, and samples, see `samples_of`."""
+        """
+        The errors after `step` steps, and samples, see `samples_of`.
+
+        Raises:
+            NonFiniteError: if an error is NaN or infinite.
+        """
         y_errors: list[float] = []
         x_errors: list[float] | None = []
         for batch in self._batches:
@@ -52,8 +58,8 @@ class Validation:
                 y_errors += _losses(self._physics.forward(x), batch.y_target)
                 known = x_errors is not None and batch.x_true is not None
                 x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
-        x_l2 = None if x_errors is None else float(np.mean(x_errors))
-        return ValidationRecord(step, elapsed, float(np.mean(y_errors)), x_l2), self._samples()
+        x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
+        return ValidationRecord(step, elapsed, _mean("y_l2", y_errors), x_l2), self._samples()
 
     def _samples(self) -> Arrays:
         y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
@@ -87,6 +93,17 @@ def _modes(step: SipStep, y_target: Field) -> dict[str, np.ndarray]:
     if "kernel" in step.stats:
         per_mode["kernel"] = step.stats["kernel"]
     return {name: _array(math.expand(values, basis.modes)) for name, values in per_mode.items()}
+
+
+def _mean(quantity: str, errors: list[float]) -> float:
+    """Mean over all samples."""
+    if not np.isfinite(errors).all():
+        raise NonFiniteError(
+            f"{quantity} of {len(errors) - np.isfinite(errors).sum()} of {len(errors)} validation samples is NaN or "
+            f"infinite: the simulation of what the network predicts for them overflows, or they are not finite "
+            f"themselves. Look at these samples, lower the learning rate, or use float64."
+        )
+    return float(np.mean(errors))
 
 
 def _losses(a: Any, b: Any) -> list[float]:
