@@ -135,8 +135,9 @@ def test_updates_are_finite_or_leave_all_as_it_was(data):
         with TORCH:
             sip_update_weights(net, optimizer, HEAT, y_target, predict=predict, x_true=x_true)
         event("updated")
+        assert optimizer.state
+        assert np.isfinite(float(net.weight.detach()))
     except SipError as error:
         event(type(error).__name__)
-    changed = float(net.weight.detach()) != 0.9
-    assert changed == bool(optimizer.state)
-    assert np.isfinite(float(net.weight.detach()))
+        assert not optimizer.state
+        assert float(net.weight.detach()) == 0.9

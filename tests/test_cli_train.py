@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from phi_sip.training.run_folder import locked
+
 SMALL = [
     *("--framework", "torch", "--set", "data.resolution=[16, 16]", "--set", "data.batch_size=4"),
     *("--set", "data.validation=4", "--set", "training.validate_every=2", "--set", "training.checkpoint_every=2"),
@@ -35,7 +37,13 @@ def test_from_train_to_states(tmp_path):
     found = {path.name for path in run.iterdir()}
     assert found >= {"experiment.toml", "run.json", "records.jsonl", "steps.csv", "samples.npz", "report.html", "model"}
     assert json.loads((run / "run.json").read_text())["physics"]["parameters"]["time"] == 1.0
+    before = (run / "experiment.toml").read_text()
+    with locked(run):
+        refused = phi_sip("resume", "runs/heat", "--steps", 9, folder=tmp_path, code=1)
+    assert "Another training is running" in refused.stderr
+    assert (run / "experiment.toml").read_text() == before
     phi_sip("resume", "runs/heat", "--steps", 6, folder=tmp_path)
+    assert "steps = 6\n" in (run / "experiment.toml").read_text()
     phi_sip("train", *SMALL, "--steps", 6, "--set", "training.solver=gradient", "-o", "runs/dp", folder=tmp_path)
     rows = json.loads(phi_sip("compare", "runs/heat", "runs/dp", "--json", folder=tmp_path).stdout)
     assert [(row["name"], row["steps"]) for row in rows] == [("heat", 6), ("dp", 6)]
@@ -45,6 +53,27 @@ def test_from_train_to_states(tmp_path):
     with np.load(run / "samples.npz") as samples:
         np.save(tmp_path / "y.npy", samples["y_target"])
     assert "4 states" in phi_sip("invert", "runs/heat/model", "y.npy", "-o", "x.nc", folder=tmp_path).stdout
+
+
+def test_one_dimensional_states(tmp_path):
+    """Figures have curves in place of images; files tell which dim is which by their rank."""
+    one = [
+        "--set",
+        "data.resolution=[32]",
+        "--set",
+        "network.arguments.in_spatial=1",
+        "--set",
+        "training.keep_best=x_l2",
+    ]
+    done = phi_sip("train", *SMALL, *one, "--steps", 4, "-o", "run", folder=tmp_path)
+    assert "the best" in done.stdout
+    run = tmp_path / "run"
+    assert {path.stem for path in (run / "figures").iterdir()} >= {"curves", "reconstructions", "spectra", "damping"}
+    with np.load(run / "samples.npz") as samples:
+        np.savez(tmp_path / "y.npz", y=samples["y_target"])
+    assert "4 states" in phi_sip("invert", "run/model", "y.npz", "-o", "x.npz", folder=tmp_path).stdout
+    with np.load(tmp_path / "x.npz") as states:
+        assert states["state"].shape == states["uncertainty"].shape == (4, 32)
 
 
 @pytest.mark.parametrize(
