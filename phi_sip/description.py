@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from phiml import math
@@ -50,7 +50,11 @@ def describe(item: Any) -> Any:
         return _described_tensor(item)
     if isinstance(item, InvertiblePhysics):
         return {"name": _registered_name(item), "parameters": _fields(item)}
-    if isinstance(item, PARTS) and dataclasses.is_dataclass(item) and _public().get(type(item).__name__) is type(item):
+    if (
+        isinstance(item, PARTS)
+        and dataclasses.is_dataclass(item)
+        and public_parts().get(type(item).__name__) is type(item)
+    ):
         return {"type": type(item).__name__, **_fields(item)}
     raise UnsupportedError(
         f"A {type(item).__name__} cannot be written as plain data. Physics of code, fields or measured tables are made "
@@ -70,11 +74,11 @@ def construct(data: Any) -> Any:
         return [construct(part) for part in data]
     if not isinstance(data, Mapping):
         return data
-    if set(data) == {"vector"} and isinstance(data["vector"], Mapping):
-        return math.vec(**{axis: float(value) for axis, value in data["vector"].items()})
+    if set(data) == {"vector"} and isinstance(data["vector"], Mapping) and data["vector"]:
+        return math.tensor(_numbers(data["vector"].values(), data), channel(vector=",".join(_names(data["vector"]))))
     if set(data) == {"channel"} and isinstance(data["channel"], Mapping) and len(data["channel"]) == 1:
-        ((dim, values),) = data["channel"].items()
-        return math.tensor([float(value) for value in values], channel(dim))
+        (values,) = data["channel"].values()
+        return math.tensor(_numbers(values, data), channel(*_names(data["channel"])))
     if "name" in data:
         return _physics(data)
     if "type" in data:
@@ -84,16 +88,35 @@ def construct(data: Any) -> Any:
     )
 
 
+def _numbers(values: Any, data: Mapping[str, Any]) -> list[float]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ParameterError(f"{dict(data)}: {values!r} is no list of numbers.")
+    found = list(values)
+    if not found or not all(isinstance(value, (int, float)) for value in found):
+        raise ParameterError(f"{dict(data)}: {found} are not numbers, at least one.")
+    return [float(value) for value in found]
+
+
+def _names(dims: Iterable[str]) -> list[str]:
+    found = list(dims)
+    if not all(name.isidentifier() for name in found):
+        raise ParameterError(f"{', '.join(map(repr, found))}: axes and dims are named by letters, digits and _.")
+    return found
+
+
 def _physics(data: Mapping[str, Any]) -> InvertiblePhysics:
+    name, parameters = data["name"], data.get("parameters", {})
+    if not isinstance(name, str) or not isinstance(parameters, Mapping):
+        raise ParameterError(f"{dict(data)} is no physics: its name is a word, and its parameters are a table.")
     extra = set(data) - {"name", "parameters"}
     if extra:
-        raise ParameterError(f"Physics '{data['name']}' has a name and parameters, but not {', '.join(sorted(extra))}.")
-    return get_physics(data["name"], **{key: construct(value) for key, value in data.get("parameters", {}).items()})
+        raise ParameterError(f"Physics '{name}' has a name and parameters, but not {', '.join(sorted(extra))}.")
+    return get_physics(name, **{key: construct(value) for key, value in parameters.items()})
 
 
 def _part(data: Mapping[str, Any]) -> Any:
-    name, public = data["type"], _public()
-    if name not in public:
+    name, public = data["type"], public_parts()
+    if not isinstance(name, str) or name not in public:
         close = difflib.get_close_matches(str(name), public, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise UnknownNameError(f"There is no rule, spectrum or solver of type {name!r}.{hint}")
@@ -105,7 +128,7 @@ def _part(data: Mapping[str, Any]) -> Any:
     return public[name](**arguments)
 
 
-def _public() -> dict[str, type]:
+def public_parts() -> dict[str, type]:
     """The classes of parts that `phi_sip` exports or plugins register, by name."""
     import phi_sip
 

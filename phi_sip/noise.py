@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 
 import numpy as np
 from phiml import math
@@ -54,12 +55,21 @@ class EmptyModes:
             its own.
         significance: Probability with which the test takes noise for signal, per block.
 
+    Raises:
+        ParameterError: if an argument is out of range.
+
     Source: a plateau test of the kind used to choose the discretization level from the Picard plot: Hansen, "Discrete
     Inverse Problems", SIAM 2010, section 3.3.
     """
 
     pooled: bool = False
     significance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pooled, bool):
+            raise ParameterError(f"EmptyModes: pooled = {self.pooled!r}, but it must be True or False.")
+        if not (isinstance(self.significance, Real) and 0 < self.significance < 1):
+            raise ParameterError(f"EmptyModes: significance = {self.significance!r}, but it must be between 0 and 1.")
 
     def estimate(self, power: Tensor, log_gain: Tensor, basis: SpectralBasis) -> NoiseEstimate:
         """

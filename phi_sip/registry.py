@@ -19,7 +19,7 @@ from .solvers.base import InverseSolver
 T = TypeVar("T", InvertiblePhysics, InverseSolver)
 
 
-def get_physics(name: str, **parameters: Any) -> InvertiblePhysics:
+def get_physics(name: str, /, **parameters: Any) -> InvertiblePhysics:
     """
     Creates a registered physics, e.g. `get_physics("heat", diffusivity=1.0, time=8.0)`.
 
@@ -35,7 +35,7 @@ def get_physics(name: str, **parameters: Any) -> InvertiblePhysics:
     return _create("physics", name, collect("sip_physics", InvertiblePhysics), parameters)
 
 
-def get_solver(name: str, **options: Any) -> InverseSolver:
+def get_solver(name: str, /, **options: Any) -> InverseSolver:
     """
     Creates a registered numerical inverse, e.g. `get_solver("gradient")`.
 

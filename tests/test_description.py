@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from fields import periodic, smooth
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 from phiml import math
 from phiml.math import batch, channel, spatial
@@ -22,12 +24,14 @@ from phi_sip import (
     EmptyModes,
     Exponential,
     HeatEquation,
+    InvertiblePhysics,
     Masked,
     NetworkSpec,
     ParameterError,
     Poisson,
     PowerLaw,
     RotatedSine,
+    SipError,
     Tikhonov,
     TotalVariation,
     UnknownNameError,
@@ -35,7 +39,8 @@ from phi_sip import (
     Wave,
     Wiener,
 )
-from phi_sip.description import construct, describe
+from phi_sip.description import construct, describe, public_parts
+from phi_sip.registry import collect
 
 SMOOTH = periodic(smooth(np.random.default_rng(0), 4, 8))
 ITEMS = [
@@ -119,11 +124,50 @@ def test_what_cannot_be_written_is_named(item, message):
         ({"type": "TotalVariaton"}, UnknownNameError, "Did you mean 'TotalVariation'"),
         ({"type": "TotalVariation", "min": 0.0}, ParameterError, "minimum"),
         ({"minimum": 0.0}, ParameterError, "neither physics"),
+        ({"name": "poisson", "parameters": {"name": "b"}}, ParameterError, "argument 'name'"),
+        ({"name": ["heat"]}, ParameterError, "its name is a word"),
+        ({"name": "heat", "parameters": [1.0]}, ParameterError, "its parameters are a table"),
+        ({"type": ["Wiener"]}, UnknownNameError, r"\['Wiener'\]"),
+        ({"vector": {"x": "fast"}}, ParameterError, "are not numbers"),
+        ({"vector": {"a b": 1.0}}, ParameterError, "'a b': axes and dims are named by"),
+        ({"channel": {"time": 1.0}}, ParameterError, "no list of numbers"),
+        ({"channel": {"time": []}}, ParameterError, "at least one"),
+        ({"name": "composite", "parameters": {"stages": 1}}, UnsupportedError, "stages is a int"),
+        ({"type": "TotalVariation", "minimum": {"type": "TotalVariation"}}, ParameterError, "minimum"),
+        ({"type": "EmptyModes", "significance": 1.0}, ParameterError, "between 0 and 1"),
+        ({"type": "EmptyModes", "pooled": "yes"}, ParameterError, "True or False"),
+        ({"type": "MeasuredSpectrum", "power": [], "basis": []}, UnsupportedError, r"MeasuredSpectrum.of\(samples\)"),
     ],
 )
 def test_bad_data_are_named(data, error, message):
     with pytest.raises(error, match=message):
         construct(data)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(["auto", "x"])
+TENSORS = st.sampled_from(["vector", "channel"]).flatmap(
+    lambda kind: st.fixed_dictionaries({kind: st.dictionaries(st.text(max_size=2), SCALARS | st.lists(SCALARS))})
+)
+PHYSICS = {name: cls for name, (cls, _) in collect("sip_physics", InvertiblePhysics).classes.items()}
+CLASSES = {"name": PHYSICS, "type": public_parts()}
+
+
+@st.composite
+def tables(draw: Any, values: Any) -> Any:
+    """Physics or parts by their names, with arguments that they have, and values of any kind."""
+    key = draw(st.sampled_from(sorted(CLASSES)))
+    name = draw(st.sampled_from(sorted(CLASSES[key])))
+    known = inspect.signature(CLASSES[key][name]).parameters
+    arguments = st.dictionaries(st.sampled_from([*known, "name"]), values, max_size=5)
+    return {"name": name, "parameters": draw(arguments)} if key == "name" else {"type": name, **draw(arguments)}
+
+
+@given(tables(st.recursive(SCALARS | TENSORS, lambda inner: st.lists(inner, max_size=3) | tables(inner), max_leaves=6)))
+def test_any_table_is_made_or_refused(data):
+    try:
+        construct(data)
+    except SipError as error:
+        event(type(error).__name__)
 
 
 @given(

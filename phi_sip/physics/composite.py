@@ -44,6 +44,8 @@ class Composite(InvertiblePhysics):
     stages: tuple[InvertiblePhysics, ...]
 
     def __init__(self, *physics: InvertiblePhysics, stages: Sequence[InvertiblePhysics] = ()) -> None:
+        if not isinstance(stages, Sequence):
+            raise UnsupportedError(f"Composite: stages is a {type(stages).__name__}. Give a list of InvertiblePhysics.")
         object.__setattr__(self, "stages", (*physics, *stages))
         if not self.stages:
             raise ParameterError("Composite needs at least one physics, e.g. Composite(first, second).")

@@ -11,7 +11,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..checks import check_parameter
-from ..errors import GridMismatchError, ParameterError
+from ..errors import GridMismatchError, ParameterError, UnsupportedError
 from ..spectral import SpectralBasis
 from .base import power
 
@@ -71,6 +71,13 @@ class MeasuredSpectrum(Spectrum):
 
     power: Tensor
     basis: SpectralBasis
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.power, Tensor) or not isinstance(self.basis, SpectralBasis):
+            raise UnsupportedError(
+                f"MeasuredSpectrum: power is a {type(self.power).__name__}, basis a {type(self.basis).__name__}. Measure "
+                f"it: MeasuredSpectrum.of(samples)."
+            )
 
     @staticmethod
     def of(samples: Field) -> MeasuredSpectrum:

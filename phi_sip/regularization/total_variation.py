@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 
-from ..checks import check_parameter
+from ..checks import check_count, check_parameter
 from ..differences import Difference, differences, eigenvalues
 from ..errors import ParameterError
 from ..frameworks import framework_of
@@ -73,10 +75,9 @@ class TotalVariation(Regularization):
     def __post_init__(self) -> None:
         check_parameter("TotalVariation", "strength", self.strength, positive=True)
         check_parameter("TotalVariation", "tolerance", self.tolerance)
-        if self.minimum is not None and not abs(self.minimum) < float("inf"):
+        check_count("TotalVariation", "iterations", self.iterations)
+        if self.minimum is not None and not (isinstance(self.minimum, Real) and isfinite(self.minimum)):
             raise ParameterError(f"TotalVariation: minimum = {self.minimum}, but it must be a finite number or None.")
-        if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise ParameterError(f"TotalVariation: iterations = {self.iterations}, but it must be an integer ≥ 1.")
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         return self.minimize(problem, fit_power_law(problem, pooled=False))
