@@ -75,8 +75,8 @@ class MeasuredSpectrum(Spectrum):
     def __post_init__(self) -> None:
         if not isinstance(self.power, Tensor) or not isinstance(self.basis, SpectralBasis):
             raise UnsupportedError(
-                f"MeasuredSpectrum: power is a {type(self.power).__name__}, basis a {type(self.basis).__name__}. Measure "
-                f"it: MeasuredSpectrum.of(samples)."
+                f"MeasuredSpectrum: power is a {type(self.power).__name__}, basis a {type(self.basis).__name__}. "
+                f"Measure it: MeasuredSpectrum.of(samples)."
             )
 
     @staticmethod
