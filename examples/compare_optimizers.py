@@ -45,9 +45,9 @@ from phi_sip import (
     sip_update_weights,
     trees,
 )
-from phi_sip.comparison_plots import level, plot_comparison
 from phi_sip.data import heat_rectangles
 from phi_sip.interrupts import interrupts_between_steps
+from phi_sip.plots.comparison import level, plot_comparison
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.base import InverseSolver
 

@@ -31,8 +31,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from phi_sip import IncompressibleFlow, OptaxOptimizer, sip_update_weights
-from phi_sip.flow_plots import plot_errors_over_time, plot_markers, plot_velocities
 from phi_sip.interrupts import interrupts_between_steps
+from phi_sip.plots.flow import plot_errors_over_time, plot_markers, plot_velocities
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
 

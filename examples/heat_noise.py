@@ -45,8 +45,8 @@ from phi_sip import (
     sip_inverse,
 )
 from phi_sip.data import heat_rectangles, smooth_fields
-from phi_sip.noise_plots import coverage, plot_error_against_noise, plot_rules, plot_uncertainty
 from phi_sip.plots import plot_losses
+from phi_sip.plots.noise import coverage, plot_error_against_noise, plot_rules, plot_uncertainty
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
 

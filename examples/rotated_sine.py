@@ -36,9 +36,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from phi_sip import OptaxOptimizer, RotatedSine, SaddleFreeNewton, sip_update_weights
-from phi_sip.comparison_plots import plot_distances
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_losses
+from phi_sip.plots.comparison import plot_distances
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from training_runs import ROWS, run
 
 from phi_sip.errors import RecordError
+from phi_sip.plots.runs import figures_of, plot_curves, plot_final_errors
+from phi_sip.plots.samples import first_sample, plot_spectra
 from phi_sip.reporting import compare, write_report
-from phi_sip.run_plots import figures_of, plot_curves, plot_final_errors
-from phi_sip.sample_plots import first_sample, plot_spectra
 from phi_sip.training import RunRecord, StepRecord, ValidationRecord
 from phi_sip.training.files import RunFiles
 from phi_sip.training.run_folder import write_samples

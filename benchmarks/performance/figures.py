@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from report import Results, tables
 from timing import Row
 
-from phi_sip.noise_plots import COLORS, MARKERS
+from phi_sip.plots.style import COLORS, MARKERS
 
 Found = dict[str, dict[str, Any]]
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ..checkpoints.atomic import written_file
 from ..errors import ParameterError, RunFolderError, UnsupportedError
-from ..run_plots import figures_of, plot_curves, plot_final_errors
+from ..plots.runs import figures_of, plot_curves, plot_final_errors
 from .comparison import rows_of
 from .folders import RunFolder, read_folders
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from ..errors import UnsupportedError
-from ..sample_plots import first_sample
+from ..plots.samples import first_sample
 from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
 

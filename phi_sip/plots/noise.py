@@ -7,15 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.transforms import blended_transform_factory
 from scipy.stats import norm
 
-from .plots import STYLES
+from .style import COLORS, MARKERS, STYLES, show_cells
 
-# The rest of Okabe and Ito's colours, but yellow; then Paul Tol's wine, indigo and olive, which all can tell apart too.
-COLORS = (*(color for color, _ in STYLES), "#E69F00", "#56B4E9", "#882255", "#332288", "#999933")
-MARKERS = "osD^vP*X<>hp"
 LEVELS = np.linspace(0.02, 0.98, 25)
 
 
@@ -98,11 +94,11 @@ def plot_rules(truth: np.ndarray, observation: np.ndarray, estimates: Mapping[st
         axes.set_axis_off()
     for i, (name, value) in enumerate(entries.items()):
         image, error, cut = grid[i % rows, 3 * (i // rows) : 3 * (i // rows) + 3]
-        shown = _map(image, value, "inferno", *heat)
+        shown = show_cells(image, value, "inferno", *heat)
         image.set_title(name, loc="left", fontsize=10)
         _cut(cut, truth, value)
         if value is not truth:
-            off = _map(error, value - truth, "RdBu_r", -span, span)
+            off = show_cells(error, value - truth, "RdBu_r", -span, span)
             relative = np.linalg.norm(value - truth) / np.linalg.norm(truth - truth.mean())
             error.set_title(f"{relative:.3g}", loc="right", fontsize=10)
     figure.colorbar(shown, ax=grid[:, :3], label="heat", location="bottom", aspect=60, pad=0.01)
@@ -154,7 +150,7 @@ def plot_uncertainty(
         "|error| ÷ uncertainty": (np.abs(error) / uncertainty, "magma", 0.0, 4.0),
     }
     for axes, (title, (values, colors, low, high)) in zip(grid, maps.items(), strict=False):
-        image = _map(axes, values, colors, low, high)
+        image = show_cells(axes, values, colors, low, high)
         axes.set_title(title)
         figure.colorbar(image, ax=axes, fraction=0.05, extend="max" if values.max() > high else "neither")
     _calibration(grid[-1], calibration, levels)
@@ -169,9 +165,3 @@ def _calibration(axes: Axes, calibration: Mapping[str, np.ndarray], levels: np.n
     axes.set_title("coverage of x̃ ± z · uncertainty")
     axes.grid(True, alpha=0.25)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
-
-
-def _map(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:
-    axes.set_axis_on()
-    axes.set(xticks=[], yticks=[])
-    return axes.imshow(values.T, origin="lower", cmap=colors, vmin=low, vmax=high)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from .noise_plots import COLORS, MARKERS
-from .plots import DASHES, plot_damping, plot_reconstructions
+from .inversions import plot_damping, plot_reconstructions
+from .style import COLORS, DASHES, MARKERS
 
 Arrays = Mapping[str, np.ndarray]
 

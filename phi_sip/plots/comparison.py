@@ -11,11 +11,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from .noise_plots import COLORS, MARKERS
-from .plots import LABELS
-from .records import TrainingRecord
-
-DASHES = ("-", "--", "-.", ":")
+from ..records import TrainingRecord
+from .style import COLORS, DASHES, LABELS, MARKERS
 
 
 def plot_distances(distances: Mapping[str, Mapping[tuple[float, float], float]]) -> Figure:

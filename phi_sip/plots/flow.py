@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from .plots import STYLES
-from .records import TrainingRecord
+from ..records import TrainingRecord
+from .style import STYLES, show_cells
 
 
 def plot_velocities(truth: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Figure:
@@ -26,7 +24,7 @@ def plot_velocities(truth: np.ndarray, predictions: Mapping[str, np.ndarray]) ->
     grid = figure.subplots(1, len(columns), squeeze=False)
     largest = float(np.abs(_vorticity(truth)).max())
     for axes, (name, velocity) in zip(grid[0], columns.items(), strict=True):
-        image = _show(axes, _vorticity(velocity), "RdBu_r", -largest, largest)
+        image = show_cells(axes, _vorticity(velocity), "RdBu_r", -largest, largest)
         every = max(1, truth.shape[0] // 11)
         i, j = np.mgrid[every // 2 : truth.shape[0] : every, every // 2 : truth.shape[1] : every]
         scale = float(np.abs(truth).max()) / (1.5 * every)
@@ -51,12 +49,12 @@ def plot_markers(start: np.ndarray, target: np.ndarray, predictions: Mapping[str
     grid = figure.subplots(2, len(columns), squeeze=False)
     low, high = float(target.min()), float(target.max())
     for column, (name, marker) in enumerate(columns.items()):
-        image = _show(grid[0, column], marker, "viridis", low, high)
+        image = show_cells(grid[0, column], marker, "viridis", low, high)
         grid[0, column].set_title(name)
         if name not in predictions and marker is target:
             grid[1, column].axis("off")
             continue
-        difference = _show(grid[1, column], marker - target, "RdBu_r", low - high, high - low)
+        difference = show_cells(grid[1, column], marker - target, "RdBu_r", low - high, high - low)
         share = np.linalg.norm(marker - target) / np.linalg.norm(start - target)
         grid[1, column].set_title(f"{100 * share:.0f} % of the motion left")
     figure.colorbar(image, ax=grid[0, :], label="marker", shrink=0.9)
@@ -98,8 +96,3 @@ def _vorticity(velocity: np.ndarray) -> np.ndarray:
     x, y = velocity[..., 0], velocity[..., 1]
     along_x, along_y = ((np.roll(v, -1, axis) - np.roll(v, 1, axis)) / 2 for v, axis in ((y, 0), (x, 1)))
     return np.asarray(along_x - along_y)
-
-
-def _show(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:
-    axes.set(xticks=[], yticks=[])
-    return axes.imshow(values.T, origin="lower", cmap=colors, vmin=low, vmax=high)

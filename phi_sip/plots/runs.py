@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .noise_plots import COLORS, MARKERS
-from .plots import DASHES, LABELS, label_log_axis
-from .sample_plots import Arrays, figures_of_samples
-from .training.records import RunRecord
+from .samples import Arrays, figures_of_samples
+from .style import COLORS, DASHES, LABELS, MARKERS, label_log_axis
+
+if TYPE_CHECKING:
+    from ..training.records import RunRecord
 
 
 def plot_curves(runs: Sequence[RunRecord]) -> Figure:

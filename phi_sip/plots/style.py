@@ -1,0 +1,37 @@
+"""What all figures share: colours that all can tell apart, lines and marks, labels of axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.image import AxesImage
+from matplotlib.ticker import LogFormatter
+
+# Okabe and Ito, "Color Universal Design", 2008; the line styles tell the curves apart in black and white.
+STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#000000", (0, (5, 1, 1, 1))))
+# The rest of Okabe and Ito's colours, but yellow; then Paul Tol's wine, indigo and olive, which all can tell apart too.
+COLORS = (*(color for color, _ in STYLES), "#E69F00", "#56B4E9", "#882255", "#332288", "#999933")
+MARKERS = "osD^vP*X<>hp"
+DASHES = ("-", "--", "-.", ":")
+LABELS = {"x_l2": "½ ‖x − x*‖²  (mean over batch)", "y_l2": "½ ‖y − y*‖²  (mean over batch)", "loss": "½ ‖x − x̃‖²"}
+
+
+class DecimalLogFormatter(LogFormatter):
+    """0.2 and 20 rather than 2·10⁻¹ and 2·10¹."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def label_log_axis(axis: Axis) -> None:
+    """Labels a logarithmic axis by decimal numbers, also between the powers of ten where there is room."""
+    axis.set_major_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
+    axis.set_minor_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
+
+
+def show_cells(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:
+    """A picture of values, axes (x, y), between two bounds."""
+    axes.set_axis_on()
+    axes.set(xticks=[], yticks=[])
+    return axes.imshow(values.T, origin="lower", cmap=colors, vmin=low, vmax=high)
