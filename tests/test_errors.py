@@ -175,6 +175,13 @@ INVERSION: dict[str, tuple[Callable[[], tuple], dict, type[Exception], str]] = {
         GridMismatchError,
         "dims differ",
     ),
+    "complex numbers": (lambda: (good() * 1j, good()), {}, UnsupportedError, "holds complex numbers"),
+    "another order of axes": (
+        lambda: (CenteredGrid(1.0, 0, x=8, y=8), CenteredGrid(1.0, 0, y=8, x=8)),
+        {},
+        GridMismatchError,
+        "one order of axes",
+    ),
     "tensor for field": (lambda: (good(), good().values), {}, UnsupportedError, "CenteredGrid"),
     "text for field": (lambda: ("y", good()), {}, UnsupportedError, "not a state"),
     "tuple for field": (lambda: ((good(),), good()), {}, GridMismatchError, "structure"),
