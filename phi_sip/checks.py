@@ -148,7 +148,8 @@ def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
 
 def _differ(size: Any, other: Any) -> bool:
     """Whether two sizes do; those along an axis of a staggered grid may depend on the component."""
-    return bool((math.wrap(size) != math.wrap(other)).any)
+    differ = size != other
+    return bool(differ.any) if isinstance(differ, Tensor) else differ
 
 
 def _check_same_geometry(first_name: str, a: Field, second_name: str, b: Field) -> None:

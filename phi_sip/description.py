@@ -69,6 +69,7 @@ def construct(data: Any) -> Any:
     Raises:
         UnknownNameError: if a name or type is not registered.
         ParameterError: if parameters do not fit.
+        UnsupportedError: if something is of a type that its place does not take.
     """
     if isinstance(data, list):
         return [construct(part) for part in data]
@@ -89,15 +90,17 @@ def construct(data: Any) -> Any:
 
 
 def _numbers(values: Any, data: Mapping[str, Any]) -> list[float]:
+    """Those of a vector; `data` is the table that holds them, for the message."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ParameterError(f"{dict(data)}: {values!r} is no list of numbers.")
     found = list(values)
-    if not found or not all(isinstance(value, (int, float)) for value in found):
+    if not found or not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in found):
         raise ParameterError(f"{dict(data)}: {found} are not numbers, at least one.")
     return [float(value) for value in found]
 
 
 def _names(dims: Iterable[str]) -> list[str]:
+    """Names of axes or dims that PhiML can have."""
     found = list(dims)
     if not all(name.isidentifier() for name in found):
         raise ParameterError(f"{', '.join(map(repr, found))}: axes and dims are named by letters, digits and _.")

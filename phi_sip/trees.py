@@ -168,12 +168,16 @@ def cast(tree: Any, precision: int) -> Any:
         UnsupportedError: if one is complex, as its imaginary part would be lost.
     """
     dtype = math.DType(float, precision)
-    if any(leaf.dtype.kind is complex for leaf in leaves(tree)):
-        raise UnsupportedError(
-            f"{describe(tree)} holds complex numbers. States and observations are real: give real and imaginary parts "
-            f"as components of a channel dim."
-        )
-    return tree_map(lambda u: u if u.dtype == dtype else math.cast(u, dtype), tree)
+
+    def convert(leaf: Tensor) -> Tensor:
+        if leaf.dtype.kind is complex:
+            raise UnsupportedError(
+                f"{describe(tree)} holds complex numbers. States and observations are real: give real and imaginary "
+                f"parts as components of a channel dim."
+            )
+        return leaf if leaf.dtype == dtype else math.cast(leaf, dtype)
+
+    return tree_map(convert, tree)
 
 
 def precision_of(tree: Any) -> int:

@@ -129,6 +129,7 @@ def test_what_cannot_be_written_is_named(item, message):
         ({"name": "heat", "parameters": [1.0]}, ParameterError, "its parameters are a table"),
         ({"type": ["Wiener"]}, UnknownNameError, r"\['Wiener'\]"),
         ({"vector": {"x": "fast"}}, ParameterError, "are not numbers"),
+        ({"vector": {"x": True}}, ParameterError, "are not numbers"),
         ({"vector": {"a b": 1.0}}, ParameterError, "'a b': axes and dims are named by"),
         ({"channel": {"time": 1.0}}, ParameterError, "no list of numbers"),
         ({"channel": {"time": []}}, ParameterError, "at least one"),

@@ -67,6 +67,9 @@ class MeasuredSpectrum(Spectrum):
     Attributes:
         power: S_k per mode of `basis`; other dims, e.g. components, are kept.
         basis: Where it was measured.
+
+    Raises:
+        UnsupportedError: if these are something else.
     """
 
     power: Tensor
