@@ -138,3 +138,10 @@ def test_noise_training_runs(tmp_path):
     (row,) = json.loads((tmp_path / "r.json").read_text())
     assert set(row["ratios"]) == {"total variation, x ≥ 0", "default"}
     assert all(ratio["loss"] > 0 and ratio["time"] > 0 for ratio in row["ratios"].values())
+
+
+def test_the_loop_is_measured():
+    command = [sys.executable, str(BENCHMARKS / "loop.py"), "--quick", "--framework", "torch", "--steps", "3"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "A step of train ÷ a bare one: " in done.stdout
