@@ -22,8 +22,8 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("index", range(len(SNIPPETS)))
-def test_readme_snippets_run(index):
-    result = subprocess.run([sys.executable, "-c", SNIPPETS[index]], capture_output=True, text=True)
+def test_readme_snippets_run(index, tmp_path):
+    result = subprocess.run([sys.executable, "-c", SNIPPETS[index]], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 
