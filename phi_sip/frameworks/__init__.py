@@ -15,7 +15,14 @@ Linear = Callable[[Any], Any]
 
 
 class Framework(Protocol):
-    """What each module of this package provides."""
+    """
+    What each module of this package provides.
+
+    Attributes:
+        COMPILES: Whether `compile` makes another function, which computes only what it was compiled for.
+    """
+
+    COMPILES: bool
 
     def rfftn(self, values: Any, rank: int) -> Any:
         """Orthonormal real Fourier transform over the last `rank` axes; the last one is halved to n // 2 + 1."""

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.fft
 
+COMPILES = True
+
 
 def rfftn(values: jax.Array, rank: int) -> jax.Array:
     return jnp.fft.rfftn(values, axes=range(-rank, 0), norm="ortho")

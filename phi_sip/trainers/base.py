@@ -105,7 +105,15 @@ class Trainer(ABC):
 
 
 class CompilingTrainer(Trainer):
-    """A trainer of a framework that compiles."""
+    """
+    A trainer of a framework that compiles.
+
+    Attributes:
+        compiles_operations: Whether the framework compiles each operation by itself for each new size, which costs more
+            time and memory than to compile an update as a whole.
+    """
+
+    compiles_operations = False
 
     @abstractmethod
     def prepare(self, request: UpdateRequest) -> None:
