@@ -50,14 +50,11 @@ class PluginManager(pluggy.PluginManager):
             where = f"Plugin '{found}' of {self.distribution_of(found)}"
             for caller in self.get_hookcallers(plugin) or ():
                 if caller.spec is not None and caller.spec.opts.get("firstresult"):
-                    self._check_arguments(caller, plugin, where)
+                    own = (one for one in caller.get_hookimpls() if one.plugin is plugin)
+                    for implementation in own:
+                        if not (implementation.wrapper or implementation.hookwrapper):
+                            check_arguments(implementation, caller.name, caller.spec.argnames, where)
         return found
-
-    @staticmethod
-    def _check_arguments(caller: pluggy.HookCaller, plugin: object, where: str) -> None:
-        for implementation in caller.get_hookimpls():
-            if implementation.plugin is plugin and not (implementation.wrapper or implementation.hookwrapper):
-                check_arguments(implementation, caller.name, caller.spec.argnames, where)
 
     def fail(self, name: str, cause: BaseException) -> None:
         """Records and reports a plugin that cannot be used."""

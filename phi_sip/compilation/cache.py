@@ -32,6 +32,14 @@ class CompiledFunctions:
         self._runs.move_to_end(key)
         return self._runs[key]
 
+    def made(self, key: Hashable, make: Callable[[], Compiled]) -> Compiled:
+        """Returns the function with a key, which is made if there is none."""
+        function = self.find(key) if key in self else None
+        if function is None:
+            function = make()
+            self.keep(key, function)
+        return function
+
     def keep(self, key: Hashable, function: Compiled | None) -> None:
         """Adds a function, and drops the one that has not been used for longest if there are too many."""
         self._runs[key] = function

@@ -100,7 +100,7 @@ class Key:
         if id(item) in self._seen:
             return "again", self._seen[id(item)][0]
         self._seen[id(item)] = len(self._seen), item
-        return _describer(type(item))(self, item)
+        return _describer(type(item))(self, item)  # type: ignore[arg-type]  # mypy takes classes for unhashable
 
     def by_value(self, item: Any) -> Hashable:
         """Returns the key of something whose tensors become part of what is compiled."""
@@ -194,7 +194,8 @@ class Key:
         wrapped = _wrapped(item)
         if wrapped is not None:
             return self.by_value(type(item)), self.by_value(wrapped)
-        found = _attributes(item) if _holds_attributes_only(type(item)) else _reduced(item)
+        is_plain = _holds_attributes_only(type(item))  # type: ignore[arg-type]
+        found = _attributes(item) if is_plain else _reduced(item)
         return self.by_value(type(item)), self.by_value(found)
 
     def _of_dataclass(self, item: Any) -> Hashable:
@@ -274,7 +275,7 @@ def _is_setting(item: Any, name: str, value: Any) -> bool:
         return True
     if name.startswith("_"):
         return isinstance(value, (set, list, tuple)) and bool(value) and all(isinstance(v, _SCALARS) for v in value)
-    return name not in _class_names(type(item))
+    return name not in _class_names(type(item))  # type: ignore[arg-type]
 
 
 def _wrapped(item: Any) -> Any:
@@ -285,7 +286,7 @@ def _wrapped(item: Any) -> Any:
 
 def _attributes(item: Any) -> dict[str, Any]:
     """All attributes of an object but the values of cached properties."""
-    slots, derived = _names_of(type(item))
+    slots, derived = _names_of(type(item))  # type: ignore[arg-type]
     found = {name: getattr(item, name) for name in slots if hasattr(item, name)}
     attributes = getattr(item, "__dict__", {})
     return found | {name: value for name, value in attributes.items() if name not in derived}

@@ -10,13 +10,16 @@ from phiml import math
 
 from .. import trees
 from ..errors import PerformanceWarning, SipError, UnsupportedError
+from ..frameworks import framework_of
 from ..plugins import get_plugin_manager
 from ..trainers.base import CompilingTrainer, Trainer
 from ..update import SipUpdate, UpdateRequest, update
 from . import keys
 from .host_random import without_random_numbers
+from .inputs import without_values
 from .kinds import Run, kinds_of
-from .tensors import STATES, Results, native_tensors, replace_tensors, with_natives, without_values
+from .operations import limit_sizes
+from .tensors import STATES, Results, native_tensors, replace_tensors, with_natives
 
 
 def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None) -> SipUpdate:
@@ -33,17 +36,21 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     Raises:
         UnsupportedError: if it was asked for but cannot be compiled.
     """
-    if trainer.is_traced or compile is False or (compile is None and _may_depend_on_more(request)):
+    if trainer.is_traced:
+        return update(trainer, request)
+    sizes = _sizes(request)
+    if compile is False or (compile is None and _may_depend_on_more(request)):
+        limit_sizes(trainer.backend, sizes)
         return update(trainer, request)
     trainer.prepare(request)
     kinds = kinds_of(trainer.optimizer)
     try:
-        sizes, key = _sizes(request), _key(trainer, request)
+        key = _key(trainer, request)
     except keys.NoKeyError as error:
         return _step_by_step(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
     if key in kinds:
         return _result(kinds.find(key), trainer, request)
-    worth_while = trainer.compiles_operations and not kinds.knows(sizes)
+    worth_while = framework_of(trainer.backend).COMPILES_OPERATIONS and not kinds.knows(sizes)
     if compile is None and kinds.always_new and not worth_while:
         return update(trainer, request)
     run: Run | None = _compile(trainer, request)
@@ -91,9 +98,10 @@ def _plugins() -> list[Any]:
 
 
 def _sizes(request: UpdateRequest) -> Hashable:
-    """What tells the states of two updates apart."""
-    states = (keys.of_state(getattr(request, name)) for name in STATES)
-    return *states, keys.of_tensors([math.wrap(request.step_size)])
+    """What tells the sizes of the data of two updates apart."""
+    states = (getattr(request, name) for name in STATES)
+    leaves = [leaf for tree in states if tree is not None for leaf in trees.leaves(tree)]
+    return keys.of_tensors([*leaves, math.wrap(request.step_size)])
 
 
 def _key(trainer: CompilingTrainer, request: UpdateRequest) -> Hashable:
@@ -102,7 +110,8 @@ def _key(trainer: CompilingTrainer, request: UpdateRequest) -> Hashable:
     return (
         math.get_precision(),
         trainer.signature(),
-        _sizes(request),
+        *(keys.of_state(getattr(request, name)) for name in STATES),
+        keys.of_tensors([math.wrap(request.step_size)]),
         keys.of_parameters(request.physics),
         keys.of_parameters(request.solver),
         keys.of_value((request.predict, [plugin.function for plugin in _plugins()]), opaque),

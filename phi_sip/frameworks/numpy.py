@@ -11,6 +11,7 @@ import scipy.fft
 from ..errors import UnsupportedError
 
 COMPILES = False
+COMPILES_OPERATIONS = False
 
 
 def rfftn(values: np.ndarray, rank: int) -> Any:

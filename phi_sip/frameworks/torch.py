@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 COMPILES = False
+COMPILES_OPERATIONS = False
 
 
 def rfftn(values: torch.Tensor, rank: int) -> torch.Tensor:

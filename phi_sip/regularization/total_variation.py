@@ -136,9 +136,7 @@ def _run(rule: TotalVariation, basis: SpectralBasis, backend: Backend, data: Seq
         return _in_blocks(minimize, basis, backend)(*data)
     about = [(tuple(native.shape), str(native.dtype)) for native in data]
     key = keys.of_value((rule, basis.resolution, basis.size, basis.sides, backend, about))
-    if key not in _compiled:
-        _compiled.keep(key, framework.compile(minimize))
-    return _compiled.find(key)(*data)
+    return _compiled.made(key, lambda: framework.compile(minimize))(*data)
 
 
 def _in_blocks(minimize: Callable[..., tuple[Any, Any]], basis: SpectralBasis, backend: Backend) -> Any:

@@ -107,9 +107,7 @@ def run(
         key = _key(make, method, problem)
     except NoKeyError:
         return make(problem)(*natives)
-    if key not in _compiled:
-        _compiled.keep(key, framework.compile(_algorithm(make, problem)))
-    algorithm = _compiled.find(key)
+    algorithm: Algorithm = _compiled.made(key, lambda: framework.compile(_algorithm(make, problem)))
     return algorithm(tensors_of(problem.physics, problem.backend), *natives)
 
 

@@ -105,15 +105,7 @@ class Trainer(ABC):
 
 
 class CompilingTrainer(Trainer):
-    """
-    A trainer of a framework that compiles.
-
-    Attributes:
-        compiles_operations: Whether the framework compiles each operation by itself for each new size, which costs more
-            time and memory than to compile an update as a whole.
-    """
-
-    compiles_operations = False
+    """A trainer of a framework that compiles."""
 
     @abstractmethod
     def prepare(self, request: UpdateRequest) -> None:

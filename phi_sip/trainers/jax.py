@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class JaxTrainer(CompilingTrainer):
     """A network of `phiml.nn` on JAX, with an `OptaxOptimizer` or an optimizer of `phiml.nn`."""
 
-    compiles_operations = True
-
     def __init__(self, net: Any, optimizer: Any, is_traced: bool = False) -> None:
         import jax
         from phi.jax import JAX
