@@ -49,22 +49,22 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     except keys.NoKeyError as error:
         return _step_by_step(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
     if key in kinds:
-        return _result(kinds.find(key), trainer, request)
+        return _result(kinds.find(key), trainer, request) or update(trainer, request)
     worth_while = framework_of(trainer.backend).COMPILES_OPERATIONS and not kinds.knows(sizes)
     if compile is None and kinds.always_new and not worth_while:
         return update(trainer, request)
     run: Run | None = _compile(trainer, request)
     try:
         result = _result(run, trainer, request)
-    except SipError:
-        raise
     except Exception as cause:
+        if compile and isinstance(cause, SipError):
+            raise
         run, result = None, _step_by_step(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
     # What is run while it is compiled may change what it depends on, e.g. count its calls.
     kinds.keep(_key(trainer, request), run, sizes=sizes, counts=not worth_while)
     if compile is None and kinds.always_new and not worth_while:
         _warn("Updates are no longer compiled, as the last ones all differed in more than the values of tensors")
-    return result
+    return result or update(trainer, request)
 
 
 def _step_by_step(
@@ -137,7 +137,11 @@ def _compile(trainer: CompilingTrainer, request: UpdateRequest) -> Run:
     return run
 
 
-def _result(run: Run | None, trainer: Trainer, request: UpdateRequest) -> SipUpdate:
+def _result(run: Run | None, trainer: Trainer, request: UpdateRequest) -> SipUpdate | None:
+    """What a compiled update did; `None` if there is none, or it changed nothing."""
+    if run is None:
+        return None
     with math.precision(trees.precision_of(request.y_target)):
-        natives = native_tensors(request, trainer.backend) if run else []
-    return (run and run(natives)) or update(trainer, request)
+        natives = native_tensors(request, trainer.backend)
+    result: SipUpdate | None = run(natives)
+    return result
