@@ -49,7 +49,7 @@ def _of_geometry(field: Field) -> Hashable:
     corners = (field.bounds.lower, field.bounds.upper) if field.is_grid else ()
     if not corners or any(not corner.available or corner.shape.batch for corner in corners):
         return Same(field.geometry)
-    return tuple(tuple(corner.numpy("vector").tolist()) for corner in corners)
+    return (corners[0].vector.item_names, *(tuple(corner.numpy("vector").tolist()) for corner in corners))
 
 
 def of_parameters(item: Any) -> Hashable:
