@@ -1,6 +1,8 @@
 """
-The order of dims, and of components that have names. Arithmetic on tensors goes by name; what must have an order, as a
-network, a matrix or a random draw has, takes it from here, so that nothing depends on the order in which data are stored.
+The order of dims, and of components that have names.
+
+Arithmetic on tensors goes by name. What must have an order, as a network, a matrix or a random draw has, takes it from
+here, so that nothing depends on the order in which data are stored.
 """
 
 from __future__ import annotations

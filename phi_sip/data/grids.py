@@ -55,8 +55,8 @@ def grid_samples(
 
 def periodic_grid(values: np.ndarray, dims: Shape, bounds: Box | None) -> Field:
     """
-    A periodic grid from an array (batch, cells…) in the order of `drawn_dims`, on the default backend and in the current
-    precision.
+    A periodic grid from an array (batch, cells…) in the order of `drawn_dims`, on the default backend and in the
+    current precision.
     """
     values = values.astype(f"float{math.get_precision()}", copy=False)
     drawn = drawn_dims(dims)

@@ -33,8 +33,8 @@ class RotatedSine(InvertiblePhysics):
     ξ is the conditioning: at x̂₁ = 0 the derivatives of the two values differ by ξ². φ couples them, so that no scaling
     of the components helps gradients; the inverse is the same for every ξ, φ and γ.
 
-    Works on Tensors with one channel dim of size 2, on Fields of such, and trees of them. Components that have names are
-    1 and 2 in the order of their names.
+    Works on Tensors with one channel dim of size 2, on Fields of such, and trees of them. Components that have names
+    are numbered in the order of their names.
 
     Args:
         condition: ξ > 0; a number, or a tensor with batch dims.

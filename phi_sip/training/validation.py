@@ -73,10 +73,10 @@ class Validation:
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
     """
-    Arrays by name. `axes`: names of the axes of the observations, in whose order arrays are. (samples, cells…) or (samples, cells…, channels), as
-    far as they are centered grids of these axes: `y_target`, `y`, `x`, `x_target`, and `x_true` and `uncertainty` where
-    they are known. For spectral physics `wavenumber` |k| and `gain` h per mode, and `kernel`, by which the rule
-    multiplies a residual, if there is one.
+    Arrays by name. `axes`: names of the axes of the observations, in whose order arrays are stored. (samples, cells…)
+    or (samples, cells…, channels), as far as they are centered grids of these axes: `y_target`, `y`, `x`, `x_target`,
+    and `x_true` and `uncertainty` where they are known. For spectral physics `wavenumber` |k| and `gain` h per mode,
+    and `kernel`, by which the rule multiplies a residual, if there is one.
     """
     fields = {"y_target": y_target, "y": step.y, "x": step.x, "x_target": step.x_target}
     fields |= {"x_true": x_true, "uncertainty": step.uncertainty}
