@@ -32,7 +32,8 @@ def tree_map(function: Callable[..., Tensor], tree: Any, *others: Any) -> Any:
     if isinstance(tree, Tensor):
         return function(tree, *(order.matched(_as_tensor(other), tree.shape) for other in others))
     if isinstance(tree, Field):
-        return tree.with_values(tree_map(function, tree.values, *others))
+        values = tree_map(function, tree.values, *others)
+        return tree if values is tree.values else tree.with_values(values)
     if isinstance(tree, (int, float)):
         return function(math.wrap(tree), *(_as_tensor(other) for other in others))
     if isinstance(tree, (tuple, list, dict)):

@@ -126,11 +126,23 @@ def turned_physics(physics: Any, turned: Turned) -> Any:
     return physics
 
 
+SEVERAL_AXES = [case for case in CASES if "1d" not in case]
+
+
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("case", [case for case in CASES if "1d" not in case])
-@given(turned=turns())
-@settings(max_examples=2)
-def test_physics_and_inverses_go_by_name(case, turned):
+@pytest.mark.parametrize("case", SEVERAL_AXES)
+def test_physics_and_inverses_go_by_name(case):
+    check_by_name(case, Turned(["times", "vector", "z", "y", "x", "batch"], axes=True, components=True))
+
+
+@pytest.mark.usefixtures("double")
+@given(case=st.sampled_from(SEVERAL_AXES), turned=turns())
+@settings(max_examples=20)
+def test_physics_and_inverses_go_by_name_in_any_order(case, turned):
+    check_by_name(case, turned)
+
+
+def check_by_name(case: str, turned: Turned) -> None:
     make_physics, make_x = CASES[case]
     physics = make_physics()
     with NUMPY if physics.has_inverse and not isinstance(physics, Composite) else TORCH:
