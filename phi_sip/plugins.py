@@ -13,6 +13,7 @@ import pluggy
 
 from . import hookspecs
 from .errors import PluginWarning
+from .plugin_arguments import check_arguments
 
 DISABLE_VARIABLE = "PHI_SIP_DISABLE_PLUGINS"
 
@@ -41,6 +42,19 @@ class PluginManager(pluggy.PluginManager):
     def distribution_of(self, plugin_name: str) -> str:
         """Name and version of the distribution that brought the plugin."""
         return self._distributions.get(plugin_name, "this process")
+
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        """Registers a plugin. What its implementations do not declare is refused where it is asked for."""
+        found = super().register(plugin, name)
+        if found is not None:
+            where = f"Plugin '{found}' of {self.distribution_of(found)}"
+            for caller in self.get_hookcallers(plugin) or ():
+                if caller.spec is not None and caller.spec.opts.get("firstresult"):
+                    own = (one for one in caller.get_hookimpls() if one.plugin is plugin)
+                    for implementation in own:
+                        if not (implementation.wrapper or implementation.hookwrapper):
+                            check_arguments(implementation, caller.name, caller.spec.argnames, where)
+        return found
 
     def fail(self, name: str, cause: BaseException) -> None:
         """Records and reports a plugin that cannot be used."""

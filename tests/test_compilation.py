@@ -39,7 +39,8 @@ from phi_sip import (
     trees,
 )
 from phi_sip.compilation import kinds
-from phi_sip.compilation.tensors import native_tensors, replace_tensors, with_natives, without_values
+from phi_sip.compilation.inputs import without_values
+from phi_sip.compilation.tensors import native_tensors, replace_tensors, with_natives
 from phi_sip.errors import PerformanceWarning
 from phi_sip.frameworks import framework_of
 from phi_sip.operator import invert

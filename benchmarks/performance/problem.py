@@ -15,7 +15,7 @@ from phiml.math import Shape, batch, spatial
 from settings import Settings
 
 from phi_sip import HeatEquation, InvertiblePhysics, Regularization, trees
-from phi_sip.compilation.tensors import without_values
+from phi_sip.compilation.inputs import without_values
 from phi_sip.data import Samples, heat_rectangle_samples
 from phi_sip.frameworks import framework_of
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
 from phi.field import Field
+from phiml import math
+from phiml.backend import NUMPY, Backend
 from phiml.math import Tensor
 
+from .. import trees
 from ..parameters import as_tensor
 
 Map = Callable[[Tensor], Tensor]
@@ -42,6 +45,39 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
     if not is_dataclass(item) or isinstance(item, type):
         return item
     return _map_fields(function, item, constant)
+
+
+def tensors_of(item: Any, backend: Backend) -> list[Any]:
+    """Returns the native values of the tensors in a physics that are inputs of what is compiled for it."""
+    found: list[Any] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(trees.native(trees.to_backend(tensor, backend), tensor.shape))
+        return tensor
+
+    map_inputs(keep, item)
+    return found
+
+
+def without_tensors(item: Any) -> Any:
+    """Returns a physics without the values of these tensors."""
+    return map_inputs(without_values, item, constant=on_host)
+
+
+def with_tensors(item: Any, natives: Sequence[Any]) -> Any:
+    """Returns a physics with other values of these tensors, in the order of `tensors_of`."""
+    remaining = iter(natives)
+    return map_inputs(lambda t: math.reshaped_tensor(next(remaining), [*t.shape], convert=False), item)
+
+
+def on_host(tensor: Tensor) -> Tensor:
+    """Returns a constant, which must not become part of a graph when something is computed from it."""
+    return trees.to_backend(tensor, NUMPY) if tensor.available else tensor
+
+
+def without_values(tensor: Tensor) -> Tensor:
+    """Returns a tensor of the same dims that takes no memory."""
+    return math.expand(math.wrap(0.0), tensor.shape)
 
 
 def _map_fields(function: Map, item: Any, constant: Map) -> Any:

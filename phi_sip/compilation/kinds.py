@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-KEPT = 8  # compiled updates per optimizer
+from .cache import CompiledFunctions
+
+KEPT = 16  # compiled updates per optimizer
 FRUITLESS = 4  # compiled in a row, none of which was used again
 
 Run = Callable[[list[Any]], Any]
 
 
-class Kinds:
+class Kinds(CompiledFunctions):
     """The latest kinds of update that one optimizer has made, and how each is run; `None`: step by step."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[Hashable, Run | None] = OrderedDict()
+        super().__init__(KEPT)
+        self._sizes: set[Hashable] = set()
         self._fruitless = 0
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._runs
 
     def find(self, key: Hashable) -> Run | None:
-        """How a known kind is run."""
-        self._runs.move_to_end(key)
+        """Returns how a known kind is run."""
         self._fruitless = 0
-        return self._runs[key]
+        return super().find(key)
 
-    def keep(self, key: Hashable, run: Run | None) -> None:
-        """Adds a kind, and drops the one that has not been used for longest if there are many."""
-        self._runs[key] = run
-        self._fruitless += 1
-        while len(self._runs) > KEPT:
-            self._runs.popitem(last=False)
+    def keep(self, key: Hashable, run: Run | None, *, sizes: Hashable = None, counts: bool = True) -> None:
+        """
+        Adds a kind.
+
+        Args:
+            key: What tells it apart.
+            run: How it is run.
+            sizes: What tells its states apart.
+            counts: Whether compiling it may have been in vain.
+        """
+        super().keep(key, run)
+        self._sizes.add(sizes)
+        self._fruitless += counts
+
+    def knows(self, sizes: Hashable) -> bool:
+        """Returns whether there has been an update of states of these sizes."""
+        return sizes in self._sizes
 
     @property
     def always_new(self) -> bool:
@@ -46,5 +55,5 @@ _kinds: WeakKeyDictionary[Any, Kinds] = WeakKeyDictionary()
 
 
 def kinds_of(optimizer: Any) -> Kinds:
-    """Those of `optimizer`. It holds no reference to it."""
+    """Returns those of `optimizer`, to which they hold no reference."""
     return _kinds.setdefault(optimizer, Kinds())

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from phiml import math
-from phiml.backend import NUMPY, Backend
+from phiml.backend import Backend
 from phiml.math import Tensor
 
 from .. import trees
 from ..parameters import as_tensor
 from ..update import SipUpdate, UpdateRequest
-from .inputs import map_inputs
+from .inputs import map_inputs, on_host, without_values
 
 STATES = ("y_target", "x_true")
 PARAMETERS = ("physics", "solver")
@@ -21,7 +21,7 @@ PARAMETERS = ("physics", "solver")
 
 def replace_tensors(function: Callable[[Tensor], Tensor], request: UpdateRequest) -> UpdateRequest:
     """The request with all tensors replaced in which updates of one kind may differ; the others go to the host."""
-    changes = {name: map_inputs(function, getattr(request, name), constant=_on_host) for name in PARAMETERS}
+    changes = {name: map_inputs(function, getattr(request, name), constant=on_host) for name in PARAMETERS}
     for name in STATES:
         tree = getattr(request, name)
         changes[name] = None if tree is None else trees.tree_map(function, tree)
@@ -38,16 +38,6 @@ def native_tensors(request: UpdateRequest, backend: Backend) -> list[Any]:
 
     replace_tensors(keep, request)
     return found
-
-
-def _on_host(tensor: Tensor) -> Tensor:
-    """A constant, which must not become part of a graph when something is computed from it."""
-    return trees.to_backend(tensor, NUMPY) if tensor.available else tensor
-
-
-def without_values(tensor: Tensor) -> Tensor:
-    """A tensor of the same dims that takes no memory."""
-    return math.expand(math.wrap(0.0), tensor.shape)
 
 
 def with_natives(request: UpdateRequest, natives: Sequence[Any]) -> UpdateRequest:

@@ -10,12 +10,16 @@ from phiml import math
 
 from .. import trees
 from ..errors import PerformanceWarning, SipError, UnsupportedError
+from ..frameworks import framework_of
 from ..plugins import get_plugin_manager
 from ..trainers.base import CompilingTrainer, Trainer
 from ..update import SipUpdate, UpdateRequest, update
-from . import signature
+from . import keys
+from .host_random import without_random_numbers
+from .inputs import without_values
 from .kinds import Run, kinds_of
-from .tensors import PARAMETERS, STATES, Results, native_tensors, replace_tensors, with_natives, without_values
+from .operations import limit_sizes
+from .tensors import STATES, Results, native_tensors, replace_tensors, with_natives
 
 
 def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None) -> SipUpdate:
@@ -32,13 +36,22 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     Raises:
         UnsupportedError: if it was asked for but cannot be compiled.
     """
-    if trainer.is_traced or compile is False or (compile is None and _may_depend_on_more(request)):
+    if trainer.is_traced:
+        return update(trainer, request)
+    sizes = _sizes(request)
+    if compile is False or (compile is None and _may_depend_on_more(request)):
+        limit_sizes(trainer.backend, sizes)
         return update(trainer, request)
     trainer.prepare(request)
-    kinds, key = kinds_of(trainer.optimizer), (trainer.signature(), _signature(request))
+    kinds = kinds_of(trainer.optimizer)
+    try:
+        key = _key(trainer, request)
+    except keys.NoKeyError as error:
+        return _step_by_step(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
     if key in kinds:
         return _result(kinds.find(key), trainer, request)
-    if compile is None and kinds.always_new:
+    worth_while = framework_of(trainer.backend).COMPILES_OPERATIONS and not kinds.knows(sizes)
+    if compile is None and kinds.always_new and not worth_while:
         return update(trainer, request)
     run: Run | None = _compile(trainer, request)
     try:
@@ -46,16 +59,26 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     except SipError:
         raise
     except Exception as cause:
-        what = f"An update with {type(request.physics).__name__} cannot be compiled: {type(cause).__name__}: {cause}"
-        if compile:
-            raise UnsupportedError(
-                f"{what}. Leave out compile=True, or do not look at values in the physics."
-            ) from cause
-        run, result = None, update(trainer, request)
-        _warn(what)
-    kinds.keep(key, run)
-    if compile is None and kinds.always_new:
+        run, result = None, _step_by_step(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
+    # What is run while it is compiled may change what it depends on, e.g. count its calls.
+    kinds.keep(_key(trainer, request), run, sizes=sizes, counts=not worth_while)
+    if compile is None and kinds.always_new and not worth_while:
         _warn("Updates are no longer compiled, as the last ones all differed in more than the values of tensors")
+    return result
+
+
+def _step_by_step(
+    trainer: Trainer, request: UpdateRequest, compile: bool | None, why: str, cause: Exception | None = None
+) -> SipUpdate:
+    """An update that cannot be compiled; refused if that was asked for."""
+    what = f"An update with {type(request.physics).__name__} cannot be compiled: {why}"
+    if compile:
+        raise UnsupportedError(
+            f"{what}. Leave out compile=True, or write the physics with tensor operations that depend on nothing but "
+            f"their arguments."
+        ) from cause
+    result = update(trainer, request)
+    _warn(what)
     return result
 
 
@@ -66,18 +89,32 @@ def _warn(what: str) -> None:
 
 def _may_depend_on_more(request: UpdateRequest) -> bool:
     """Whether code takes part that may depend on more than its arguments, or must run every time."""
-    plugins = get_plugin_manager().hook.sip_inverse.get_hookimpls()
     on_host = request.solver is not None and request.solver.on_host
-    return request.predict is not None or len(plugins) > 1 or on_host
+    return request.predict is not None or len(_plugins()) > 1 or on_host
 
 
-def _signature(request: UpdateRequest) -> Hashable:
+def _plugins() -> list[Any]:
+    return list(get_plugin_manager().hook.sip_inverse.get_hookimpls())
+
+
+def _sizes(request: UpdateRequest) -> Hashable:
+    """What tells the sizes of the data of two updates apart."""
+    states = (getattr(request, name) for name in STATES)
+    leaves = [leaf for tree in states if tree is not None for leaf in trees.leaves(tree)]
+    return keys.of_tensors([*leaves, math.wrap(request.step_size)])
+
+
+def _key(trainer: CompilingTrainer, request: UpdateRequest) -> Hashable:
+    """All that an update depends on but the tensors of `replace_tensors` and the variables of the trainer."""
+    opaque = trainer.net, trainer.optimizer
     return (
         math.get_precision(),
-        *(signature.of_parameters(getattr(request, name)) for name in PARAMETERS),
-        *(signature.of_state(getattr(request, name)) for name in STATES),
-        *signature.of_tensors([math.wrap(request.step_size)]),
-        signature.of_function(request.predict),
+        trainer.signature(),
+        *(keys.of_state(getattr(request, name)) for name in STATES),
+        keys.of_tensors([math.wrap(request.step_size)]),
+        keys.of_parameters(request.physics),
+        keys.of_parameters(request.solver),
+        keys.of_value((request.predict, [plugin.function for plugin in _plugins()]), opaque),
         request.micro_batches,
     )
 
@@ -87,7 +124,8 @@ def _compile(trainer: CompilingTrainer, request: UpdateRequest) -> Run:
     template, results = replace_tensors(without_values, request), Results()
 
     def step(trainer: Trainer, natives: list[Any]) -> tuple[Any, list[Any]]:
-        result = update(trainer, with_natives(template, natives))
+        with without_random_numbers():
+            result = update(trainer, with_natives(template, natives))
         return result.applied.native(), results.take_apart(result)
 
     compiled = trainer.compile(step)

@@ -15,7 +15,20 @@ Linear = Callable[[Any], Any]
 
 
 class Framework(Protocol):
-    """What each module of this package provides."""
+    """
+    What each module of this package provides.
+
+    Attributes:
+        COMPILES: Whether `compile` makes another function, which computes only what it was compiled for.
+        COMPILES_OPERATIONS: Whether each operation is compiled by itself for each new size, which costs more time and
+            memory than to compile a computation as a whole. Such a framework has `drop_operations`.
+    """
+
+    COMPILES: bool
+    COMPILES_OPERATIONS: bool
+
+    def drop_operations(self) -> None:
+        """Drops all that is compiled."""
 
     def rfftn(self, values: Any, rank: int) -> Any:
         """Orthonormal real Fourier transform over the last `rank` axes; the last one is halved to n // 2 + 1."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.scipy.fft
+
+COMPILES = True
+COMPILES_OPERATIONS = True
 
 
 def rfftn(values: jax.Array, rank: int) -> jax.Array:
@@ -64,3 +68,9 @@ def tanh(values: Any) -> Any:
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(function)  # type: ignore[no-any-return]
+
+
+def drop_operations() -> None:
+    """Drops what JAX has compiled, in the user's program too; it is compiled again when it is needed."""
+    jax.clear_caches()
+    gc.collect()

@@ -8,6 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+COMPILES = True
+COMPILES_OPERATIONS = False
+
 # tf.signal.rfft3d has no gradient: ranks above two are a rank-two real transform, then complex ones axis by axis.
 _REAL = {1: (tf.signal.rfft, tf.signal.irfft), 2: (tf.signal.rfft2d, tf.signal.irfft2d)}
 

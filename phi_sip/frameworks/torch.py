@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+COMPILES = False
+COMPILES_OPERATIONS = False
+
 
 def rfftn(values: torch.Tensor, rank: int) -> torch.Tensor:
     return torch.fft.rfftn(values, dim=tuple(range(-rank, 0)), norm="ortho")

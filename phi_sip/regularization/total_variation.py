@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from math import isfinite
 from numbers import Real
@@ -17,6 +16,8 @@ from phiml.backend import Backend
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 
 from ..checks import check_count, check_parameter
+from ..compilation import keys
+from ..compilation.cache import CompiledFunctions
 from ..differences import Difference, differences, eigenvalues
 from ..errors import ParameterError
 from ..frameworks import framework_of
@@ -104,27 +105,38 @@ class TotalVariation(Regularization):
             return backend.as_tensor(whole.native([EMPTY_SHAPE if shared else rows, *sizes.names]))
 
         ones = spatial(**dict.fromkeys(basis.resolution.names, 1))
-        found, iterations = _compiled(self, basis, backend)(
+        data = (
             backend.as_tensor(math.expand(problem.target, rows & basis.modes).native([rows, *basis.modes.names])),
             native(problem.log_gain, basis.modes),
             *(native(math.expand(values, ones), ones) for values in (noise, determined)),
             native(floor, basis.resolution),
         )
+        is_traced = not all(values.available for values in (problem.target, problem.log_gain, noise, determined, floor))
+        found, iterations = _run(self, basis, backend, data, is_traced)
         return (
             math.reshaped_tensor(found, [rows, *basis.modes], convert=False),
             math.reshaped_tensor(iterations, [rows], convert=False),
         )
 
 
-@lru_cache(maxsize=64)
-def _compiled(rule: TotalVariation, basis: SpectralBasis, backend: Backend) -> Callable[..., tuple[Any, Any]]:
-    """The minimization as a function of native tensors."""
+KEPT = 32  # compiled minimizations
+_compiled = CompiledFunctions(KEPT)
+
+
+def _run(rule: TotalVariation, basis: SpectralBasis, backend: Backend, data: Sequence[Any], is_traced: bool) -> Any:
+    """The minimization of native tensors, compiled where the framework compiles, once for each kind of problem."""
 
     def minimize(*data: Any) -> tuple[Any, Any]:
         return _Minimization(rule, basis, backend, *data).run()
 
-    compiled = framework_of(backend).compile(minimize)
-    return _in_blocks(minimize, basis, backend) if compiled is minimize else compiled
+    if is_traced:
+        return minimize(*data)
+    framework = framework_of(backend)
+    if not framework.COMPILES:
+        return _in_blocks(minimize, basis, backend)(*data)
+    about = [(tuple(native.shape), str(native.dtype)) for native in data]
+    key = keys.of_value((rule, basis.resolution, basis.size, basis.sides, backend, about))
+    return _compiled.made(key, lambda: framework.compile(minimize))(*data)
 
 
 def _in_blocks(minimize: Callable[..., tuple[Any, Any]], basis: SpectralBasis, backend: Backend) -> Any:

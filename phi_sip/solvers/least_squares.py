@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from phiml import math
 from phiml.backend import Backend, choose_backend, default_backend
 
 from .. import trees
+from ..compilation.cache import CompiledFunctions
+from ..compilation.inputs import tensors_of, with_tensors, without_tensors
+from ..compilation.keys import NoKeyError, of_parameters, of_value
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
 from ..physics.base import InvertiblePhysics
@@ -81,49 +83,51 @@ def differentiating_backend(x: Any) -> Backend:
 
 
 Algorithm = Callable[..., tuple[Any, ...]]  # of native tensors
+KEPT = 32  # compiled algorithms
+
+_compiled = CompiledFunctions(KEPT)
 
 
-def compiled(make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares) -> Algorithm:
+def run(
+    make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares, *natives: Any
+) -> tuple[Any, ...]:
     """
-    The algorithm `make(problem)`, compiled where the framework compiles, once per kind of problem.
+    Runs the algorithm `make(problem)`, compiled where the framework compiles, once for each kind of problem.
 
     Args:
         make: Builds the algorithm: a function of native tensors.
         method: The solver, whose options distinguish algorithms.
-        problem: What to solve; values do not matter.
+        problem: What to solve.
+        *natives: What the algorithm takes.
     """
-    key = (
-        _signature(method),
-        _signature(problem.physics),
+    framework = framework_of(problem.backend)
+    if not framework.COMPILES:
+        return make(problem)(*natives)
+    try:
+        key = _key(make, method, problem)
+    except NoKeyError:
+        return make(problem)(*natives)
+    algorithm: Algorithm = _compiled.made(key, lambda: framework.compile(_algorithm(make, problem)))
+    return algorithm(tensors_of(problem.physics, problem.backend), *natives)
+
+
+def _key(make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares) -> Hashable:
+    return (
+        of_value((make, method)),
+        of_parameters(problem.physics),
         problem.states.signature,
         problem.observations.signature,
         problem.precision,
     )
-    return _compiled(_Key(key, make, method, problem))
 
 
-class _Key:
-    """Compares the signature alone, and keeps what it was made from alive."""
+def _algorithm(make: Callable[[LeastSquares], Algorithm], problem: LeastSquares) -> Algorithm:
+    """The algorithm as a function of the tensors in the physics, too. It keeps no states in memory."""
+    physics = without_tensors(problem.physics)
+    states, observations = problem.states.without_values(), problem.observations.without_values()
+    precision = problem.precision
 
-    def __init__(self, signature: tuple[Any, ...], make: Any, method: Any, problem: LeastSquares) -> None:
-        self.signature, self.make, self.method, self.problem = signature, make, method, problem
+    def algorithm(tensors: list[Any], *natives: Any) -> tuple[Any, ...]:
+        return make(LeastSquares(with_tensors(physics, tensors), states, observations, precision))(*natives)
 
-    def __hash__(self) -> int:
-        return hash(self.signature)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.signature == other.signature
-
-
-@lru_cache(maxsize=32)
-def _compiled(key: _Key) -> Algorithm:
-    algorithm: Algorithm = framework_of(key.problem.backend).compile(key.make(key.problem))
     return algorithm
-
-
-def _signature(item: Any) -> tuple[Any, ...]:
-    """Type and plain parameters by value, all else by identity."""
-    if not is_dataclass(item):
-        return (type(item), id(item))
-    values = ((field.name, getattr(item, field.name)) for field in fields(item))
-    return (type(item), *((name, v if isinstance(v, (int, float, str, type(None))) else id(v)) for name, v in values))

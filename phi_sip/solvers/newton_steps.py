@@ -11,7 +11,7 @@ from phiml import math
 from .. import trees
 from ..physics.base import Correction, InvertiblePhysics
 from .base import Convergence
-from .least_squares import Algorithm, LeastSquares, compiled
+from .least_squares import Algorithm, LeastSquares, run
 
 BACKTRACKING = 10  # halvings of a step that does not help
 CONFIDENCE = (
@@ -39,8 +39,9 @@ def minimize(
     rows = math.expand(math.cast(energy, math.DType(float, problem.precision)), problem.states.entries)
     column = problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
     is_traced = not all(leaf.available for tree in (x, y_target) for leaf in trees.leaves(tree))
-    algorithm = make(problem) if is_traced else compiled(make, method, problem)
-    found, iterations, square, converged, simulations = algorithm(start, problem.observations.pack(y_target), column)
+    target = problem.observations.pack(y_target)
+    ended = make(problem)(start, target, column) if is_traced else run(make, method, problem, start, target, column)
+    found, iterations, square, converged, simulations = ended
 
     def per_entry(native: Any) -> Any:
         flat = problem.backend.reshape(native, (-1,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from phiml import math
@@ -10,7 +10,8 @@ from phiml.backend import Backend
 from phiml.math import Shape, Tensor
 
 from .. import order, trees
-from ..compilation.signature import of_state
+from ..compilation.inputs import without_values
+from ..compilation.keys import of_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +55,14 @@ class Vectors:
         """Number of values per row."""
         return sum(leaf.shape.non_batch.volume for leaf in trees.leaves(self.template))
 
+    def without_values(self) -> Vectors:
+        """Returns what packs the same states, and keeps none of them in memory."""
+        return replace(self, template=trees.tree_map(without_values, self.template))
+
     @property
     def signature(self) -> tuple[Any, ...]:
         """Equal for templates whose matrices mean the same."""
-        return (self.backend.name, repr(self.entries), of_state(self.template))
+        return self.backend.name, of_state((math.zeros(self.entries), self.template))
 
 
 def _columns(leaf: Tensor) -> Shape:

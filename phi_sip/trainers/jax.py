@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import trees
+from ..compilation import keys
+from ..compilation.identity import identities
 from ..compilation.update import compiled_update
 from ..errors import ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
@@ -123,7 +125,9 @@ class JaxTrainer(CompilingTrainer):
         """Nothing to do: PhiML's networks and optimizers have all variables from the start."""
 
     def signature(self) -> Hashable:
-        return id(getattr(self.optimizer, "transformation", None))
+        state = ("parameters", "_tracers", "state", "_state", "_step_i", "_update_function_cache")
+        about = [{n: v for n, v in vars(item).items() if n not in state} for item in (self.net, self.optimizer)]
+        return identities.number(self.net), keys.of_value(about)
 
     def compile(self, step: Step) -> Callable[[list[Any]], tuple[Any, list[Any]]]:
         """Weights and optimizer state go in and out; the function keeps neither network nor optimizer alive."""

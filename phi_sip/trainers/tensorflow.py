@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .. import trees
+from ..compilation import keys
+from ..compilation.identity import identities
 from ..compilation.update import compiled_update
 from ..errors import UnsupportedError
 from ..hookspecs import hookimpl
@@ -118,8 +120,8 @@ class TensorFlowTrainer(CompilingTrainer):
             self.optimizer.build(self.net.trainable_variables)
 
     def signature(self) -> Hashable:
-        weights = tuple(id(variable) for variable in self.net.trainable_variables)
-        return self.training, weights, id(getattr(self.optimizer, "_learning_rate", None))
+        weights = tuple(identities.number(variable) for variable in self.net.trainable_variables)
+        return self.training, weights, keys.of_value((self.net, self.optimizer))
 
     def compile(self, step: Step) -> Callable[[list[Any]], tuple[Any, list[Any]]]:
         """Holds weak references: the graph must not keep the optimizer alive, with which it goes."""
@@ -158,15 +160,16 @@ def _sum(a: Any, b: Any) -> Any:
 
 Apply = Callable[[list[Any]], None]
 
-_compiled: WeakKeyDictionary[Any, tuple[list[Any], Apply]] = WeakKeyDictionary()
+_compiled: WeakKeyDictionary[Any, tuple[Hashable, Apply]] = WeakKeyDictionary()
 
 
 def _compiled_apply(tf: Any, optimizer: Any, variables: list[Any]) -> Apply:
     """`optimizer.apply_gradients` on `variables` as one graph, traced once; eagerly it goes variable by variable."""
-    known, apply = _compiled.get(optimizer, ([], None))
-    if apply is None or [id(v) for v in known] != [id(v) for v in variables]:
+    key = keys.of_value((optimizer, variables))
+    known, apply = _compiled.get(optimizer, (None, None))
+    if apply is None or known != key:
         apply = _trace_apply(tf, weakref.ref(optimizer), variables)
-        _compiled[optimizer] = variables, apply
+        _compiled[optimizer] = key, apply
     return apply
 
 
