@@ -139,6 +139,13 @@ def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
         _differ(shape_a.get_size(n), shape_b.get_size(n)) for n in shape_a.non_batch.names
     ):
         raise GridMismatchError(f"{what}: their dims differ. Resample one onto the other, or name the dims alike.")
+    for name in shape_a.only(shape_b).names:
+        components, others = shape_a.get_item_names(name), shape_b.get_item_names(name)
+        if components and others and set(components) != set(others):
+            raise GridMismatchError(
+                f"{what}: the components along '{name}' are called {', '.join(components)} in one and "
+                f"{', '.join(others)} in the other. Give them the same names, in any order."
+            )
     for name in set(shape_a.batch.names) & set(shape_b.batch.names):
         if shape_a.get_size(name) != shape_b.get_size(name):
             raise GridMismatchError(f"{what}: batch dim '{name}' has two sizes. Use the same batch for both.")

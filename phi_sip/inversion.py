@@ -23,6 +23,7 @@ def sip_inverse(
     """The default implementation of the hook."""
     y = physics.forward(x)
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
+    y_target = trees.in_order_of(y_target, y)
     residual = trees.subtract(y_target, y)
     if physics.is_linear:
         correction = correct(physics, y_target, x, y, solver)

@@ -46,9 +46,9 @@ def joined(request: UpdateRequest, results: Sequence[SipUpdate]) -> SipUpdate:
 
 
 def _divided(request: UpdateRequest) -> Shape:
-    """The largest batch dim."""
+    """The largest batch dim; of several, the first by name."""
     dims = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(request.y_target)))
-    largest = max(dims, key=lambda dim: dim.size, default=dims)
+    largest = min(dims, key=lambda dim: (-dim.size, dim.name), default=dims)
     if not largest or largest.size % request.micro_batches:
         raise ParameterError(
             f"micro_batches = {request.micro_batches}, but y_target has the batch {dims or 'of one'}. Give a number "

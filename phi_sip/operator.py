@@ -124,10 +124,16 @@ def invert(
     """`sip_inverse` of what has been checked to be finite; the correction has not."""
     precision = trees.precision_of(y_target)
     with math.precision(precision):
-        y_target = trees.stop_gradient(trees.cast(y_target, precision))
-        x = _with_batch_of(y_target, trees.stop_gradient(trees.cast(x, precision)))
+        observed = trees.stop_gradient(trees.cast(y_target, precision))
+        start = _with_batch_of(observed, trees.stop_gradient(trees.cast(x, precision)))
         hook = get_plugin_manager().hook.sip_inverse
-        step = hook(physics=physics, y_target=y_target, x=x, step_size=step_size, solver=solver)
+        step = hook(
+            physics=physics,
+            y_target=trees.in_canonical_order(observed),
+            x=trees.in_canonical_order(start),
+            step_size=step_size,
+            solver=solver,
+        )
         if not isinstance(step, SipStep):
             plugins = ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls())
             raise SipError(
@@ -135,8 +141,20 @@ def invert(
                 f"asked: {plugins or 'none'}. One of them returns something else, a wrapper has no `return`, or the "
                 f"built-in plugin 'inverse' is blocked by {DISABLE_VARIABLE}."
             )
-        check_like("dx", step.dx, x)
-        return step
+        check_like("dx", step.dx, start)
+        return _stored_as(step, y_target, x)
+
+
+def _stored_as(step: SipStep, y_target: Any, x: Any) -> SipStep:
+    """The step with its states in the order of dims in which the user stores his."""
+    compute = step.compute_uncertainty
+    return step.replace(
+        x=trees.in_order_of(step.x, x),
+        dx=trees.in_order_of(step.dx, x),
+        y=trees.in_order_of(step.y, y_target),
+        residual=trees.in_order_of(step.residual, y_target),
+        compute_uncertainty=None if compute is None else lambda: trees.in_order_of(compute(), x),
+    )
 
 
 def _with_batch_of(y_target: Any, x: Any) -> Any:

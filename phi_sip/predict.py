@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from phi.field import Field
 from phiml import math
 from phiml.math import Tensor, expand, unpack_dim
 
-from . import trees
+from . import order, trees
 from .errors import NetworkOutputError, ParameterError
 
 _OUTPUT = "network_output"
 
 
-def call_network(call: Callable[[Any], Any], y: Any) -> Any:
+def call_network(call: Callable[[Any], Any], y: Any, axes: Sequence[str] = ()) -> Any:
     """
     Evaluates a network that maps observations to states of the same dims, in single precision.
 
     Batch and dual dims of y go into the batch, channel dims into the channels of the network, as with PhiFlow's
-    `native_call`.
+    `native_call`. The network sees all of them in the order of their names, x before y, and so the components of a
+    channel dim that names them: equal observations give equal predictions, however they are stored.
 
     Args:
         call: Network, taking and returning one native tensor.
         y: Observation, a `Field` or `Tensor`.
+        axes: Spatial dims in the order in which the network takes them. Default: that of their names.
 
     Returns:
-        Prediction x like `y`, in single precision.
+        Prediction x like `y`, stored as `y` is, in single precision.
 
     Raises:
         ParameterError: if y is a tree, for which there is no one way.
         NetworkOutputError: if the network's output has another shape than its input.
     """
     if isinstance(y, Field):
-        return y.with_values(call_network(call, y.values))
+        return y.with_values(call_network(call, y.values, axes))
     if not isinstance(y, Tensor):
         raise ParameterError(
             f"y_target is {trees.describe(y)}: how the network is called on it is not known. "
@@ -45,7 +47,8 @@ def call_network(call: Callable[[Any], Any], y: Any) -> Any:
             f"y_target is {trees.describe(y)}: its components have different sizes, and a network takes one array. "
             f"Pass predict=lambda y: ..., which resamples y, e.g. y.at_centers(), and returns x."
         )
-    channels = y.shape.channel
+    seen = order.components_by_name(order.reordered(y, order.canonical(y.shape, axes)))
+    channels = seen.shape.channel
 
     def checked(native: Any) -> Any:
         output = call(native)
@@ -59,7 +62,9 @@ def call_network(call: Callable[[Any], Any], y: Any) -> Any:
         return output
 
     with math.precision(32):
-        values = math.native_call(checked, math.to_float(y), channel_dim=_OUTPUT)
+        values = math.native_call(checked, math.to_float(seen), channel_dim=_OUTPUT)
         if _OUTPUT in values.shape:
-            return unpack_dim(values, _OUTPUT, channels)
-        return expand(values, channels) if channels else values
+            values = unpack_dim(values, _OUTPUT, channels)
+        elif channels:
+            values = expand(values, channels)
+    return order.in_order_of(values, y.shape)

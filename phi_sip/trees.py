@@ -10,12 +10,15 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Shape, Tensor
 
+from . import order
 from .errors import GridMismatchError, UnsupportedError
 
 
 def tree_map(function: Callable[..., Tensor], tree: Any, *others: Any) -> Any:
     """
     Applies `function` to corresponding tensors of states with the same structure.
+
+    Components that have names correspond by name: those of the other states are put in the order of `tree`.
 
     Args:
         function: Takes one `Tensor` of each state and returns a `Tensor`.
@@ -27,9 +30,10 @@ def tree_map(function: Callable[..., Tensor], tree: Any, *others: Any) -> Any:
         UnsupportedError: if `tree` holds something that is neither a state nor a container of states.
     """
     if isinstance(tree, Tensor):
-        return function(tree, *(_as_tensor(other) for other in others))
+        return function(tree, *(order.matched(_as_tensor(other), tree.shape) for other in others))
     if isinstance(tree, Field):
-        return tree.with_values(function(tree.values, *(_as_tensor(other) for other in others)))
+        values = tree_map(function, tree.values, *others)
+        return tree if values is tree.values else tree.with_values(values)
     if isinstance(tree, (int, float)):
         return function(math.wrap(tree), *(_as_tensor(other) for other in others))
     if isinstance(tree, (tuple, list, dict)):
@@ -126,6 +130,23 @@ def _stacked(shape: Shape) -> Shape:
     return math.merge_shapes(*(size.shape for size in shape.sizes if isinstance(size, Tensor)))
 
 
+def in_canonical_order(tree: Any) -> Any:
+    """The state with its leaves stored in the canonical order of dims, see `order.canonical`."""
+    return with_leaves(tree, [order.reordered(leaf, order.canonical(leaf.shape)) for leaf in leaves(tree)])
+
+
+def in_order_of(tree: Any, like: Any) -> Any:
+    """The state with its dims and named components stored in the order of those of `like`, of the same structure."""
+    pairs = zip(leaves(tree, like), leaves(like), strict=True)
+    tensors = iter([order.in_order_of(leaf, template.shape) for leaf, template in pairs])
+    return tree_map(lambda template, values: _joined(tensors, template), like, tree)
+
+
+def with_values(field: Field, values: Tensor) -> Field:
+    """The field with other values, stored in the order of its dims and named components."""
+    return field.with_values(order.in_order_of(values, field.values.shape))
+
+
 def subtract(a: Any, b: Any) -> Any:
     """a − b, with the geometry and in the precision of `a`."""
     with math.precision(precision_of(a)):
@@ -208,12 +229,7 @@ def natives(tree: Any, like: Any = None) -> list[Any]:
     return [native(leaf, template.shape) for leaf, template in zip(leaves(tree, like), templates, strict=True)]
 
 
-def native(tensor: Tensor, order: Shape) -> Any:
-    """`tensor.native(order)` in the precision of `tensor`; PhiML may round it to the current one."""
-    if tensor.dtype.kind not in (float, complex):
-        return tensor.native(order)
-    with math.precision(tensor.dtype.precision):
-        return tensor.native(order)
+native = order.native
 
 
 def with_natives(tree: Any, values: Sequence[Any]) -> Any:

@@ -87,12 +87,13 @@ def sip_update_weights(
     If anything fails or is not finite, weights, optimizer state and batch statistics are put back as they were.
 
     Args:
-        net: Network. On PyTorch also a list of networks, given `predict`.
+        net: Network. On PyTorch also a list of networks, given `predict`. It sees axes, and components that have names,
+            in the order of their names, however y* is stored.
         optimizer: Optimizer of the same framework.
         physics: Process that made the observations.
         y_target: Observations y*, usually with a batch dim: `Field`, `Tensor` or tree. The physics runs in their
             precision, the network in single precision.
-        predict: Maps y* to x, in place of calling `net` and applying `physics.constrain`.
+        predict: Maps y*, stored as it was given, to x, in place of calling `net` and applying `physics.constrain`.
         step_size: η > 0.
         solver: Numerical inverse by name or as object; `"gradient"` is ordinary training through the physics.
             Default: the physics' own inverse.

@@ -10,6 +10,7 @@ from phi.geom import Box
 from phiml import math
 from phiml.math import Shape, extrapolation
 
+from .. import order
 from ..errors import ParameterError
 from .prefetch import refuse_on_prefetching_thread
 from .samples import Samples
@@ -32,10 +33,15 @@ def dims_of(owner: str, *shape: Shape) -> Shape:
     return dims
 
 
+def drawn_dims(dims: Shape) -> Shape:
+    """Dims in the order of random arrays, which is that of their names: one seed gives one field, in any order."""
+    return dims.only(order.canonical(dims), reorder=True)
+
+
 def grid_samples(
     owner: str, dims: Shape, bounds: Box | None, values: Callable[[np.random.Generator], np.ndarray]
 ) -> Samples[np.ndarray, Field]:
-    """Periodic grids with random `values`, an array (batch, cells…) in float64."""
+    """Periodic grids with random `values`, an array (batch, cells…) in float64 in the order of `drawn_dims`."""
 
     def draw(seed: int) -> np.ndarray:
         return values(generator(owner, seed))
@@ -48,7 +54,12 @@ def grid_samples(
 
 
 def periodic_grid(values: np.ndarray, dims: Shape, bounds: Box | None) -> Field:
-    """A periodic grid from an array (batch, cells…), on the default backend and in the current precision."""
+    """
+    A periodic grid from an array (batch, cells…) in the order of `drawn_dims`, on the default backend and in the
+    current precision.
+    """
     values = values.astype(f"float{math.get_precision()}", copy=False)
-    tensor = math.reshaped_tensor(values, [dims.batch, *dims.spatial], convert=True)
+    drawn = drawn_dims(dims)
+    tensor = math.reshaped_tensor(values, [drawn.batch, *drawn.spatial], convert=False)
+    tensor = math.convert(order.in_order_of(tensor, dims))
     return CenteredGrid(tensor, extrapolation.PERIODIC, bounds=bounds, resolution=dims.spatial)

@@ -10,7 +10,7 @@ from phi.geom import Box
 from phiml.math import Shape
 
 from ..errors import ParameterError, UnsupportedError
-from .grids import dims_of, grid_samples
+from .grids import dims_of, drawn_dims, grid_samples
 from .samples import Samples
 from .seeds import seed_or_global
 
@@ -45,7 +45,7 @@ def heat_photograph_samples(*shape: Shape, bounds: Box | None = None) -> Samples
     dims = dims_of("heat_photographs", *shape)
     if dims.spatial.rank != 2:
         raise ParameterError(f"heat_photographs: pictures are 2-D, but the shape is {dims}. Give two spatial dims.")
-    entries, sizes = dims.batch.volume, dims.spatial.sizes
+    entries, sizes = dims.batch.volume, drawn_dims(dims.spatial).sizes
     pictures = [p for p in _photographs() if all(s <= n for s, n in zip(sizes, p.shape, strict=True))]
     if not pictures:
         raise ParameterError(

@@ -8,7 +8,7 @@ from phi.geom import Box
 from phiml.math import Shape
 
 from ..errors import ParameterError
-from .grids import dims_of, grid_samples
+from .grids import dims_of, drawn_dims, grid_samples
 from .samples import Samples
 from .seeds import seed_or_global
 
@@ -61,7 +61,7 @@ def heat_rectangle_samples(
         raise ParameterError(
             f"heat_rectangles: count = {count}, but it must be (least, largest) with 0 ≤ least ≤ largest."
         )
-    entries, sizes = dims.batch.volume, dims.spatial.sizes
+    entries, sizes = dims.batch.volume, drawn_dims(dims.spatial).sizes
     return grid_samples("heat_rectangles", dims, bounds, lambda rng: _rectangles(rng, entries, sizes, count))
 
 

@@ -9,7 +9,7 @@ from phi.field import CenteredGrid, Field
 from phi.geom import Box
 from phiml.math import Shape, extrapolation
 
-from .grids import dims_of, grid_samples
+from .grids import dims_of, drawn_dims, grid_samples
 from .samples import Samples
 from .seeds import seed_or_global
 
@@ -54,8 +54,9 @@ def smooth_field_samples(
     """The grids of `smooth_fields` by seed, for `prefetched`. Arguments and errors are those of that function."""
     dims = dims_of("smooth_fields", *shape)
     grid = CenteredGrid(0.0, extrapolation.PERIODIC, bounds=bounds, resolution=dims.spatial)
-    lengths = [float(grid.bounds.size.vector[axis]) for axis in dims.spatial.names]
-    entries, sizes = dims.batch.volume, dims.spatial.sizes
+    axes = drawn_dims(dims.spatial)
+    lengths = [float(grid.bounds.size.vector[axis]) for axis in axes.names]
+    entries, sizes = dims.batch.volume, axes.sizes
     amplitude = std * _unit_amplitude(sizes, lengths, exponent)
     return grid_samples(
         "smooth_fields", dims, bounds, lambda rng: mean + _coloured(rng.standard_normal((entries, *sizes)), amplitude)

@@ -11,6 +11,7 @@ from phi.field import Field
 
 from ..errors import GridMismatchError
 from ..files import GridArray
+from ..order import by_name
 
 UNEQUAL = 1e-3  # relative, by which lengths of cells may differ: files often hold rounded centers
 
@@ -21,7 +22,7 @@ class TrainingGrid:
     What a trained inverse takes for granted. The number of cells is free.
 
     Attributes:
-        axes: Names of the axes.
+        axes: Names of the axes, in the order in which the network takes them.
         cell_size: Length of a cell along each.
         boundary: One of `phi_sip.files.arrays.BOUNDARIES`; `None` if it has no name there.
     """
@@ -34,7 +35,9 @@ class TrainingGrid:
     def of(field: Field) -> TrainingGrid:
         """The grid of a field."""
         grid = GridArray.of_field(field)
-        return TrainingGrid(grid.axes, grid.cell_size, grid.boundary)
+        lengths = dict(zip(grid.axes, grid.cell_size, strict=True))
+        axes = by_name(grid.axes)
+        return TrainingGrid(axes, tuple(lengths[axis] for axis in axes), grid.boundary)
 
     @staticmethod
     def of_description(description: Mapping[str, Any]) -> TrainingGrid:

@@ -71,7 +71,8 @@ class TrainedInverse:
 
     def predict(self, y_target: Field | Tensor) -> Any:
         """
-        x = f(y*; θ), with what y* says exactly imposed by `physics.constrain`.
+        x = f(y*; θ), with what y* says exactly imposed by `physics.constrain`. The network takes axes and named
+        components in the order in which it was trained, whatever the order in which y* is stored.
 
         Args:
             y_target: Observations: `Field` or `Tensor` with the channels that the network has.
@@ -88,7 +89,7 @@ class TrainedInverse:
         with self.backend, math.precision(precision):
             y_target = trees.to_backend(y_target, self.backend)
             try:
-                x = call_network(self.evaluate, y_target)
+                x = call_network(self.evaluate, y_target, () if self.grid is None else self.grid.axes)
             except SipError:
                 raise
             except Exception as error:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from phi.field import Field
 from phiml import math
-from phiml.math import Tensor, channel, rename_dims
+from phiml.math import Tensor
 
 from .. import trees
 from ..checks import check_parameter
@@ -78,7 +78,7 @@ class Burgers(InvertiblePhysics):
             decay = math.exp(-0.5 * self.viscosity * self.time_step * space.k_squared)
             for _ in range(self.steps):
                 c = runge_kutta_4(lambda c: _convection(space, c), c, self.time_step, decay)
-            return x.with_values(space.basis.inverse(c))
+            return trees.with_values(x, space.basis.inverse(c))
 
     def _space(self, x: Field) -> PeriodicDerivatives:
         """Fourier space of the grid, once x has been checked."""
@@ -103,8 +103,7 @@ def _convection(space: PeriodicDerivatives, c: Tensor) -> Tensor:
     """−(u · ∇) u in Fourier space."""
     c = c * space.resolved
     u = space.basis.inverse(c)
-    axes = channel(derivative=list(space.basis.resolution.names))
-    carrier = rename_dims(u, "vector", axes) if "vector" in u.shape else math.expand(u, axes)
+    carrier = space.per_axis(u) if "vector" in u.shape else math.expand(u, space.axes)
     product = math.sum(carrier * space.basis.inverse(space.nabla * c), "derivative")
     return -space.resolved * space.basis.transform(product)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
+from .. import order, trees
 from ..checks import check_parameter
 from ..errors import ParameterError
 from ..hookspecs import hookimpl
@@ -62,7 +62,7 @@ class Exponential(InvertiblePhysics):
         """
         with math.precision(trees.precision_of(x)):
             rate = as_tensor(self.rate)
-            return trees.tree_map(lambda u: math.exp(rate * u), x)
+            return trees.tree_map(lambda u: order.in_order_of(math.exp(u * rate), u.shape), x)
 
     def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
         """
@@ -79,7 +79,9 @@ class Exponential(InvertiblePhysics):
         _check_positive(y_target)
         with math.precision(trees.precision_of(x)):
             rate = as_tensor(self.rate)
-            return Correction(trees.tree_map(lambda u, target: math.log(target) / rate - u, x, y_target))
+            return Correction(
+                trees.tree_map(lambda u, v: order.in_order_of(math.log(v) / rate - u, u.shape), x, y_target)
+            )
 
 
 def _check_positive(y_target: Any) -> None:

@@ -99,7 +99,7 @@ class IncompressibleFlow(InvertiblePhysics):
         with math.precision(trees.precision_of(x)):
             mean, start = transport.encode(x.values, self._marker_like(x))
             end = transport.run(mean, start, self.time_step, self.steps)
-            return x.with_values(transport.scalar(end, MARKER))
+            return trees.with_values(x, transport.scalar(end, MARKER))
 
     def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
         """See the class."""
@@ -114,11 +114,11 @@ class IncompressibleFlow(InvertiblePhysics):
             dx = self._carried_back(transport, mean, _only(behind, VORTICITY), shift / (self.time_step * self.steps))
             squares = math.sum(transport.space.basis.inverse(shift) ** 2, "derivative")
             stats = {"displacement": math.sqrt(math.mean(squares, squares.shape.spatial))}
-            return Correction(x.with_values(dx), stats=stats)
+            return Correction(trees.with_values(x, dx), stats=stats)
 
     def constrain(self, x: Field, y_target: Any) -> Field:
         """The divergence-free part of x."""
-        return x.with_values(self._transport(x).project(x.values))
+        return trees.with_values(x, self._transport(x).project(x.values))
 
     def _displacement(self, transport: VorticityTransport, start: Tensor, marker: Tensor, residual: Tensor) -> Tensor:
         """Coefficients of ξ from those of m and r in the middle of the run."""
@@ -155,7 +155,7 @@ class IncompressibleFlow(InvertiblePhysics):
                 f"IncompressibleFlow works on two-dimensional centered grids, but got {trees.describe(x)}. Make a "
                 f"CenteredGrid with two axes, or sample it at the centers, x.at_centers()."
             )
-        if "vector" not in x.values.shape or tuple(x.values.vector.item_names or ()) != x.resolution.names:
+        if "vector" not in x.values.shape or set(x.values.vector.item_names or ()) != set(x.resolution.names):
             raise UnsupportedError(
                 f"IncompressibleFlow: x has the channel dims {x.values.shape.channel}, but a velocity has one "
                 f"component per axis. Give it the dim vector={','.join(x.resolution.names)}."

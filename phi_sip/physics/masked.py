@@ -10,7 +10,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
+from .. import order, trees
 from ..errors import ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
 from ..noise import EmptyModes
@@ -71,8 +71,13 @@ class Masked(InvertiblePhysics):
     def observe(self, y: Any) -> Any:
         """M · y: what is seen of a whole observation."""
         precision = trees.precision_of(y)
+        mask = math.cast(self._values, math.DType(float, precision))
+
+        def observed(u: Tensor) -> Tensor:
+            return order.in_order_of(u * order.matched(mask, u.shape), u.shape)
+
         with math.precision(precision):
-            return trees.tree_map(lambda u: u * math.cast(self._values, math.DType(float, precision)), y)
+            return trees.tree_map(observed, y)
 
     def noise_energy(self, y: Any) -> Tensor | None:
         """That of the physics, on the observed part."""

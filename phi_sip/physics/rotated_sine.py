@@ -10,7 +10,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
+from .. import order, trees
 from ..checks import check_parameter
 from ..errors import UnsupportedError
 from ..hookspecs import hookimpl
@@ -33,7 +33,8 @@ class RotatedSine(InvertiblePhysics):
     ξ is the conditioning: at x̂₁ = 0 the derivatives of the two values differ by ξ². φ couples them, so that no scaling
     of the components helps gradients; the inverse is the same for every ξ, φ and γ.
 
-    Works on Tensors with one channel dim of size 2, on Fields of such, and trees of them.
+    Works on Tensors with one channel dim of size 2, on Fields of such, and trees of them. Components that have names
+    are numbered in the order of their names.
 
     Args:
         condition: ξ > 0; a number, or a tensor with batch dims.
@@ -123,12 +124,14 @@ def _components(x: Tensor) -> tuple[Tensor, Tensor]:
             f"dim, of size 2, e.g. math.tensor(values, batch('batch'), channel('vector'))."
         )
     dim = x.shape.channel.name
+    x = order.components_by_name(x)
     return x[{dim: 0}], x[{dim: 1}]
 
 
 def _like(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """The pair as a tensor with the channel dim of x."""
-    return math.stack([first, second], x.shape.channel)
+    pair = math.stack([first, second], order.components_by_name(x).shape.channel)
+    return order.in_order_of(pair, x.shape)
 
 
 @hookimpl

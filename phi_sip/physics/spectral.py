@@ -12,7 +12,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, expand
 
-from .. import trees
+from .. import order, trees
 from ..errors import ParameterError, UnsupportedError
 from ..lifting import holds_values
 from ..noise import EmptyModes, NoiseEstimate, resolve_noise
@@ -96,9 +96,9 @@ class SpectralPhysics(InvertiblePhysics):
                 return basis.inverse(basis.transform(values) * gain)
 
             if not holds_values(basis):
-                return x.with_values(respond(x.values))
+                return trees.with_values(x, respond(x.values))
             before, after = self._offsets(basis)
-            return x.with_values(respond(x.values - before) + after)
+            return trees.with_values(x, respond(x.values - before) + after)
 
     def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
         """
@@ -163,7 +163,7 @@ class SpectralPhysics(InvertiblePhysics):
             "log_gain": log_gain,
             **estimate.stats,
         }
-        return Correction(x.with_values(dx), _deviation(x, basis, estimate.variance), stats)
+        return Correction(trees.with_values(x, dx), _deviation(x, basis, estimate.variance), stats)
 
     @property
     def _leaves_coefficients(self) -> bool:
@@ -215,7 +215,8 @@ class SpectralPhysics(InvertiblePhysics):
             return x
         cells = basis.resolution
         with math.precision(trees.precision_of(x)):
-            return x.with_values(x.values + (self._mean_of_state(y_target, cells) - math.mean(x.values, cells)))
+            mean = order.matched(self._mean_of_state(y_target, cells), x.values.shape)
+            return trees.with_values(x, x.values + (mean - math.mean(x.values, cells)))
 
     @abstractmethod
     def _mean_of_state(self, y_target: Field, cells: Shape) -> Tensor:
@@ -270,4 +271,4 @@ def _smallest_factor(like: Tensor) -> float:
 def _deviation(x: Field, basis: SpectralBasis, variance: Callable[[], Tensor] | None) -> Callable[[], Field] | None:
     if variance is None:
         return None
-    return lambda: x.with_values(expand(math.sqrt(variance()), basis.resolution))
+    return lambda: trees.with_values(x, expand(math.sqrt(variance()), basis.resolution))

@@ -7,9 +7,9 @@ from typing import Any
 
 from phiml import math
 from phiml.backend import Backend
-from phiml.math import Shape
+from phiml.math import Shape, Tensor
 
-from .. import trees
+from .. import order, trees
 from ..compilation.inputs import without_values
 from ..compilation.keys import of_state
 
@@ -17,7 +17,8 @@ from ..compilation.keys import of_state
 @dataclass(frozen=True, eq=False)
 class Vectors:
     """
-    Packs states of one structure.
+    Packs states of one structure. Columns are in the canonical order of dims and components, see `order`, so that
+    equal states have equal rows, however they are stored.
 
     Attributes:
         template: State that gives structure, geometry and dims; its values do not matter.
@@ -33,18 +34,19 @@ class Vectors:
         """Native matrix (entries, values) of a state like the template."""
         parts = []
         for leaf, like in zip(trees.leaves(tree, self.template), trees.leaves(self.template), strict=True):
-            whole = math.expand(math.convert(leaf, self.backend), self.entries)
-            parts.append(self.backend.as_tensor(whole.native([self.entries, like.shape.non_batch])))
+            whole = order.components_by_name(math.expand(math.convert(leaf, self.backend), self.entries))
+            parts.append(self.backend.as_tensor(whole.native([self.entries, _columns(like)])))
         return self.backend.concat(parts, 1) if len(parts) > 1 else parts[0]
 
     def unpack(self, values: Any) -> Any:
         """State of a native matrix."""
         leaves, start = [], 0
         for like in trees.leaves(self.template):
-            stop = start + like.shape.non_batch.volume
-            groups = [self.entries, *like.shape.non_batch]
-            flat = self.backend.reshape(values[:, start:stop], (-1, *like.shape.non_batch.sizes))
-            leaves.append(math.reshaped_tensor(flat, groups, convert=False))
+            columns = _columns(like)
+            stop = start + columns.volume
+            flat = self.backend.reshape(values[:, start:stop], (-1, *columns.sizes))
+            found = math.reshaped_tensor(flat, [self.entries, *columns], convert=False)
+            leaves.append(order.in_order_of(found, like.shape))
             start = stop
         return trees.with_leaves(self.template, leaves)
 
@@ -61,3 +63,9 @@ class Vectors:
     def signature(self) -> tuple[Any, ...]:
         """Equal for templates whose matrices mean the same."""
         return self.backend.name, of_state((math.zeros(self.entries), self.template))
+
+
+def _columns(leaf: Tensor) -> Shape:
+    """What the columns of a leaf mean, one after the other."""
+    values = order.components_by_name(leaf).shape.non_batch
+    return values.only(order.canonical(values), reorder=True)

@@ -13,6 +13,7 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Shape, Tensor, batch, channel, expand, spatial
 
+from .. import order
 from ..errors import BoundaryError
 from ..frameworks import framework_of
 from .modes import Fourier, Modes
@@ -42,10 +43,12 @@ class SpectralBasis:
 
     White noise of standard deviation σ per cell has E|c_k|² = σ² in every mode. Fixed values count as 0: subtract
     `lifting.steady_state` where they are not. Boundaries hold at the outer faces of the outermost cells. There is one
-    object per kind of grid, which keeps what depends on the grid alone.
+    object per kind of grid, which keeps what depends on the grid alone. Its axes are in the order of their names,
+    whatever their order in a field is: the last periodic one is that of which half of the modes are kept, and wherever
+    modes are counted, drawn or sorted, they are so in this order.
 
     Attributes:
-        resolution: Spatial shape, cells per axis.
+        resolution: Spatial shape, cells per axis, in the order of their names.
         size: Edge lengths of the domain along the dim `vector`.
         sides: Lower and upper side of each axis, in the order of `resolution`.
     """
@@ -64,14 +67,15 @@ class SpectralBasis:
         Raises:
             BoundaryError: if its boundary is none of the above, or if it is staggered and not periodic.
         """
-        sides = tuple(sides_of(field.boundary, axis) for axis in field.resolution.names)
+        axes = order.by_name(field.resolution.names)
+        sides = tuple(sides_of(field.boundary, axis) for axis in axes)
         if field.is_staggered and any(pair != (Periodic(), Periodic()) for pair in sides):
             raise BoundaryError(
                 f"A staggered grid with boundary {field.boundary} holds different numbers of faces per component, "
                 f"which have no common basis. Use extrapolation.PERIODIC, or sample it at the centers first."
             )
-        lengths = tuple(float(field.bounds.size.vector[axis]) for axis in field.resolution.names)
-        return _basis(tuple(field.resolution.names), tuple(field.resolution.sizes), lengths, sides)
+        lengths = tuple(float(field.bounds.size.vector[axis]) for axis in axes)
+        return _basis(axes, tuple(field.resolution.get_size(axis) for axis in axes), lengths, sides)
 
     @cached_property
     def factors(self) -> tuple[Modes, ...]:
@@ -125,16 +129,18 @@ class SpectralBasis:
         return self.factors[-1].multiplicity()
 
     def transform(self, values: Tensor) -> Tensor:
-        """Coefficients c_k of real `values` given per cell. Other dims are kept."""
+        """Coefficients c_k of real `values` given per cell. Other dims are kept, and the order of all."""
+        result = values
         for modes in self.factors:
-            values = modes.transform(values)
-        return values
+            result = modes.transform(result)
+        return order.in_order_of(result, values.shape)
 
     def inverse(self, coefficients: Tensor) -> Tensor:
-        """Values per cell from the coefficients of the kept modes. Other dims are kept."""
+        """Values per cell from the coefficients of the kept modes. Other dims are kept, and the order of all."""
+        result = coefficients
         for modes in reversed(self.factors):
-            coefficients = modes.inverse(coefficients)
-        return coefficients
+            result = modes.inverse(result)
+        return order.in_order_of(result, coefficients.shape)
 
     @cached_property
     def coarse(self) -> SpectralBasis | None:
@@ -185,10 +191,10 @@ class SpectralBasis:
         Returns:
             Variance in every cell; the same in all along periodic axes.
         """
-        variance = expand(mode_variance, self.modes)
+        whole = variance = expand(mode_variance, self.modes)
         for modes in self.factors:
             variance = modes.variance_per_cell(variance)
-        return variance
+        return order.in_order_of(variance, whole.shape)
 
     @cached_property
     def axis_wavenumbers(self) -> dict[str, Tensor]:

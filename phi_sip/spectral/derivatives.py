@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from phi.field import Field
 from phiml import math
-from phiml.math import Tensor, channel, spatial
+from phiml.math import Shape, Tensor, channel, rename_dims, spatial
 
-from .. import trees
+from .. import order, trees
 from ..errors import BoundaryError, ParameterError
 from .basis import SpectralBasis
 from .sides import Periodic
@@ -52,6 +52,15 @@ class PeriodicDerivatives:
     def basis(self) -> SpectralBasis:
         """The Fourier basis of the grid."""
         return SpectralBasis.of(self.field)
+
+    @property
+    def axes(self) -> Shape:
+        """The channel dim `derivative`, with one component per axis."""
+        return channel(derivative=list(self.basis.resolution.names))
+
+    def per_axis(self, vector: Tensor) -> Tensor:
+        """A vector field with its components, which name the axes, along `derivative` in place of `vector`."""
+        return rename_dims(order.matched(vector, channel(vector=self.axes.item_names[0])), "vector", self.axes)
 
     @cached_property
     def wavevector(self) -> Tensor:
@@ -105,7 +114,7 @@ class PeriodicDerivatives:
             n, kept = self.field.resolution.get_size(axis), k.shape.get_size(axis)
             signs = np.sign(np.fft.fftfreq(n))[:kept] * (2 * np.arange(kept) != n)
             parts.append(k * math.wrap(signs, spatial(axis)))
-        return math.stack(parts, channel(derivative=list(self.basis.axis_wavenumbers)), expand_values=True)
+        return math.stack(parts, self.axes, expand_values=True)
 
     def _constant(self, values: Tensor) -> Tensor:
         precision = trees.precision_of(self.field)

@@ -37,14 +37,14 @@ class VorticityTransport:
 
     def encode(self, velocity: Tensor, *scalars: Tensor) -> tuple[Tensor, Tensor]:
         """(ū, c) of values per cell; what is not divergence-free in `velocity` is dropped."""
-        mean, vorticity = self.curl(rename_dims(self.space.basis.transform(velocity), "vector", self._axes))
+        mean, vorticity = self.curl(self.space.per_axis(self.space.basis.transform(velocity)))
         others = [self.space.basis.transform(values) for values in scalars]
         return mean, stack([vorticity, *others], channel(Q), expand_values=True)
 
     def velocity(self, mean: Tensor, vorticity: Tensor) -> Tensor:
         """u per cell along the dim `vector` from ū and the coefficients of ω."""
         values = mean + self.space.basis.inverse(self._induced * vorticity)
-        return rename_dims(values, "derivative", channel(vector=list(self._axes.item_names[0])))
+        return rename_dims(values, "derivative", channel(vector=list(self.space.axes.item_names[0])))
 
     def scalar(self, c: Tensor, index: int) -> Tensor:
         """q_index per cell; 0 is ω."""
@@ -75,7 +75,7 @@ class VorticityTransport:
         batch = math.merge_shapes(mean.shape.batch, c.shape.batch, math.shape(dt).batch)
         groups = [batch, c.shape[Q], *self.space.basis.modes]
         backend, ones = c.default_backend, [1] * self.space.basis.modes.rank
-        carried = backend.reshape(mean.native([batch, self._axes]), (-1, 1, self._axes.size, *ones))
+        carried = backend.reshape(mean.native([batch, self.space.axes]), (-1, 1, self.space.axes.size, *ones))
         complex_dt = math.convert(math.cast(math.wrap(dt), c.dtype), backend)
         step = backend.reshape(math.expand(complex_dt, batch).native([batch]), (-1, 1, *ones))
         rate, native = self._rate(carried, c.shape.get_size(Q)), c.native(groups)
@@ -89,7 +89,8 @@ class VorticityTransport:
         backend = self.space.resolved.default_backend
         framework = framework_of(backend)
         induced, nabla = (
-            a.native([self._axes, *names])[None] for a in (self._induced * self.space.resolved, self._resolved_nabla)
+            a.native([self.space.axes, *names])[None]
+            for a in (self._induced * self.space.resolved, self._resolved_nabla)
         )
         resolved = math.cast(-self.space.resolved, self.space.nabla.dtype).native([*names])
         transport = backend.concat([induced, *[nabla] * quantities], 0)  # gives u and every ∇q in one transform
@@ -103,14 +104,10 @@ class VorticityTransport:
         return rate
 
     @cached_property
-    def _axes(self) -> math.Shape:
-        return self.space.nabla.shape["derivative"]
-
-    @cached_property
     def _curl(self) -> Tensor:
         """(−∂_y, ∂_x): from u to ω."""
         x, y = (self.space.nabla.derivative[i] for i in range(2))
-        return stack([-y, x], self._axes, expand_values=True)
+        return stack([-y, x], self.space.axes, expand_values=True)
 
     @cached_property
     def _induced(self) -> Tensor:

@@ -22,6 +22,7 @@ CHECKS: Sequence[tuple[str, Callable[[Sample], str]]] = (
     ("forward is finite", forward.check_finite),
     ("forward is repeatable", forward.check_repeatable),
     ("forward keeps precision", forward.check_precision),
+    ("order of dims does not matter", forward.check_order_of_dims),
     ("forward is differentiable", derivatives.check_differentiable),
     ("derivatives are adjoint", derivatives.check_adjoint),
     ("inverse keeps dims and precision", inverse.check_dims),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .. import trees
+from .. import order, trees
 from .report import require
 from .sample import Sample, total
 
@@ -48,3 +48,16 @@ def check_precision(sample: Sample) -> str:
         f"x has {sample.precision} bits, P(x) has {found}. Create constants with phiml, not with a fixed dtype.",
     )
     return f"{found} bits"
+
+
+def check_order_of_dims(sample: Sample) -> str:
+    """P(x) is the same for x stored with its dims in the opposite order."""
+    backwards = [order.reordered(leaf, leaf.shape.names[::-1]) for leaf in trees.leaves(sample.x)]
+    found = sample.forward(trees.with_leaves(sample.x, backwards))
+    error = total(sample.norm(trees.subtract(found, sample.y_target))) / (total(sample.norm(sample.y_target)) or 1.0)
+    require(
+        error < 1e3 * sample.tolerance,
+        f"P(x) differs by {error:.1e} where the dims of x are stored in another order. Address dims by name in "
+        f"`forward`: x.shape.spatial[0] and native tensors follow the order in memory.",
+    )
+    return f"relative difference {error:.0e}"

@@ -9,7 +9,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
+from .. import order, trees
 from ..errors import ParameterError
 from ..operator import SipStep, sip_inverse
 from ..physics.base import InvertiblePhysics
@@ -55,8 +55,9 @@ class Sample:
 
     def noise(self, like: Tensor) -> Tensor:
         """Normally distributed numbers of variance 1."""
-        values = self.rng.standard_normal(like.shape.sizes).astype(f"float{self.precision}")
-        return math.reshaped_tensor(values, [*like.shape], convert=False)
+        drawn = like.shape.only(order.canonical(like.shape), reorder=True)
+        values = self.rng.standard_normal(drawn.sizes).astype(f"float{self.precision}")
+        return order.in_order_of(math.reshaped_tensor(values, [*drawn], convert=False), like.shape)
 
     def forward(self, x: Any) -> Any:
         """P(x)."""

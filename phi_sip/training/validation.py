@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from phi.field import Field
 from phiml import math
-from phiml.math import Shape, Tensor
+from phiml.math import Tensor
 
 from .. import trees
 from ..data.batches import Batch
 from ..errors import NonFiniteError
 from ..operator import SipStep, sip_inverse
+from ..order import by_name, canonical, components_by_name, reordered
 from ..physics.base import InvertiblePhysics
 from ..solvers.base import InverseSolver
 from ..spectral import SpectralBasis
@@ -72,15 +73,15 @@ class Validation:
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
     """
-    Arrays by name. `axes`: names of the axes of the observations. (samples, cells…) or (samples, cells…, channels), as
-    far as they are centered grids of these axes: `y_target`, `y`, `x`, `x_target`, and `x_true` and `uncertainty` where
-    they are known. For spectral physics `wavenumber` |k| and `gain` h per mode, and `kernel`, by which the rule
-    multiplies a residual, if there is one.
+    Arrays by name. `axes`: names of the axes of the observations, in whose order arrays are stored. (samples, cells…)
+    or (samples, cells…, channels), as far as they are centered grids of these axes: `y_target`, `y`, `x`, `x_target`,
+    and `x_true` and `uncertainty` where they are known. For spectral physics `wavenumber` |k| and `gain` h per mode,
+    and `kernel`, by which the rule multiplies a residual, if there is one.
     """
     fields = {"y_target": y_target, "y": step.y, "x": step.x, "x_target": step.x_target}
     fields |= {"x_true": x_true, "uncertainty": step.uncertainty}
-    axes = y_target.resolution.names
-    shown = {name: field for name, field in fields.items() if _is_grid(field) and field.resolution.names == axes}
+    axes = by_name(y_target.resolution.names)
+    shown = {name: f for name, f in fields.items() if _is_grid(f) and by_name(f.resolution.names) == axes}
     arrays = {name: _array(field.values) for name, field in shown.items()}
     return {"axes": np.array(axes)} | arrays | _modes(step, y_target)
 
@@ -113,8 +114,8 @@ def _losses(a: Any, b: Any) -> list[float]:
 
 def _first(tree: Any, count: int) -> Any:
     def cut(value: Any) -> Any:
-        entries: Shape = value.shape.batch
-        sizes = {name: slice(0, count if name == entries.names[0] else 1) for name in entries.names}
+        entries = by_name(value.shape.batch.names)
+        sizes = {name: slice(0, count if name == entries[0] else 1) for name in entries}
         return value[sizes] if sizes else value
 
     return None if tree is None else cut(tree)
@@ -125,6 +126,7 @@ def _is_grid(tree: Any) -> bool:
 
 
 def _array(values: Tensor) -> np.ndarray:
+    values = components_by_name(reordered(values, canonical(values.shape)))
     shape = values.shape
     dims: list[Any] = [shape.batch, *shape.spatial.names, shape.channel]
     array: np.ndarray = values.numpy([dim for dim in dims if dim])
