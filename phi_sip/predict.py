@@ -17,17 +17,17 @@ _OUTPUT = "network_output"
 
 def call_network(call: Callable[[Any], Any], y: Any) -> Any:
     """
-    Evaluates a network that maps observations to states of the same dims, in single precision.
+    Evaluates a network that maps observations to states of the same dims.
 
     Batch and dual dims of y go into the batch, channel dims into the channels of the network, as with PhiFlow's
     `native_call`.
 
     Args:
-        call: Network, taking and returning one native tensor.
+        call: Network, taking and returning one native tensor; it converts to the type of its weights by itself.
         y: Observation, a `Field` or `Tensor`.
 
     Returns:
-        Prediction x like `y`, in single precision.
+        Prediction x like `y`, in its precision.
 
     Raises:
         ParameterError: if y is a tree, for which there is no one way.
@@ -58,7 +58,7 @@ def call_network(call: Callable[[Any], Any], y: Any) -> Any:
             )
         return output
 
-    with math.precision(32):
+    with math.precision(trees.precision_of(y)):
         values = math.native_call(checked, math.to_float(y), channel_dim=_OUTPUT)
         if _OUTPUT in values.shape:
             return unpack_dim(values, _OUTPUT, channels)

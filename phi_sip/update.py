@@ -157,18 +157,22 @@ def update(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
     """
     with trainer.backend, working_together(trainer.workers):
         verdict = _Verdict(trainer)
+        parts = [_Part(trainer, part, verdict) for part in split(request)]
+        trainer.prepare(parts[0].request)
         trainer.save()
         try:
-            parts = [_Part(trainer, part, verdict) for part in split(request)]
-            results = [part.run() for part in parts]
-            _check_gradients(trainer, verdict)
-            trainer.apply([part.objective for part in parts])
-            verdict.expect_finite(trainer.state, lambda: NonFiniteError(_NON_FINITE_STATE))
-            applied = verdict.conclude()
+            result = joined(request, [part.run() for part in parts])
+            _check_connected(trainer)
+            if verdict.is_gradient_finite():
+                trainer.apply([part.objective for part in parts])
+                verdict.expect(trainer.is_state_finite(), lambda: NonFiniteError(_NON_FINITE_STATE))
+                return replace(result, applied=verdict.conclude())
+            if not trainer.skip():
+                raise NonFiniteError(_NON_FINITE_GRADIENT)
+            return replace(result, applied=math.wrap(False))
         except BaseException:
             trainer.restore()
             raise
-        return replace(joined(request, results), applied=applied)
 
 
 class _Verdict:
@@ -177,20 +181,25 @@ class _Verdict:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._flags: list[Any] = []
+        self._gradient: Any = True
 
-    def expect_finite(self, values: Callable[[], Sequence[Any]], error: Callable[[], NonFiniteError]) -> None:
-        finite = self._trainer.is_finite(values())
+    def expect(self, finite: Any, error: Callable[[], NonFiniteError]) -> None:
         if self._trainer.is_traced:
             self._flags.append(finite)
         elif not bool(finite):
             raise error()
 
     def expect_finite_state(self, what: str, tree: Any, remedy: str) -> None:
-        self.expect_finite(lambda: trees.natives(tree), lambda: non_finite(what, tree, remedy))
+        self.expect(self._trainer.is_finite(trees.natives(tree)), lambda: non_finite(what, tree, remedy))
+
+    def is_gradient_finite(self) -> bool:
+        """True in a graph, where it is seen at the end of the update."""
+        self._gradient = self._trainer.is_finite(self._trainer.gradients)
+        return self._trainer.is_traced or bool(self._gradient)
 
     def conclude(self) -> Tensor:
         """In a graph, undoes the update unless all was finite. Returns whether it was."""
-        return math.wrap(self._trainer.keep_if(self._flags) if self._trainer.is_traced else True)
+        return math.wrap(self._trainer.keep_if(self._flags, self._gradient) if self._trainer.is_traced else True)
 
 
 class _Part:
@@ -199,15 +208,15 @@ class _Part:
     objective: Objective
 
     def __init__(self, trainer: Trainer, request: UpdateRequest, verdict: _Verdict) -> None:
-        self._trainer, self._request, self._verdict = trainer, request, verdict
+        self._trainer, self.request, self._verdict = trainer, request, verdict
 
     def run(self) -> SipUpdate:
         with failing_together():
             y_target = self._observation()
         with failing_together():
             step = self._invert(y_target)
-        self._trainer.accumulate(trees.scale(step.dx, -1))
-        x_true = self._request.x_true
+        self._trainer.accumulate(trees.scale(step.dx, -1), 1 / self.request.micro_batches)
+        x_true = self.request.x_true
         result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
         self.objective = Objective(
             self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss, result.loss.shape)
@@ -215,14 +224,14 @@ class _Part:
         return result
 
     def _observation(self) -> Any:
-        y_target = trees.to_backend(self._request.y_target, self._trainer.backend)
-        self._verdict.expect_finite_state("y_target", y_target, "Nothing was changed. Remove or repair these samples.")
-        if self._request.micro_batches > 1:
+        y_target = trees.to_backend(self.request.y_target, self._trainer.backend)
+        self._verdict.expect_finite_state("y_target", y_target, BAD_SAMPLES)
+        if self.request.micro_batches > 1:
             y_target = trees.with_natives(y_target, self._trainer.in_turn(trees.natives(y_target)))
         return y_target
 
     def _invert(self, y_target: Any) -> SipStep:
-        request = self._request
+        request = self.request
         self._predict = prediction(self._trainer, request.physics, y_target, request.predict)
         x = self._trainer.record(self._predict)
         self._verdict.expect_finite_state(
@@ -244,7 +253,7 @@ def _report(step: SipStep, x_true: Any) -> SipUpdate:
 def prediction(
     trainer: Trainer, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None
 ) -> Callable[[], Any]:
-    """What computes x from y*: `predict`, or the network in single precision and `physics.constrain`."""
+    """What computes x from y*: `predict`, or the network and `physics.constrain`."""
     precision = trees.precision_of(y_target)
 
     def evaluate() -> Any:
@@ -257,13 +266,12 @@ def prediction(
     return evaluate
 
 
-def _check_gradients(trainer: Trainer, verdict: _Verdict) -> None:
+def _check_connected(trainer: Trainer) -> None:
     if all(gradient is None for gradient in trainer.gradients):
         raise NetworkOutputError(
             "The prediction does not depend on the weights, so nothing can be learned. Evaluate `net` inside "
             "`predict`, without stop_gradient, and pass the optimizer the parameters of this network."
         )
-    verdict.expect_finite(lambda: trainer.gradients, lambda: NonFiniteError(_NON_FINITE_GRADIENT))
 
 
 def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
@@ -273,6 +281,7 @@ def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
     return math.sum(loss, loss.shape), difference
 
 
+BAD_SAMPLES = "Nothing was changed. Remove or repair these samples."
 _NON_FINITE_GRADIENT = (
     "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
     "overflow in single precision, or use a smaller step_size."

@@ -8,6 +8,8 @@ from typing import Any
 
 from phiml.backend import Backend
 
+from ...trainers.tensorflow import call_keras
+
 FILE = "model.weights.h5"
 
 
@@ -26,4 +28,4 @@ def load(net: Any, folder: Path) -> None:
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:
-    return lambda native: net(native, training=False)
+    return lambda native: call_keras(net, native, {"training": False})
