@@ -13,6 +13,7 @@ class Snapshot:
     """
     Keeps the values of all tensors that are found in modules and optimizers, and what their containers hold. Tensors
     and containers stay the same objects, so that whoever refers to them, such as schedules, finds the old values again.
+    Gradients are set aside: those that a user has accumulated are neither used nor changed.
 
     Args:
         modules: Networks: parameters and buffers of any type.
@@ -22,7 +23,7 @@ class Snapshot:
 
     def __init__(self, modules: Iterable[torch.nn.Module], optimizer: torch.optim.Optimizer) -> None:
         self.tensors: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self.gradients: list[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = []
+        self.gradients: list[tuple[torch.Tensor, torch.Tensor | None]] = []
         self._undo: list[Callable[[], None]] = []
         self._seen: dict[int, Any] = {}
         for module in (part for net in modules for part in net.modules()):
@@ -32,22 +33,29 @@ class Snapshot:
         self._keep(vars(optimizer))
 
     def restore(self) -> None:
-        """Puts everything back, gradients included."""
+        """Puts everything back, and the gradients that were set aside."""
         for undo in self._undo:
             undo()
         with torch.no_grad():
             for tensor, value in self.tensors:
                 tensor.copy_(value)
-            for parameter, gradient, value in self.gradients:
-                if gradient is not None and value is not None:
-                    gradient.copy_(value)
+        self.restore_gradients()
+
+    def restore_gradients(self, without: Iterable[torch.Tensor] = ()) -> None:
+        """Gives weights the gradients back that they had, apart from the weights `without`."""
+        others = {id(parameter) for parameter in without}
+        for parameter, gradient in self.gradients:
+            if id(parameter) not in others:
                 parameter.grad = gradient
 
     def made_non_finite(self) -> bool:
         """Whether a number that was finite is not any more, or one in a new tensor of the optimizer is not."""
         known = {id(tensor) for tensor, _ in self.tensors}
         new = (tensor for tensor in tensors_in(vars(self._optimizer), {}) if id(tensor) not in known)
-        changed = (bool((finite(before) & ~finite(tensor)).any()) for tensor, before in self.tensors)
+        changed = (
+            not bool(finite(tensor).all()) and bool((finite(before) & ~finite(tensor)).any())
+            for tensor, before in self.tensors
+        )
         return any(changed) or not all(bool(finite(tensor).all()) for tensor in new)
 
     def _keep(self, item: Any) -> None:
@@ -68,8 +76,8 @@ class Snapshot:
     def _keep_tensor(self, tensor: torch.Tensor) -> None:
         self.tensors.append((tensor, tensor.detach().clone()))
         if tensor.is_leaf and tensor.requires_grad:
-            gradient = tensor.grad
-            self.gradients.append((tensor, gradient, None if gradient is None else gradient.detach().clone()))
+            self.gradients.append((tensor, tensor.grad))
+            tensor.grad = None
 
     def _keep_container(self, item: Any, old: Any, put_back: Callable[[Any], Any]) -> None:
         self._undo.append(lambda: put_back(old))
