@@ -36,7 +36,9 @@ class OptaxOptimizer:
         self.transformation = transformation
         self.state = transformation.init(net.parameters)
 
-    def step(self, gradients: Any, parameters: Any, *, value: Any = None, value_fn: Callable[..., Any] | None = None) -> Any:
+    def step(
+        self, gradients: Any, parameters: Any, *, value: Any = None, value_fn: Callable[..., Any] | None = None
+    ) -> Any:
         """
         New weights from ∂L/∂θ and the current weights, both as trees.
 
