@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -31,6 +30,7 @@ from phi_sip import (
     UnsupportedError,
     sip_update_weights,
 )
+from phi_sip.inference.weights import weights_module
 
 VALUES = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
 
@@ -483,7 +483,7 @@ def test_torch_modes_of_the_caller(mode):
 
 
 def test_gradients_and_weights_of_others_are_left_alone():
-    """An optimizer that knows another network too, gradients that were accumulated, and weights that it does not know."""
+    """An optimizer that knows another network too, and not all of this one; gradients that were accumulated."""
     with TORCH:
         net, stranger = conv(), conv()
         optimizer = optim.SGD([*net[0].parameters(), *stranger.parameters()], 1e-2, momentum=0.9)
@@ -662,3 +662,26 @@ def test_what_optax_cannot_train_is_refused(make, make_optimizer, match):
             sip_update_weights(net, optimizer, Doubling(), observation(), compile=False)
         assert net.parameters is before[0]
         assert optimizer.state is before[1]
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_weights_of_any_type_are_saved(framework, tmp_path):
+    """Complex numbers, and those that NumPy does not know."""
+    module = weights_module(framework)
+    if framework == "tensorflow":
+        nets = [Lazy("bfloat16"), Lazy("bfloat16")]
+        for net in nets:
+            net(tf.cast(VALUES[..., None], tf.bfloat16))
+        nets[0].weights.assign(nets[0].weights * 2)
+    elif framework == "torch":
+        nets = [ComplexModule(), ComplexModule()]
+        nets[0].weight.data *= 2
+    else:
+        nets = [stax(jnp.bfloat16), stax(jnp.bfloat16)]
+        nets[0].parameters = jax.tree.map(lambda leaf: 2 * leaf, nets[0].parameters)
+    module.save(nets[0], tmp_path)
+    module.load(nets[1], tmp_path)
+    values = VALUES[:, None] if framework == "torch" else VALUES[..., None]
+    ours, theirs = (module.evaluation(net)(module.backend().as_tensor(values)) for net in nets)
+    assert np.asarray(ours).dtype == np.float32
+    assert_close([np.asarray(ours)], [np.asarray(theirs)], 0)

@@ -70,6 +70,6 @@ def _check_shapes(changes: list[Any], parameters: list[Any]) -> None:
     found, expected = ([tuple(leaf.shape) for leaf in leaves] for leaves in (changes, parameters))
     if found != expected:
         raise UnsupportedError(
-            f"The optax transformation returned changes of the shapes {found} for parameters of {expected}. Most likely "
-            f"it expects one gradient per sample, but the loss is that of the whole batch. Leave it out."
+            f"The optax transformation returned changes of the shapes {found} for parameters of {expected}. Most "
+            f"likely it expects one gradient per sample, but the loss is that of the whole batch. Leave it out."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,11 +66,11 @@ class Snapshot:
         if isinstance(item, torch.Tensor):
             self._keep_tensor(item)
         elif isinstance(item, dict):
-            self._keep_container(item, dict(item), lambda old: (item.clear(), item.update(old)))
-        elif isinstance(item, list):
-            self._keep_container(item, list(item), lambda old: item.__setitem__(slice(None), old))
-        elif isinstance(item, (set, deque)):
-            self._keep_container(item, list(item), lambda old: (item.clear(), _extend(item, old)))
+            self._undo.append(partial(_refill, item, item.update, dict(item)))
+        elif isinstance(item, (list, deque)):
+            self._undo.append(partial(_refill, item, item.extend, list(item)))
+        elif isinstance(item, set):
+            self._undo.append(partial(_refill, item, item.update, set(item)))
         for part in _parts(item):
             self._keep(part)
 
@@ -78,9 +79,6 @@ class Snapshot:
         if tensor.is_leaf and tensor.requires_grad:
             self.gradients.append((tensor, tensor.grad))
             tensor.grad = None
-
-    def _keep_container(self, item: Any, old: Any, put_back: Callable[[Any], Any]) -> None:
-        self._undo.append(lambda: put_back(old))
 
 
 def tensors_in(item: Any, seen: dict[int, Any]) -> Iterator[torch.Tensor]:
@@ -110,5 +108,6 @@ def _parts(item: Any) -> Iterable[Any]:
     return [vars(item)] if isinstance(item, torch.optim.Optimizer) else []
 
 
-def _extend(container: Any, items: list[Any]) -> None:
-    container.update(items) if isinstance(container, set) else container.extend(items)
+def _refill(container: Any, fill: Callable[[Any], None], content: Any) -> None:
+    container.clear()
+    fill(content)

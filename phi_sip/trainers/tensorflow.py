@@ -222,7 +222,7 @@ class TensorFlowTrainer(CompilingTrainer):
         if any(is_complex(variable) for variable in self.net.trainable_variables):
             return UnsupportedError(
                 f"The Keras optimizer refused variables: {error}. The network has complex ones, of which it trains the "
-                f"real and imaginary parts: give an optimizer that has not been built or used yet, one for each network."
+                f"real and imaginary parts: give an optimizer that has not been built or used, one for each network."
             )
         return UnsupportedError(
             f"The Keras optimizer refused the variables of this network: {error}. Most likely it was built for another "

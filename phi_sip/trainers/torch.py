@@ -123,7 +123,7 @@ class TorchTrainer(Trainer):
             if inspect.signature(self.optimizer.step).parameters:
                 self.optimizer.step(closure)
             else:
-                self.optimizer.step()  # type: ignore[call-arg]
+                self.optimizer.step()
         except SipError:
             raise
         except Exception as error:
