@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from phiml import math
+
 from .. import trees
 from ..compilation.update import compiled_update
 from ..errors import ParameterError, SipError, UnsupportedError
@@ -196,7 +198,8 @@ def call_stax(net: Any, native: Any) -> Any:
     import jax
 
     first = next(iter(jax.tree_util.tree_leaves(net.parameters)))
-    output = net(native.astype(first.real.dtype))
+    with math.precision(64 if first.real.dtype == jax.numpy.float64 else 32):
+        output = net(native.astype(first.real.dtype))
     is_real = hasattr(output, "dtype") and jax.numpy.issubdtype(output.dtype, jax.numpy.floating)
     return output.astype(native.dtype) if is_real else output
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from phiml import math
+
 from .. import trees
 from ..checks import check_finite
 from ..compilation.update import compiled_update
@@ -162,12 +164,12 @@ class TensorFlowTrainer(CompilingTrainer):
         )
 
     def _finite(self, value: Any) -> Any:
-        math = self.tf.math
-        if isinstance(value, self.tf.IndexedSlices):
+        tf = self.tf
+        if isinstance(value, tf.IndexedSlices):
             value = value.values
         if value.dtype.is_complex:
-            return math.is_finite(math.real(value)) & math.is_finite(math.imag(value))
-        return math.is_finite(value)
+            return tf.math.is_finite(tf.math.real(value)) & tf.math.is_finite(tf.math.imag(value))
+        return tf.math.is_finite(value)
 
     def _add(self, a: Any, b: Any) -> Any:
         """The sum of two gradients, which may be sparse or missing."""
@@ -281,7 +283,9 @@ def call_keras(net: Any, native: Any, options: dict[str, Any]) -> Any:
     """The network on a tensor, in the floating point type of its weights."""
     import tensorflow as tf
 
-    output = net(tf.cast(native, _dtype_of(net)), **options)
+    dtype = _dtype_of(net)
+    with math.precision(64 if dtype == tf.float64 else 32):
+        output = net(tf.cast(native, dtype), **options)
     return tf.cast(output, native.dtype) if getattr(getattr(output, "dtype", None), "is_floating", False) else output
 
 

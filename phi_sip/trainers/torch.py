@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from phiml import math
+
 from .. import trees
 from ..checks import check_finite
 from ..errors import ParameterError, SipError, UnsupportedError
@@ -176,7 +178,8 @@ def call_module(net: Any, native: Any) -> Any:
     first = next(weights, None)
     dtype = torch.float32 if first is None else first.dtype.to_real()
     given = native.to(device=native.device if first is None else first.device, dtype=dtype)
-    output = net(given.clone() if given.is_inference() else given)
+    with math.precision(64 if dtype == torch.float64 else 32):  # networks of PhiML convert to it
+        output = net(given.clone() if given.is_inference() else given)
     return output.to(native) if torch.is_tensor(output) and output.is_floating_point() else output
 
 
