@@ -29,14 +29,15 @@ class SipUpdate:
     mean over the batch.
 
     Attributes:
-        loss: Proxy loss ½ ‖x − x̃‖².
+        loss: Proxy loss ½ ‖x − x̃‖², without losses that layers of a Keras network add.
         x: Prediction, before the update.
         y: P(x).
         x_target: Corrected state x̃ that the network was drawn towards.
         y_l2: ½ ‖y − y*‖².
         x_l2: ½ ‖x − x_true‖² if `x_true` was given, for tracking.
-        applied: Whether the weights were changed. False within a graph only, where no error can be raised, if something
-            was not finite: then nothing was changed.
+        applied: Whether the weights were changed. False where the gradient overflowed by the scale of Keras'
+            `LossScaleOptimizer`, which was lowered then; and within a graph, where no error can be raised, if something
+            was not finite. Nothing else was changed then.
     """
 
     loss: Tensor
@@ -82,7 +83,9 @@ def sip_update_weights(
 
     ∂L/∂x is x − x̃ exactly: no derivative is taken through the physics or its inverse. The loss is summed over the
     batch, as in PhiFlow's `update_weights`. Works with the networks and optimizers of `phi.tf.flow`, `phi.torch.flow`
-    and `phiml.nn` on JAX, with any Keras model or `torch.nn.Module`, and with `OptaxOptimizer`.
+    and `phiml.nn` on JAX, with any Keras model, `tf.Module` or `torch.nn.Module`, and with `OptaxOptimizer`. Optimizers
+    are applied as in the framework's own loop: scaled losses, losses that layers of Keras add, line searches, complex
+    weights (`docs/training.md` has the list).
 
     If anything fails or is not finite, weights, optimizer state and batch statistics are put back as they were.
 
@@ -91,7 +94,7 @@ def sip_update_weights(
         optimizer: Optimizer of the same framework.
         physics: Process that made the observations.
         y_target: Observations y*, usually with a batch dim: `Field`, `Tensor` or tree. The physics runs in their
-            precision, the network in single precision.
+            precision, the network in that of its weights.
         predict: Maps y* to x, in place of calling `net` and applying `physics.constrain`.
         step_size: η > 0.
         solver: Numerical inverse by name or as object; `"gradient"` is ordinary training through the physics.
@@ -113,9 +116,11 @@ def sip_update_weights(
 
     Raises:
         NonFiniteError: if data, prediction, correction, gradient or new weights hold NaN or infinity.
-        NetworkOutputError: if the prediction is not a state of the physics, or does not depend on the weights.
+        NetworkOutputError: if the prediction is not a state of the physics, or does not depend on weights that can be
+            trained.
         GridMismatchError: if P(x) and `y_target`, or x and `x_true`, cannot be compared.
-        UnsupportedError: if no plugin knows the network, or the optimizer is not of its framework.
+        UnsupportedError: if no plugin knows the network, the optimizer is not of its framework, was made for another
+            network, or needs more than gradients and the loss.
         ParameterError: if arguments contradict each other, or the batch cannot be divided by `micro_batches`.
 
     Source: Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022 (arXiv 2109.15048),
