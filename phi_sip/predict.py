@@ -17,19 +17,19 @@ _OUTPUT = "network_output"
 
 def call_network(call: Callable[[Any], Any], y: Any, axes: Sequence[str] = ()) -> Any:
     """
-    Evaluates a network that maps observations to states of the same dims, in single precision.
+    Evaluates a network that maps observations to states of the same dims.
 
     Batch and dual dims of y go into the batch, channel dims into the channels of the network, as with PhiFlow's
     `native_call`. The network sees all of them in the order of their names, x before y, and so the components of a
     channel dim that names them: equal observations give equal predictions, however they are stored.
 
     Args:
-        call: Network, taking and returning one native tensor.
+        call: Network, taking and returning one native tensor; it converts to the type of its weights by itself.
         y: Observation, a `Field` or `Tensor`.
         axes: Spatial dims in the order in which the network takes them. Default: that of their names.
 
     Returns:
-        Prediction x like `y`, stored as `y` is, in single precision.
+        Prediction x like `y`, stored as `y` is, in its precision.
 
     Raises:
         ParameterError: if y is a tree, for which there is no one way.
@@ -61,7 +61,7 @@ def call_network(call: Callable[[Any], Any], y: Any, axes: Sequence[str] = ()) -
             )
         return output
 
-    with math.precision(32):
+    with math.precision(trees.precision_of(y)):
         values = math.native_call(checked, math.to_float(seen), channel_dim=_OUTPUT)
         if _OUTPUT in values.shape:
             values = unpack_dim(values, _OUTPUT, channels)

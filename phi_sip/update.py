@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,14 +29,15 @@ class SipUpdate:
     mean over the batch.
 
     Attributes:
-        loss: Proxy loss ½ ‖x − x̃‖².
+        loss: Proxy loss ½ ‖x − x̃‖², without losses that layers of a Keras network add.
         x: Prediction, before the update.
         y: P(x).
         x_target: Corrected state x̃ that the network was drawn towards.
         y_l2: ½ ‖y − y*‖².
         x_l2: ½ ‖x − x_true‖² if `x_true` was given, for tracking.
-        applied: Whether the weights were changed. False within a graph only, where no error can be raised, if something
-            was not finite: then nothing was changed.
+        applied: Whether the weights were changed. False where the gradient overflowed by the scale of Keras'
+            `LossScaleOptimizer`, which was lowered then; and within a graph, where no error can be raised, if something
+            was not finite. Nothing else was changed then.
     """
 
     loss: Tensor
@@ -82,7 +83,9 @@ def sip_update_weights(
 
     ∂L/∂x is x − x̃ exactly: no derivative is taken through the physics or its inverse. The loss is summed over the
     batch, as in PhiFlow's `update_weights`. Works with the networks and optimizers of `phi.tf.flow`, `phi.torch.flow`
-    and `phiml.nn` on JAX, with any Keras model or `torch.nn.Module`, and with `OptaxOptimizer`.
+    and `phiml.nn` on JAX, with any Keras model, `tf.Module` or `torch.nn.Module`, and with `OptaxOptimizer`. Optimizers
+    are applied as in the framework's own loop: scaled losses, losses that layers of Keras add, line searches, complex
+    weights (`docs/training.md` has the list).
 
     If anything fails or is not finite, weights, optimizer state and batch statistics are put back as they were.
 
@@ -92,7 +95,7 @@ def sip_update_weights(
         optimizer: Optimizer of the same framework.
         physics: Process that made the observations.
         y_target: Observations y*, usually with a batch dim: `Field`, `Tensor` or tree. The physics runs in their
-            precision, the network in single precision.
+            precision, the network in that of its weights.
         predict: Maps y*, stored as it was given, to x, in place of calling `net` and applying `physics.constrain`.
         step_size: η > 0.
         solver: Numerical inverse by name or as object; `"gradient"` is ordinary training through the physics.
@@ -114,9 +117,11 @@ def sip_update_weights(
 
     Raises:
         NonFiniteError: if data, prediction, correction, gradient or new weights hold NaN or infinity.
-        NetworkOutputError: if the prediction is not a state of the physics, or does not depend on the weights.
+        NetworkOutputError: if the prediction is not a state of the physics, or does not depend on weights that can be
+            trained.
         GridMismatchError: if P(x) and `y_target`, or x and `x_true`, cannot be compared.
-        UnsupportedError: if no plugin knows the network, or the optimizer is not of its framework.
+        UnsupportedError: if no plugin knows the network, the optimizer is not of its framework, was made for another
+            network, or needs more than gradients and the loss.
         ParameterError: if arguments contradict each other, or the batch cannot be divided by `micro_batches`.
 
     Source: Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022 (arXiv 2109.15048),
@@ -158,18 +163,22 @@ def update(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
     """
     with trainer.backend, working_together(trainer.workers):
         verdict = _Verdict(trainer)
+        parts = [_Part(trainer, part, verdict) for part in split(request)]
+        trainer.prepare(parts[0].request)
         trainer.save()
         try:
-            parts = [_Part(trainer, part, verdict) for part in split(request)]
-            results = [part.run() for part in parts]
-            _check_gradients(trainer, verdict)
-            trainer.apply([part.objective for part in parts])
-            verdict.expect_finite(trainer.state, lambda: NonFiniteError(_NON_FINITE_STATE))
-            applied = verdict.conclude()
+            result = joined(request, [part.run() for part in parts])
+            _check_connected(trainer)
+            if verdict.is_gradient_finite():
+                trainer.apply([part.objective for part in parts])
+                verdict.expect(trainer.is_state_finite(), lambda: NonFiniteError(_NON_FINITE_STATE))
+                return replace(result, applied=verdict.conclude())
+            if not trainer.skip():
+                raise NonFiniteError(_NON_FINITE_GRADIENT)
+            return replace(result, applied=math.wrap(False))
         except BaseException:
             trainer.restore()
             raise
-        return replace(joined(request, results), applied=applied)
 
 
 class _Verdict:
@@ -178,20 +187,25 @@ class _Verdict:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._flags: list[Any] = []
+        self._gradient: Any = True
 
-    def expect_finite(self, values: Callable[[], Sequence[Any]], error: Callable[[], NonFiniteError]) -> None:
-        finite = self._trainer.is_finite(values())
+    def expect(self, finite: Any, error: Callable[[], NonFiniteError]) -> None:
         if self._trainer.is_traced:
             self._flags.append(finite)
         elif not bool(finite):
             raise error()
 
     def expect_finite_state(self, what: str, tree: Any, remedy: str) -> None:
-        self.expect_finite(lambda: trees.natives(tree), lambda: non_finite(what, tree, remedy))
+        self.expect(self._trainer.is_finite(trees.natives(tree)), lambda: non_finite(what, tree, remedy))
+
+    def is_gradient_finite(self) -> bool:
+        """True in a graph, where it is seen at the end of the update."""
+        self._gradient = self._trainer.is_finite(self._trainer.gradients)
+        return self._trainer.is_traced or bool(self._gradient)
 
     def conclude(self) -> Tensor:
         """In a graph, undoes the update unless all was finite. Returns whether it was."""
-        return math.wrap(self._trainer.keep_if(self._flags) if self._trainer.is_traced else True)
+        return math.wrap(self._trainer.keep_if(self._flags, self._gradient) if self._trainer.is_traced else True)
 
 
 class _Part:
@@ -200,15 +214,15 @@ class _Part:
     objective: Objective
 
     def __init__(self, trainer: Trainer, request: UpdateRequest, verdict: _Verdict) -> None:
-        self._trainer, self._request, self._verdict = trainer, request, verdict
+        self._trainer, self.request, self._verdict = trainer, request, verdict
 
     def run(self) -> SipUpdate:
         with failing_together():
             y_target = self._observation()
         with failing_together():
             step = self._invert(y_target)
-        self._trainer.accumulate(trees.scale(step.dx, -1))
-        x_true = self._request.x_true
+        self._trainer.accumulate(trees.scale(step.dx, -1), 1 / self.request.micro_batches)
+        x_true = self.request.x_true
         result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
         self.objective = Objective(
             self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss, result.loss.shape)
@@ -216,14 +230,14 @@ class _Part:
         return result
 
     def _observation(self) -> Any:
-        y_target = trees.to_backend(self._request.y_target, self._trainer.backend)
-        self._verdict.expect_finite_state("y_target", y_target, "Nothing was changed. Remove or repair these samples.")
-        if self._request.micro_batches > 1:
+        y_target = trees.to_backend(self.request.y_target, self._trainer.backend)
+        self._verdict.expect_finite_state("y_target", y_target, BAD_SAMPLES)
+        if self.request.micro_batches > 1:
             y_target = trees.with_natives(y_target, self._trainer.in_turn(trees.natives(y_target)))
         return y_target
 
     def _invert(self, y_target: Any) -> SipStep:
-        request = self._request
+        request = self.request
         self._predict = prediction(self._trainer, request.physics, y_target, request.predict)
         x = self._trainer.record(self._predict)
         self._verdict.expect_finite_state(
@@ -245,7 +259,7 @@ def _report(step: SipStep, x_true: Any) -> SipUpdate:
 def prediction(
     trainer: Trainer, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None
 ) -> Callable[[], Any]:
-    """What computes x from y*: `predict`, or the network in single precision and `physics.constrain`."""
+    """What computes x from y*: `predict`, or the network and `physics.constrain`."""
     precision = trees.precision_of(y_target)
 
     def evaluate() -> Any:
@@ -258,13 +272,12 @@ def prediction(
     return evaluate
 
 
-def _check_gradients(trainer: Trainer, verdict: _Verdict) -> None:
+def _check_connected(trainer: Trainer) -> None:
     if all(gradient is None for gradient in trainer.gradients):
         raise NetworkOutputError(
             "The prediction does not depend on the weights, so nothing can be learned. Evaluate `net` inside "
             "`predict`, without stop_gradient, and pass the optimizer the parameters of this network."
         )
-    verdict.expect_finite(lambda: trainer.gradients, lambda: NonFiniteError(_NON_FINITE_GRADIENT))
 
 
 def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
@@ -274,6 +287,7 @@ def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
     return math.sum(loss, loss.shape), difference
 
 
+BAD_SAMPLES = "Nothing was changed. Remove or repair these samples."
 _NON_FINITE_GRADIENT = (
     "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
     "overflow in single precision, or use a smaller step_size."

@@ -37,13 +37,15 @@ class Trainer(ABC):
     """
     One network and its optimizer in one framework, for one update.
 
-    `record` runs the network, `accumulate` pulls a gradient in x back to the weights, `apply` changes the weights.
-    `save` and `restore` bracket all three, so that an update that fails leaves nothing behind.
+    `prepare` makes all variables, `record` runs the network, `accumulate` pulls a gradient in x back to the weights,
+    `apply` changes the weights. `save` and `restore` bracket the last three, so that an update that fails leaves
+    nothing behind.
 
     Attributes:
         backend: Of the framework.
         net, optimizer: As given.
-        gradients: ∂L/∂θ per weight, summed over what `accumulate` was given; `None` for weights that do not matter.
+        gradients: ∂L/∂θ per weight, summed over what `accumulate` was given, times the factor by which the optimizer
+            scales the loss, if it does; `None` for weights that do not matter.
         workers: Those that train the network together with this one; `None` if there are none.
     """
 
@@ -55,7 +57,23 @@ class Trainer(ABC):
 
     @abstractmethod
     def call(self, native: Any) -> Any:
-        """Evaluates the network on one native tensor in the layout of the framework."""
+        """
+        Evaluates the network on one native tensor in the layout of the framework. The network is given numbers of the
+        type that its weights have, and what it returns is converted back.
+        """
+
+    @abstractmethod
+    def prepare(self, request: UpdateRequest) -> None:
+        """
+        Makes all variables of network and optimizer that are made late, with their initial values.
+
+        Args:
+            request: An update whose prediction is made once if the network makes variables when it is called.
+
+        Raises:
+            UnsupportedError: if the optimizer cannot train this network. Nothing was changed.
+            NetworkOutputError: if the network has no weights to train.
+        """
 
     @abstractmethod
     def save(self) -> None:
@@ -70,25 +88,36 @@ class Trainer(ABC):
         """Evaluates `predict()` and keeps what `accumulate` needs. Returns x without derivative information."""
 
     @abstractmethod
-    def accumulate(self, cotangent: Any) -> None:
+    def accumulate(self, cotangent: Any, share: float) -> None:
         """
         Pulls ∂L/∂x back through the recorded prediction and adds it to `gradients`.
 
         Args:
             cotangent: ∂L/∂x, a state like the recorded x.
+            share: Part of the batch that was recorded. Losses that the network adds by itself count by it.
         """
 
     @abstractmethod
     def apply(self, objectives: Sequence[Objective]) -> None:
         """Lets the optimizer change the weights by `gradients`; some optimizers evaluate the objectives again."""
 
+    def skip(self) -> bool:
+        """
+        Undoes an update whose gradient is not finite, if the optimizer expects that now and then, and lets it react:
+        one that scales the loss lowers the scale. Returns whether it does.
+        """
+        return False
+
     @abstractmethod
     def is_finite(self, values: Sequence[Any]) -> Any:
         """Whether all native tensors are finite, as a native truth value; `None` counts as finite."""
 
     @abstractmethod
-    def state(self) -> list[Any]:
-        """The floating point tensors that an update changes: weights and optimizer state."""
+    def is_state_finite(self) -> Any:
+        """
+        Whether the update made nothing infinite or NaN among weights, batch statistics and optimizer state, as a
+        native truth value. What was so before, as the mask of an attention layer, may remain so.
+        """
 
     @property
     def is_traced(self) -> bool:
@@ -99,17 +128,16 @@ class Trainer(ABC):
         """The same native tensors, but in a graph not before `gradients` are there."""
         return values
 
-    def keep_if(self, flags: Sequence[Any]) -> Any:
-        """In a graph, as `restore` unless all of the truth values hold on all workers. Returns whether they do."""
+    def keep_if(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any:
+        """
+        In a graph, as `restore` unless all of the truth values hold on all workers. Where only the gradient is not
+        finite, the optimizer reacts as in `skip`. Returns whether all hold.
+        """
         raise NotImplementedError(f"{type(self).__name__} makes no graphs")
 
 
 class CompilingTrainer(Trainer):
     """A trainer of a framework that compiles."""
-
-    @abstractmethod
-    def prepare(self, request: UpdateRequest) -> None:
-        """Makes all variables of network and optimizer, before something is compiled that uses them."""
 
     @abstractmethod
     def signature(self) -> Hashable:
@@ -126,7 +154,7 @@ class CompilingTrainer(Trainer):
         """
 
     @abstractmethod
-    def keep_if(self, flags: Sequence[Any]) -> Any: ...
+    def keep_if(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any: ...
 
 
 def defined_in(thing: Any, *packages: str) -> bool:

@@ -7,11 +7,13 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from phiml import math
+
 from .. import trees
 from ..compilation import keys
 from ..compilation.identity import identities
 from ..compilation.update import compiled_update
-from ..errors import ParameterError, UnsupportedError
+from ..errors import ParameterError, SipError, UnsupportedError
 from ..hookspecs import hookimpl
 from ..update import SipUpdate, UpdateRequest
 from .base import CompilingTrainer, Objective, Predict, Step, defined_in
@@ -53,7 +55,22 @@ class JaxTrainer(CompilingTrainer):
         return self._is_traced
 
     def call(self, native: Any) -> Any:
-        return self.net(native)
+        return call_stax(self.net, native)
+
+    def prepare(self, request: UpdateRequest) -> None:
+        """All variables are there from the start; whether the optimizer can train them is checked."""
+        jnp = self.jax.numpy
+        types = {leaf.dtype for leaf in self.jax.tree_util.tree_leaves(self.net.parameters)}
+        if not all(jnp.issubdtype(dtype, jnp.inexact) for dtype in types):
+            raise UnsupportedError(
+                f"The parameters of the JAX network hold {', '.join(sorted(map(str, types)))}, but integers cannot be "
+                f"trained. Keep them outside of net.parameters."
+            )
+        if isinstance(self.stepper, _PhiMLOptimizer) and any(jnp.issubdtype(t, jnp.complexfloating) for t in types):
+            raise UnsupportedError(
+                "The JAX network has complex parameters, which the optimizers of phiml.nn cannot train. Use "
+                "OptaxOptimizer(net, optax.contrib.split_real_and_imaginary(optax.adam(1e-3)))."
+            )
 
     def save(self) -> None:
         self.gradients: list[Any] = []
@@ -62,8 +79,8 @@ class JaxTrainer(CompilingTrainer):
     def restore(self) -> None:
         self.variables = self.saved
 
-    def keep_if(self, flags: Sequence[Any]) -> Any:
-        holds = self.jax.numpy.stack(list(flags)).all()
+    def keep_if(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any:
+        holds = self.jax.numpy.stack([*flags, gradient_is_finite]).all()
         self.variables = self.jax.tree_util.tree_map(
             lambda new, old: self.jax.numpy.where(holds, new, old), self.variables, self.saved
         )
@@ -95,14 +112,16 @@ class JaxTrainer(CompilingTrainer):
         self.x = trees.with_natives(self.x, outputs)
         return self.x
 
-    def accumulate(self, cotangent: Any) -> None:
+    def accumulate(self, cotangent: Any, share: float) -> None:
+        """JAX's derivatives in complex parameters are the conjugates of the direction of steepest ascent."""
         (tree,) = self.pull_back(trees.natives(cotangent, like=self.x))
         leaves, self.structure = self.jax.tree_util.tree_flatten(tree)
-        if not self.connected:
-            self.gradients = self.gradients or [None] * len(leaves)
-        else:
-            before = self.gradients or [None] * len(leaves)
+        before = self.gradients or [None] * len(leaves)
+        if self.connected:
+            leaves = [leaf.conj() for leaf in leaves]
             self.gradients = [a if b is None else a + b for a, b in zip(leaves, before, strict=True)]
+        else:
+            self.gradients = before
 
     def in_turn(self, values: list[Any]) -> list[Any]:
         done = [gradient for gradient in self.gradients if gradient is not None]
@@ -110,19 +129,45 @@ class JaxTrainer(CompilingTrainer):
 
     def apply(self, objectives: Sequence[Objective]) -> None:
         tree = self.jax.tree_util.tree_unflatten(self.structure, self.gradients)
-        self.net.parameters = self.stepper.step(tree, self.net.parameters)
+        value = self._real(sum(objective.value.native() for objective in objectives))
+        try:
+            self.net.parameters = self.stepper.step(
+                tree, self.net.parameters, value=value, value_fn=lambda parameters: self._value(objectives, parameters)
+            )
+        except SipError:
+            raise
+        except Exception as error:
+            if self.is_traced:  # it may work step by step
+                raise
+            raise UnsupportedError(
+                f"The optimizer could not make its step and was undone: {type(error).__name__}: {error}. It is given "
+                f"the gradients, the parameters, and value, grad, value_fn and grad_fn of the loss. Make it for the "
+                f"parameters of this network, and of transformations that need no more."
+            ) from error
+
+    def _value(self, objectives: Sequence[Objective], parameters: Any) -> Any:
+        """The loss as a function of the weights, as line searches need it."""
+        before = self.net.parameters
+        self.net.parameters = parameters
+        try:
+            return self._real(sum(objective.loss(objective.predict())[0].native() for objective in objectives))
+        finally:
+            self.net.parameters = before
+
+    def _real(self, value: Any) -> Any:
+        """In the type that optax gives values."""
+        first = self.jax.tree_util.tree_leaves(self.net.parameters)[0]
+        return self.jax.numpy.asarray(value, first.real.dtype)
 
     def is_finite(self, values: Sequence[Any]) -> Any:
         jnp = self.jax.numpy
         return jnp.stack([jnp.isfinite(value).all() for value in values if value is not None]).all()
 
-    def state(self) -> list[Any]:
-        leaves = self.jax.tree_util.tree_leaves(self.variables)
-        arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
-        return [leaf for leaf in arrays if self.jax.numpy.issubdtype(leaf.dtype, self.jax.numpy.floating)]
-
-    def prepare(self, request: UpdateRequest) -> None:
-        """Nothing to do: PhiML's networks and optimizers have all variables from the start."""
+    def is_state_finite(self) -> Any:
+        jnp, leaves = self.jax.numpy, self.jax.tree_util.tree_leaves
+        pairs = zip(leaves(self.variables), leaves(self.saved), strict=True)
+        inexact = [(a, b) for a, b in pairs if hasattr(a, "dtype") and jnp.issubdtype(a.dtype, jnp.inexact)]
+        return jnp.stack([(jnp.isfinite(new) | ~jnp.isfinite(old)).all() for new, old in inexact]).all()
 
     def signature(self) -> Hashable:
         state = ("parameters", "_tracers", "state", "_state", "_step_i", "_update_function_cache")
@@ -152,6 +197,17 @@ class JaxTrainer(CompilingTrainer):
         return update
 
 
+def call_stax(net: Any, native: Any) -> Any:
+    """The network on an array, in the floating point type of its parameters."""
+    import jax
+
+    first = next(iter(jax.tree_util.tree_leaves(net.parameters)))
+    with math.precision(64 if first.real.dtype == jax.numpy.float64 else 32):
+        output = net(native.astype(first.real.dtype))
+    is_real = hasattr(output, "dtype") and jax.numpy.issubdtype(output.dtype, jax.numpy.floating)
+    return output.astype(native.dtype) if is_real else output
+
+
 def _check_processes_run_one_program(processes: int) -> None:
     """PhiML orders dims by sets, so that what is compiled depends on how Python hashes."""
     if processes > 1 and os.environ.get("PYTHONHASHSEED", "random") == "random":
@@ -179,7 +235,7 @@ class _PhiMLOptimizer:
     def state(self, value: Any) -> None:
         self.optimizer._state, self.optimizer._step_i = value
 
-    def step(self, gradients: Any, parameters: Any) -> Any:
+    def step(self, gradients: Any, parameters: Any, **about_the_loss: Any) -> Any:
         self._adopt(parameters)
         self.optimizer.update_step(gradients)
         return self.optimizer.get_network_parameters()

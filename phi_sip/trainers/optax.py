@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any, Protocol
+
+from ..errors import UnsupportedError
 
 
 class GradientTransformation(Protocol):
@@ -32,9 +36,40 @@ class OptaxOptimizer:
         self.transformation = transformation
         self.state = transformation.init(net.parameters)
 
-    def step(self, gradients: Any, parameters: Any) -> Any:
-        """New weights from ∂L/∂θ and the current weights, both as trees."""
+    def step(
+        self, gradients: Any, parameters: Any, *, value: Any = None, value_fn: Callable[..., Any] | None = None
+    ) -> Any:
+        """
+        New weights from ∂L/∂θ and the current weights, both as trees.
+
+        Args:
+            gradients: ∂L/∂θ; the direction of steepest ascent where weights are complex.
+            parameters: Current weights.
+            value: L, for transformations that look at it, as `optax.contrib.reduce_on_plateau`.
+            value_fn: L as a function of the weights, for line searches, as that of `optax.lbfgs`.
+
+        Raises:
+            UnsupportedError: if the transformation returns changes of other shapes than those of the weights.
+        """
+        import jax
         import optax
 
-        changes, self.state = self.transformation.update(gradients, self.state, parameters)
+        known = {"value": value, "value_fn": value_fn, "grad": gradients}
+        accepted = inspect.signature(self.transformation.update).parameters
+        any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+        given = known if any_name else {name: known[name] for name in known if name in accepted}
+        if value_fn is not None and "grad_fn" in accepted:
+            given["grad_fn"] = lambda at, *_: jax.tree_util.tree_map(lambda g: g.conj(), jax.grad(value_fn)(at))
+        changes, state = self.transformation.update(gradients, self.state, parameters, **given)
+        _check_shapes(jax.tree_util.tree_leaves(changes), jax.tree_util.tree_leaves(parameters))
+        self.state = state
         return optax.apply_updates(parameters, changes)
+
+
+def _check_shapes(changes: list[Any], parameters: list[Any]) -> None:
+    found, expected = ([tuple(leaf.shape) for leaf in leaves] for leaves in (changes, parameters))
+    if found != expected:
+        raise UnsupportedError(
+            f"The optax transformation returned changes of the shapes {found} for parameters of {expected}. Most "
+            f"likely it expects one gradient per sample, but the loss is that of the whole batch. Leave it out."
+        )

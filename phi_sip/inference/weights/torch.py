@@ -8,6 +8,8 @@ from typing import Any
 
 from phiml.backend import Backend
 
+from ...trainers.torch import call_module
+
 FILE = "weights.pt"
 
 
@@ -35,6 +37,6 @@ def evaluation(net: Any) -> Callable[[Any], Any]:
 
     def evaluate(native: Any) -> Any:
         with torch.no_grad():
-            return net(native)
+            return call_module(net, native)
 
     return evaluate

@@ -10,7 +10,7 @@ from ...errors import UnsupportedError
 from ...hookspecs import hookimpl
 from ...physics.base import InvertiblePhysics
 from ...trainers.base import defined_in
-from ...update import prediction
+from ...update import UpdateRequest, prediction
 from .base import Layout, TrainingState
 
 FILE = "state.pt"
@@ -49,21 +49,11 @@ class TorchState(TrainingState):
         return float(self.optimizer.param_groups[0]["lr"])
 
     def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
-        modes = [(module, module.training) for net in self._modules for module in net.modules()]
-        try:
-            for net in self._modules:
-                net.eval()
-            with self._torch.no_grad():
-                return prediction(self._trainer, physics, y_target, predict)()
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with self._trainer.evaluating():
+            return prediction(self._trainer, physics, y_target, predict)()
 
     def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
-        """Lazy modules are made by a prediction, in inference mode."""
-        lazy = self._torch.nn.parameter.is_lazy
-        if any(lazy(tensor) for net in self._modules for tensor in (*net.parameters(), *net.buffers())):
-            self.predict(physics, y_target, predict)
+        self._trainer.prepare(UpdateRequest(physics, y_target, predict))
 
     def layout(self) -> Layout:
         return [[list(t.shape), str(t.dtype)] for net in self._modules for t in net.state_dict().values()]
