@@ -1,6 +1,6 @@
 """Fields in files: one file per format. Nothing that is read can run code: no pickle is ever loaded."""
 
-from .arrays import GridArray, joined
+from .arrays import GridArray, Size, joined
 from .formats import FORMATS, check_writable, read_field, read_grid, write_grids
 from .kept import KeptGrids
 
@@ -8,6 +8,7 @@ __all__ = [
     "FORMATS",
     "GridArray",
     "KeptGrids",
+    "Size",
     "check_writable",
     "joined",
     "read_field",
