@@ -14,13 +14,12 @@ from phiml.math import batch, channel, spatial
 
 from .. import trees
 from ..errors import FileError, ParameterError
-from .boundaries import NAMED, boundary_of, fitting, words_of
+from .boundaries import boundary_of, fitting, words_of
 from .missing import refuse
 
 AXES = ("x", "y", "z")
 BATCH, CHANNEL = "batch", "vector"
 PRECISIONS = (32, 64)
-BOUNDARIES = NAMED
 EQUAL = 1e-3  # of a length, by which one that is given may differ from that of a file
 Size = Mapping[str, float] | float
 
@@ -64,7 +63,7 @@ class GridArray:
             raise FileError(f"The values are of type {self.values.dtype}. Give real numbers.")
         if not np.isfinite(self.values).all():
             place = self.dims.index(BATCH) if BATCH in self.dims else None
-            refuse("hold no numbers. The values hold NaN or infinity", ~np.isfinite(self.values), place)
+            refuse("NaN or infinity", ~np.isfinite(self.values), place)
         self._check_bounds()
         if self.components is not None:
             _check_components(self.components, self.dims, self.values.shape)

@@ -84,7 +84,8 @@ def chosen(variable: str | None, arrays: Sequence[StoredArray]) -> StoredArray:
 def _is_coordinate(array: StoredArray) -> bool:
     if array.dims == (array.name,) or array.dtype.kind in TEXT:
         return True
-    return len(array.shape) == 1 and any(says_axis(array.name, axis) for axis in (*AXES, *TIMES))
+    named = any(says_axis(array.name, axis) for axis in (*AXES, *TIMES)) and array.name != "T"  # a temperature
+    return len(array.shape) == 1 and named
 
 
 def _named_by(array: StoredArray) -> list[str]:

@@ -19,8 +19,8 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     ".npy": ("npy", ()),
     ".npz": ("npz", ()),
     ".nc": ("netcdf", ("xarray", "h5netcdf")),
-    **dict.fromkeys((".h5", ".hdf5"), ("netcdf", ("xarray", "h5netcdf"))),
     ".zarr": ("zarr", ("xarray", "zarr")),
+    **dict.fromkeys((".h5", ".hdf5"), ("netcdf", ("xarray", "h5netcdf"))),
 }
 RESERVED = (*AXES, BATCH, CHANNEL, "dims", "lower", "upper", "attributes", "boundary", "components", "field_type")
 NAME = re.compile(r"[\w.-]+")

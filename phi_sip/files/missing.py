@@ -59,7 +59,7 @@ def refuse_stand_ins(
     if stored.dtype.kind not in "fiu":
         return
     for reason, cells in _stand_ins(stored, attributes, netcdf, fill):
-        refuse(f"hold no data: {reason}", cells, batch)
+        refuse(f"stand-ins for missing data ({reason})", cells, batch)
 
 
 def refuse(what: str, cells: np.ndarray, batch: int | None) -> None:
@@ -75,8 +75,9 @@ def refuse(what: str, cells: np.ndarray, batch: int | None) -> None:
     if batch is not None:
         samples = np.flatnonzero(cells.any(axis=tuple(i for i in range(cells.ndim) if i != batch)))
         listed = ", ".join(map(str, samples[:SHOWN])) + (", …" if len(samples) > SHOWN else "")
-        where = f", in {len(samples)} of {cells.shape[batch]} samples (numbers {listed}, counted from 0)"
-    raise FileError(f"{int(cells.sum())} of {cells.size} cells {what}{where}. {REMEDY}.")
+        which = f"number {listed}" if len(samples) == 1 else f"numbers {listed}"
+        where = f", in {len(samples)} of {cells.shape[batch]} samples ({which}, counted from 0)"
+    raise FileError(f"The values hold {what} in {int(cells.sum())} of {cells.size} cells{where}. {REMEDY}.")
 
 
 def _stand_ins(

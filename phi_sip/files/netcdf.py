@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def _version_3(path: Path, variable: str | None, dims: Sequence[str] | None) -> 
                 tuple(found.dimensions),
                 tuple(found.shape),
                 np.dtype(found.data.dtype),
-                lambda found=found: found.data,
+                partial(getattr, found, "data"),
                 {key: _text(value) for key, value in found._attributes.items()},
                 netcdf=True,
             )
@@ -50,7 +51,7 @@ def _text(value: Any) -> Any:
 
 
 def _hdf5(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
-    import h5netcdf
+    import h5netcdf  # type: ignore[import-untyped]
     import h5py  # type: ignore[import-untyped]
 
     with h5py.File(path) as file:  # h5netcdf does not end well with what is no HDF5

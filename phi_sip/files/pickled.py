@@ -152,7 +152,7 @@ def plain_data(pickle: bytes) -> Any:
             if instruction.name not in _INSTRUCTIONS:
                 raise FileError(f"Its description has the instruction {instruction.name}, which is not followed.")
             _INSTRUCTIONS[instruction.name](machine, argument)
-        return _without_arrays(*machine.pop(1), 0)
+        return _without_arrays(machine.pop(1)[0], 0)
     except FileError:
         raise
     except Exception as error:  # whatever instructions in a wrong order do
