@@ -162,6 +162,7 @@ def test_no_more_is_kept_in_memory_than_allowed(files):
 
 
 def test_files_that_do_not_fit_into_memory(files, monkeypatch):
-    whole = [numbers(b.y_target) for b in itertools.islice(stored(*files, **KNOWN, batch_size=5).training(1), 4)]
+    batches = lambda: itertools.islice(stored(*files, **KNOWN, batch_size=5).training(1), 4)  # noqa: E731
+    whole = [numbers(batch.y_target) for batch in batches()]
     monkeypatch.setattr(sys.modules[stored.__module__], "KEPT", 1)
-    assert [numbers(b.y_target) for b in itertools.islice(stored(*files, **KNOWN, batch_size=5).training(1), 4)] == whole
+    assert [numbers(batch.y_target) for batch in batches()] == whole

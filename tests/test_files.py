@@ -55,9 +55,7 @@ def test_npy(tmp_path):
     unknown = (None, None)
     same(read_grid(tmp_path / "a.npy"), GridArray(GRID.values, GRID.dims, unknown, unknown))
     unknown = (None, None, None)
-    same(
-        read_grid(tmp_path / "a.npy", dims=("x", "y", "z")), GridArray(GRID.values, ("x", "y", "z"), unknown, unknown)
-    )
+    same(read_grid(tmp_path / "a.npy", dims=("x", "y", "z")), GridArray(GRID.values, ("x", "y", "z"), unknown, unknown))
     with pytest.raises(FileError, match="holds one array, not a, b"):
         write_grids(tmp_path / "b.npy", {"a": GRID, "b": GRID})
 
@@ -107,6 +105,10 @@ def test_arrays_of_any_kind(tmp_path_factory, values):
     np.save(path, values)
     if not np.isfinite(values).all():
         with pytest.raises(FileError, match="NaN or infinity"):
+            read_grid(path)
+        return
+    if values.dtype.kind == "f" and (values == np.float32(9.969209968386869e36)).any():
+        with pytest.raises(FileError, match="stand-ins for missing data"):
             read_grid(path)
         return
     grid = read_grid(path)

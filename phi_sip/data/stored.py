@@ -156,12 +156,12 @@ def _found(files: Files) -> Sequence[str | Path]:
 
 def _samples(read: KeptGrids, files: Sequence[str | Path], variable: str | None) -> list[int]:
     """How many samples each file has."""
-    sizes, first = [], None
+    sizes = []
+    first = _sample(read(files[0], variable), 0)
     for file in files:
         grid = read(file, variable)
-        first = first or grid.cells
-        if grid.cells != first:
-            raise FileError(f"stored: {file} holds another grid than {files[0]}: {grid.cells}, not {first}.")
+        if not grid.fits(first):
+            raise FileError(f"stored: {file} holds another grid than {files[0]}: {grid.cells}, not {first.cells}.")
         sizes.append(len(grid.values))
     return sizes
 
@@ -175,4 +175,4 @@ def _check_pairs(
 
 
 def _sample(grid: GridArray, number: int) -> GridArray:
-    return replace(grid, values=grid.values[number : number + 1])
+    return replace(grid, values=grid.values[number : number + 1].copy())

@@ -273,6 +273,18 @@ class GridArray:
         order = [self.components.index(axis) for axis in self.axes]
         return replace(self, values=np.take(self.values, order, axis=place), components=self.axes)
 
+    def fits(self, other: GridArray) -> bool:
+        """Whether samples of both can be put together: all but their number agrees, bounds up to rounding."""
+        if (*self.cells[:2], *self.cells[4:]) != (*other.cells[:2], *other.cells[4:]) or set(self.bounds) != set(
+            other.bounds
+        ):
+            return False
+        cells = dict(zip(self.axes, self.resolution, strict=True))
+        return all(
+            np.allclose(other.bounds[axis], (low, high), rtol=0, atol=EQUAL * (high - low) / cells[axis])
+            for axis, (low, high) in self.bounds.items()
+        )
+
     @property
     def cells(self) -> tuple[Any, ...]:
         """What grids whose samples are put together have in common: all but the number of samples."""

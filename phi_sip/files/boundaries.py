@@ -6,6 +6,7 @@ import math as numbers
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from phiml.math import extrapolation
 from phiml.math.extrapolation import ConstantExtrapolation, Extrapolation
 
@@ -125,6 +126,8 @@ def _word_of(boundary: Any) -> str | None:
 
 def word_of_value(value: Any) -> str | None:
     """The word of a boundary that is held at a number; `None` if it is no single finite number."""
-    if getattr(value, "shape", ()) != () or not numbers.isfinite(float(value)):
+    number = np.asarray(value)
+    if number.shape or number.dtype.kind not in "fiu" or not np.isfinite(number):
         return None
-    return repr(float(value)) if value else "zero"
+    exact = number if number.dtype.kind == "f" else number.astype(np.float64)
+    return str(exact[()]) if value else "zero"  # as few digits as its type needs: 0.1 in single precision too

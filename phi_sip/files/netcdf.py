@@ -14,6 +14,7 @@ from ..errors import FileError
 from .arrays import GridArray
 from .contents import StoredArray
 from .datasets import dataset_of, grid_of
+from .memory import check_fits
 
 VERSION_3 = b"CDF"
 SUFFIX = ".nc"
@@ -30,6 +31,7 @@ def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridAr
 def _version_3(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
     from scipy.io import netcdf_file
 
+    check_fits("Its content", (path.stat().st_size,), np.dtype(np.uint8))
     with netcdf_file(path, "r", mmap=False) as file:
         arrays = [
             StoredArray(

@@ -95,6 +95,6 @@ def _word(extrapolation: Any) -> str | None:
         return None
     kind = str(extrapolation.get("type"))
     if kind == "constant":
-        return word_of_value(np.asarray(extrapolation.get("value"), dtype=float))
+        return word_of_value(extrapolation.get("value"))
     word = SYNONYMS.get(kind, kind)
     return word if word in NAMED or kind in SYNONYMS else None

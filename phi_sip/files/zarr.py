@@ -22,6 +22,8 @@ def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridAr
     import zarr
 
     root = zarr.open(str(path), mode="r")
+    if isinstance(root, zarr.Array):
+        return grid_of([_stored("array", root)], {}, variable, dims)
     groups = dict(_groups(root, ""))
     arrays = [
         _stored(f"{name}/{key}".strip("/"), found) for name, group in groups.items() for key, found in group.arrays()
@@ -37,7 +39,7 @@ def _groups(group: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _stored(path: str, found: Any) -> StoredArray:
     attributes = dict(found.attrs)
-    names = getattr(found.metadata, "dimension_names", None) or attributes.get(DIMS)
+    names = getattr(getattr(found, "metadata", None), "dimension_names", None) or attributes.get(DIMS)
     dtype = np.dtype(found.dtype)
     if isinstance(attributes.get(FILL), str) and dtype.kind in "fiu":
         attributes[FILL] = _number(attributes[FILL])
