@@ -54,6 +54,28 @@ def test_coordinates_of_each_cell_in_netcdf(tmp_path):
     xarray.Dataset({"T": (DIMS, VALUES)}, coordinates).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     field = read_field(tmp_path / "a.nc", boundary="periodic")
     np.testing.assert_allclose(field.dx.numpy("vector"), [0.05, 0.2], rtol=1e-6)
+    coordinates = {"X": (("x", "y"), XX + 0.1 * YY), "Y": (("x", "y"), YY)}
+    xarray.Dataset({"T": (DIMS, VALUES)}, coordinates).to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    with pytest.raises(FileError, match="change along other axes"):
+        read_grid(tmp_path / "b.nc")
+
+
+def test_states_and_observations_called_x_and_y_are_no_coordinates(tmp_path):
+    np.savez(tmp_path / "a.npz", x=VALUES, y=VALUES + 1)
+    np.savez(tmp_path / "b.npz", x=VALUES[0], y=VALUES[1])
+    for name, dims in (("a.npz", DIMS), ("b.npz", DIMS[1:])):
+        for variable in "xy":
+            assert read_grid(tmp_path / name, variable, dims).bounds == {}
+
+
+def test_dims_that_hdf5_labels(tmp_path):
+    path = hdf5(tmp_path / "a.h5", x=X)
+    with h5py.File(path, "r+") as file:
+        for dim, name in zip(file["T"].dims, ("batch", "x", "y"), strict=True):
+            dim.label = name
+        file.attrs["boundary"] = np.bytes_("zero")
+    grid = read_grid(path)
+    assert (grid.dims, set(grid.bounds), grid.boundary) == (DIMS, {"x"}, "zero")
 
 
 @pytest.mark.parametrize(
@@ -62,8 +84,8 @@ def test_coordinates_of_each_cell_in_netcdf(tmp_path):
         ({"x-coordinate": X, "X": 2 * XX}, "contradict each other: x goes from 0 to 1.6 by the one, and from 0 to 0.8"),
         ({"x-coordinate": X**2}, "not the centers of equal cells"),
         ({"x-coordinate": X[:9]}, "has 9 entries, but x has 16 cells"),
-        ({"X": XX + 0.1 * YY}, "change along other axes"),
-        ({"X": YY}, "change along other axes"),
+        ({"x-coordinate": XX + 0.1 * YY}, "change along other axes"),
+        ({"grid_x": YY}, "change along other axes"),
         ({"x_faces": FACES_X**2}, "not the faces of equal cells"),
         ({"x": np.where(X > 0.5, np.nan, X)}, "not the centers of equal cells"),
     ],

@@ -115,6 +115,7 @@ def test_zeros_in_zarr_and_hdf5_are_data(tmp_path):
 
 
 HUGE = (10**6, 10**6)
+OTHERS = {"lower": [0], "upper": [1], "boundary": "", "attributes": []}
 
 
 def bomb_npy(path):

@@ -20,7 +20,7 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     ".npz": ("npz", ()),
     ".nc": ("netcdf", ("xarray", "h5netcdf")),
     ".zarr": ("zarr", ("xarray", "zarr")),
-    **dict.fromkeys((".h5", ".hdf5"), ("netcdf", ("xarray", "h5netcdf"))),
+    **dict.fromkeys((".nc4", ".h5", ".hdf5"), ("netcdf", ("xarray", "h5netcdf"))),
 }
 RESERVED = (*AXES, BATCH, CHANNEL, "dims", "lower", "upper", "attributes", "boundary", "components", "field_type")
 NAME = re.compile(r"[\w.-]+")
@@ -47,7 +47,7 @@ def read_grid(path: str | Path, variable: str | None = None, dims: Sequence[str]
     | `.npz` | as `.npy` | arrays `x`, `y-coordinate`, … | – | – |
     | `.npz` of PhiFlow's `field.write`, and scenes | their own | their own | theirs, as data | their own |
     | `.npz` of phi_sip | their own | their own | its own | their own |
-    | `.nc`, `.h5`, `.hdf5`, `.zarr` | their own | coordinates | the attribute `boundary` | a coordinate of `vector` |
+    | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | their own | coordinates | the attribute `boundary` | a coordinate of `vector` |
 
     Coordinates are those of the dims, or arrays that are called after an axis: `x`, `X`, `x-coordinate`, `coords/x`,
     `x_faces`, also of the shape of the grid (`X` and `Y` of `np.meshgrid`). They must be the centers, or the faces, of

@@ -38,7 +38,7 @@ class Extent:
 def says_axis(name: str, axis: str) -> bool:
     """Whether a name is that of coordinates of an axis: `x`, `X`, `x-coordinate`, `coord_x`, `x_faces`, …"""
     word = rf"(?:{SAID}|{FACES})"
-    pattern = rf"(?:{word}{BETWEEN})?{re.escape(axis)}(?:{BETWEEN}{word}|c)?"
+    pattern = rf"(?:{word}{BETWEEN})?{re.escape(axis)}(?:{BETWEEN}{word}|c|s)?"
     return re.fullmatch(pattern, name, re.IGNORECASE) is not None
 
 
@@ -115,7 +115,19 @@ def _bounds(
     if not 2 <= len(other.shape) <= len(array.shape):
         return None
     along = _dims_of(dims, own, array, other)
-    return None if along is None or axis not in along else _separated(what, axis, along, other.values())
+    if along is None or axis not in along:
+        return None
+    values = other.values()
+    if not _is_separated(along.index(axis), values):
+        declared = other.name in str(array.attributes.get("coordinates", "")).split()
+        if not declared and len(other.name) == len(axis):
+            return None  # x and y are also what states and observations are called
+        raise FileError(
+            f"{what}, the coordinates of {axis}, change along other axes than {axis} of {', '.join(along)}: either the "
+            f"dims have other names (--dims), or the grid is not one of equal cells along straight axes. Interpolate "
+            f"it to such a grid."
+        )
+    return of_centers(what, axis, np.moveaxis(values, along.index(axis), 0).reshape(size, -1)[:, 0])
 
 
 def _by_size(what: str, axis: str, size: int, other: StoredArray) -> Bounds | None:
@@ -140,25 +152,14 @@ def _dims_of(
     if own is not None and other.dims is not None and set(other.dims) <= set(own):
         return tuple(dims[list(own).index(dim)] for dim in other.dims)
     axes = [i for i, dim in enumerate(dims) if dim in ("x", "y", "z")]
-    for places in (axes, range(len(dims))):
-        if tuple(array.shape[i] for i in places) == other.shape:
-            return tuple(dims[i] for i in places)
-    return None
+    return tuple(dims[i] for i in axes) if tuple(array.shape[i] for i in axes) == other.shape else None
 
 
-def _separated(what: str, axis: str, along: tuple[str, ...], values: np.ndarray) -> Bounds | None:
-    """Of coordinates that are stored for each cell."""
-    place = along.index(axis)
-    first = np.moveaxis(values, place, 0).reshape(values.shape[place], -1)
-    centers = first[:, 0]
-    spacing = np.abs(np.diff(centers)).max() if len(centers) > 1 else 0.0
-    if np.abs(first - centers[:, None]).max() > UNEQUAL * spacing + _rounding(values):
-        raise FileError(
-            f"{what}, the coordinates of {axis}, change along other axes than {axis} of {', '.join(along)}: either the "
-            f"dims have other names (--dims), or the grid is not one of equal cells along straight axes. Interpolate "
-            f"it to such a grid."
-        )
-    return of_centers(what, axis, centers)
+def _is_separated(place: int, values: np.ndarray) -> bool:
+    """Whether coordinates that are stored for each cell change along one axis only."""
+    lines = np.moveaxis(values, place, 0).reshape(values.shape[place], -1)
+    spacing = np.abs(np.diff(lines[:, 0])).max() if len(lines) > 1 else 0.0
+    return bool(np.abs(lines - lines[:, :1]).max() <= UNEQUAL * spacing + _rounding(values))
 
 
 def _of_cells(coordinate: StoredArray, others: Sequence[StoredArray]) -> Bounds | None:

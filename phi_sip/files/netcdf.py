@@ -17,7 +17,7 @@ from .datasets import dataset_of, grid_of
 from .memory import check_fits
 
 VERSION_3 = b"CDF"
-SUFFIX = ".nc"
+SUFFIXES = (".nc", ".nc4")
 WRITTEN_BY = "_NCProperties"  # what NetCDF's libraries leave in their files
 PHONY = "phony_dim"  # what h5netcdf calls dims that have no names
 
@@ -58,7 +58,7 @@ def _hdf5(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridA
 
     with h5py.File(path) as file:  # h5netcdf does not end well with what is no HDF5
         _check_inside(file, path)
-        netcdf = path.suffix == SUFFIX or WRITTEN_BY in file.attrs
+        netcdf = path.suffix in SUFFIXES or WRITTEN_BY in file.attrs
     with h5netcdf.File(path, "r", phony_dims="sort") as file:
         groups = dict(_groups(file, ""))
         arrays = [
@@ -97,8 +97,9 @@ def _groups(group: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _stored(path: str, found: Any, netcdf: bool) -> StoredArray:
-    names = tuple(map(str, found.dimensions))
     dataset = found._h5ds
+    labels = [dim.label for dim in dataset.dims]  # what HDF5 itself calls them
+    names = tuple(label or str(name) for label, name in zip(labels, found.dimensions, strict=True))
     return StoredArray(
         path,
         None if any(name.startswith(PHONY) for name in names) else names,
@@ -113,7 +114,7 @@ def _stored(path: str, found: Any, netcdf: bool) -> StoredArray:
 
 
 def _attributes(owner: Any) -> dict[str, Any]:
-    return {key: owner.attrs[key] for key in owner.attrs if key not in ("DIMENSION_LIST", "REFERENCE_LIST")}
+    return {key: _text(owner.attrs[key]) for key in owner.attrs if key not in ("DIMENSION_LIST", "REFERENCE_LIST")}
 
 
 def write(path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> None:
