@@ -195,6 +195,15 @@ def test_words_that_are_no_boundary(words):
         CASE.to_field(words)
 
 
+@pytest.mark.parametrize("boundary", [extrapolation.PERIODIC, 0, 2.5, {"x": 0, "y": (0, extrapolation.ZERO_GRADIENT)}])
+def test_boundaries_as_phiflow_takes_them(boundary):
+    assert CASE.to_field(boundary).boundary == extrapolation.as_extrapolation(boundary)
+    with pytest.raises(ParameterError, match="boundary = "):
+        CASE.to_field(math.vec(x=1.0, y=2.0))
+    with pytest.raises(ParameterError, match="boundary = "):
+        CASE.to_field(print)
+
+
 CASE = GridArray(np.arange(24.0).reshape(2, 3, 4), ("batch", "x", "y"), (0.0, -1.0), (1.5, 3.0), "zero-gradient")
 
 

@@ -48,7 +48,7 @@ def stored(
     variable: str | None = None,
     state_variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str | None = None,
+    boundary: Any = None,
     size: Size | None = None,
     components: Sequence[str] | None = None,
     precision: int = 64,
@@ -69,8 +69,8 @@ def stored(
         variable: Of y* in its files.
         state_variable: Of x in its files.
         dims: See `read_grid`.
-        boundary: `periodic`, `zero-gradient`, `zero`, a number, or one per axis or side: `x=periodic,y-=0,y+=2.5`. In
-            place of that of the files; needed where they do not say it.
+        boundary: `periodic`, `zero-gradient`, `zero`, a number, or one per axis or side: `x=periodic,y-=0,y+=2.5`;
+            also as PhiFlow has them. In place of that of the files; needed where they do not say it.
         size: Length of the domain along each axis, by name, or one for all: `{"x": 20.0, "y": 3.0}`. Needed where files
             do not say it, as `.npy` files never do. Cells of length 1 are those of a domain as long as it has cells.
         components: Names of the components in their order, such as `["x", "y"]`, where files do not say them.

@@ -14,7 +14,7 @@ from phiml.math import batch, channel, spatial
 
 from .. import trees
 from ..errors import FileError, ParameterError
-from .boundaries import boundary_of, fitting, words_of
+from .boundaries import boundary_of, fitting, in_words, words_of
 from .missing import refuse
 
 AXES = ("x", "y", "z")
@@ -105,13 +105,14 @@ class GridArray:
         return tuple((high - low) / n for (low, high), n in sides)
 
     def told(
-        self, boundary: str | None = None, size: Size | None = None, components: Sequence[str] | None = None
+        self, boundary: Any = None, size: Size | None = None, components: Sequence[str] | None = None
     ) -> GridArray:
         """
         The same with what its file does not say.
 
         Args:
-            boundary: See `phi_sip.files.boundaries.boundary_of`; in place of that of the file.
+            boundary: Words, see `phi_sip.files.boundaries.boundary_of`, or a boundary of PhiFlow that has some; in
+                place of that of the file.
             size: Length of the domain along each axis, by name, or one for all: `{"x": 20.0, "y": 3.0}`. Axes whose
                 bounds are not known begin at 0.
             components: Names of the components, in their order.
@@ -142,7 +143,9 @@ class GridArray:
             self,
             lower=tuple(bounds[axis][0] if axis in bounds else None for axis in self.axes),
             upper=tuple(bounds[axis][1] if axis in bounds else None for axis in self.axes),
-            boundary=self.boundary if boundary is None else fitting(boundary, {axis: axis for axis in self.axes}),
+            boundary=self.boundary
+            if boundary is None
+            else fitting(in_words(boundary), {axis: axis for axis in self.axes}),
             components=names,
         )
 
@@ -170,7 +173,7 @@ class GridArray:
 
     def to_field(
         self,
-        boundary: str | None = None,
+        boundary: Any = None,
         precision: int = 64,
         size: Size | None = None,
         components: Sequence[str] | None = None,

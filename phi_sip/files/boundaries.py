@@ -60,6 +60,24 @@ def words_of_sides(sides: Mapping[str, str | None]) -> str | None:
     return ",".join(f"{side}={word}" for side, word in found.items()) or None
 
 
+def in_words(boundary: Any) -> str:
+    """
+    The words of what PhiFlow takes for a boundary: an extrapolation, a number, or a dict by axis; or these words.
+
+    Raises:
+        ParameterError: if it is no boundary, or one without words.
+    """
+    if isinstance(boundary, str):
+        return boundary
+    try:
+        words = words_of(extrapolation.as_extrapolation(boundary))
+    except Exception as error:  # whatever PhiML does with what is none
+        raise ParameterError(f"boundary = {boundary!r}, but it must be {EXAMPLES}.") from error
+    if words is None:
+        raise ParameterError(f"boundary = {boundary}, but it must be {EXAMPLES}.")
+    return words
+
+
 def fitting(words: str, axes: Mapping[str, str]) -> str:
     """
     The same boundary in its usual words, of renamed axes.
@@ -85,8 +103,6 @@ def fitting(words: str, axes: Mapping[str, str]) -> str:
 
 def _sides(words: str) -> dict[str, str]:
     """By axis or side; a single boundary has the key ''."""
-    if not isinstance(words, str):
-        raise ParameterError(f"boundary = {words!r}, but it must be words: {EXAMPLES}.")
     if "=" not in words:
         return {"": words.strip()}
     sides: dict[str, str] = {}
@@ -113,7 +129,7 @@ def _one(word: str) -> Extrapolation:
     except ValueError:
         value = numbers.nan
     if not numbers.isfinite(value):
-        raise ParameterError(f"boundary = '{word}', but it must be one of {EXAMPLES}.")
+        raise ParameterError(f"boundary = '{word}', but it must be {EXAMPLES}.")
     return ConstantExtrapolation(value) if value else NAMED["zero"]
 
 

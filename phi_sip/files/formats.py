@@ -47,7 +47,7 @@ def read_grid(path: str | Path, variable: str | None = None, dims: Sequence[str]
     | `.npz` | as `.npy` | arrays `x`, `y-coordinate`, … | – | – |
     | `.npz` of PhiFlow's `field.write`, and scenes | their own | their own | theirs, as data | their own |
     | `.npz` of phi_sip | their own | their own | its own | their own |
-    | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | their own | coordinates | the attribute `boundary` | a coordinate of `vector` |
+    | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | their own | coordinates | attribute `boundary` | coordinate of `vector` |
 
     Coordinates are those of the dims, or arrays that are called after an axis: `x`, `X`, `x-coordinate`, `coords/x`,
     `x_faces`, also of the shape of the grid (`X` and `Y` of `np.meshgrid`). They must be the centers, or the faces, of
@@ -85,7 +85,7 @@ def read_field(
     path: str | Path,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str | None = None,
+    boundary: Any = None,
     precision: int = 64,
     size: Size | None = None,
     components: Sequence[str] | None = None,

@@ -24,7 +24,7 @@ def invert_file(
     *,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str | None = None,
+    boundary: Any = None,
     size: Size | None = None,
     components: Sequence[str] | None = None,
     precision: int = 64,
