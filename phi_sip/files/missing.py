@@ -89,21 +89,22 @@ def _stand_ins(
     default = DEFAULT_FILLS.get(stored.dtype.str[1:])
     if default is not None and (stored.dtype.kind == "f" or (netcdf and FILL not in fills)):
         fills["NetCDF's default fill value"] = np.array([default], stored.dtype)
-    if fill is not None and fill != 0 and not (netcdf and stored.dtype.itemsize == 1):
-        fills.setdefault("the fill value of the file", _numbers("the fill value", fill, stored.dtype))
+    if fill is not None and fill != 0 and FILL not in fills and not (netcdf and stored.dtype.itemsize == 1):
+        fills["the fill value of the file"] = _numbers("the fill value", fill, stored.dtype)
     for name, values in fills.items():
         for value in values:
             yield (
                 f"{name} is {value:g}".replace("nan", "NaN"),
                 (np.isnan(stored) if np.isnan(value) else stored == value),
             )
-    for name, bound, outside in _valid(stored.dtype, attributes):
-        yield f"{name} is {bound:g}", outside(stored)
+    for reason, outside in _valid(stored.dtype, attributes):
+        yield reason, outside(stored)
 
 
-def _valid(dtype: np.dtype, attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any, Outside]]:
-    """The least and the greatest valid number, and what is outside of them in terms of what is stored."""
-    for place, (name, beyond) in enumerate((("valid_min", np.less), ("valid_max", np.greater))):
+def _valid(dtype: np.dtype, attributes: Mapping[str, Any]) -> Iterator[tuple[str, Outside]]:
+    """What is beyond the least and the greatest valid number, in terms of what is stored."""
+    ends = (("valid_min", np.less, "less"), ("valid_max", np.greater, "more"))
+    for place, (name, beyond, word) in enumerate(ends):
         given = name if attributes.get(name) is not None else "valid_range"
         if attributes.get(given) is None:
             continue
@@ -113,7 +114,7 @@ def _valid(dtype: np.dtype, attributes: Mapping[str, Any]) -> Iterator[tuple[str
                 f"{given} = {attributes[given]!r}, but it must be {'one number' if given == name else 'two'}."
             )
         bound = numbers[0 if given == name else place]
-        yield given, bound, _outside(bound, beyond, dtype, attributes)
+        yield f"{word} than {bound:g}, by {given}", _outside(bound, beyond, dtype, attributes)
 
 
 def _outside(bound: Any, beyond: Compare, dtype: np.dtype, attributes: Mapping[str, Any]) -> Outside:
