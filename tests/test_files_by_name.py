@@ -290,6 +290,18 @@ def test_files_of_other_orders_are_put_together(tmp_path):
         stored([tmp_path / "a.npz", tmp_path / "c.npz"], batch_size=2)
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".nc"])
+def test_fields_of_two_files_can_be_combined_and_keep_their_order(suffix, tmp_path):
+    values = np.random.default_rng(0).normal(size=(2, 3, 4, 2))
+    write_grids(tmp_path / f"a{suffix}", {"v": velocity(values, "xy")})
+    write_grids(tmp_path / f"b{suffix}", {"v": replace_order(values)})
+    with math.precision(64):
+        a, b = (read_field(tmp_path / f"{name}{suffix}") for name in "ab")
+        np.testing.assert_allclose((a - b).values.numpy("batch,x,y,vector"), 0, atol=1e-12)
+        assert GridArray.of_field(b).dims == ("batch", "y", "x", "vector")
+        np.testing.assert_array_equal(GridArray.of_field(b).in_order().values, values)
+
+
 def velocity(values: np.ndarray, components: str) -> GridArray:
     dims = ("batch", "x", "y", "vector")
     return GridArray(values, dims, (0.0, 0.0), (1.0, 2.0), "periodic", components=tuple(components))

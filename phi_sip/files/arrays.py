@@ -205,8 +205,10 @@ class GridArray:
         with math.precision(precision):
             values = grid.values.astype(f"float{precision}")
             tensor = math.tensor(values, *(shapes[d]() if d in shapes else spatial(**{d: sizes[d]}) for d in grid.dims))
-            resolution = spatial(**{axis: sizes[axis] for axis in grid.axes})
-            return CenteredGrid(tensor, boundary_of(grid.boundary), bounds=Box(**grid.bounds), resolution=resolution)
+            axes = sorted(grid.axes)  # PhiFlow combines boxes of one order of axes only; values may have any
+            box = Box(**{axis: grid.bounds[axis] for axis in axes})
+            resolution = spatial(**{axis: sizes[axis] for axis in axes})
+            return CenteredGrid(tensor, boundary_of(grid.boundary), bounds=box, resolution=resolution)
 
     @property
     def _items(self) -> list[str] | int:
@@ -215,13 +217,12 @@ class GridArray:
     @staticmethod
     def of_field(field: Field) -> GridArray:
         """The values of a centered grid."""
-        axes = field.resolution.names
-        lower, upper = (
-            tuple(float(corner.vector[axis]) for axis in axes) for corner in (field.bounds.lower, field.bounds.upper)
-        )
         with math.precision(trees.precision_of(field)):  # PhiML rounds to the current one
             values = math.expand(field.values, field.resolution)
             shape = values.shape
+            axes = shape.spatial.names
+            corners = (field.bounds.lower, field.bounds.upper)
+            lower, upper = (tuple(float(corner.vector[axis]) for axis in axes) for corner in corners)
             dims = [*([shape.batch] if shape.batch else []), *axes, *shape.channel.names]
             names = (*([BATCH] if shape.batch else []), *axes, *([CHANNEL] if shape.channel else []))
             items = shape.channel.item_names[0] if shape.channel.rank == 1 else None
@@ -232,14 +233,15 @@ class GridArray:
         """The same with the dim `batch` first, of size 1 where there was none."""
         if BATCH not in self.dims:
             return replace(self, values=self.values[None], dims=(BATCH, *self.dims))
-        return self._permuted((BATCH, *(dim for dim in self.dims if dim != BATCH)))
+        return self.permuted((BATCH, *(dim for dim in self.dims if dim != BATCH)))
 
     def in_order(self) -> GridArray:
         """The same in the order batch, x, y, z, vector: so files of any order of dims are put together."""
         grid = self.batch_first().by_axes()
-        return grid._permuted(tuple(dim for dim in (BATCH, *AXES, CHANNEL) if dim in grid.dims)).by_axes()
+        return grid.permuted(tuple(dim for dim in (BATCH, *AXES, CHANNEL) if dim in grid.dims))
 
-    def _permuted(self, dims: tuple[str, ...]) -> GridArray:
+    def permuted(self, dims: tuple[str, ...]) -> GridArray:
+        """The same with its dims in another order."""
         places = {axis: i for i, axis in enumerate(self.axes)}
         order = [places[dim] for dim in dims if dim in places]
         return replace(
@@ -252,8 +254,8 @@ class GridArray:
 
     def by_axes(self) -> GridArray:
         """
-        The same with components along axes named and ordered as these. Components that nobody has named, as many as
-        axes, are those along x, y, z.
+        The same with components along axes named, and in the order x, y, z. Components that nobody has named, as many
+        as axes, are those along x, y, z.
 
         Raises:
             ParameterError: if the axes have another order, so that the components could be in either.
@@ -271,10 +273,11 @@ class GridArray:
                     f"commands)."
                 )
             return replace(self, components=self.axes)
-        if set(self.components) != set(self.axes) or self.components == self.axes:
+        axes = tuple(sorted(self.axes))
+        if set(self.components) != set(axes) or self.components == axes:
             return self
-        order = [self.components.index(axis) for axis in self.axes]
-        return replace(self, values=np.take(self.values, order, axis=place), components=self.axes)
+        order = [self.components.index(axis) for axis in axes]
+        return replace(self, values=np.take(self.values, order, axis=place), components=axes)
 
     def fits(self, other: GridArray) -> bool:
         """Whether samples of both can be put together: all but their number agrees, bounds up to rounding."""

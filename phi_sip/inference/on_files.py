@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..checks import check_count
 from ..errors import FileError
-from ..files import GridArray, Size, check_writable, joined, read_grid, write_grids
+from ..files import BATCH, CHANNEL, GridArray, Size, check_writable, joined, read_grid, write_grids
 from .trained import TrainedInverse
 
 
@@ -72,7 +72,7 @@ def invert_file(
         if inversion.uncertainty is not None and states.suffix != ".npy":
             found["uncertainty"] = inversion.uncertainty
         parts.append(
-            {name: replace(GridArray.of_field(field), units=grid.units).batch_first() for name, field in found.items()}
+            {name: replace(_like(grid, GridArray.of_field(field)), units=grid.units) for name, field in found.items()}
         )
         errors += [float(value) for value in inversion.y_l2.numpy(inversion.y_l2.shape).ravel()]
     write_grids(states, {name: joined([part[name] for part in parts]) for name in parts[0]}, _about(inverse, refine))
@@ -83,6 +83,12 @@ def _batches(grid: GridArray, size: int) -> Iterator[GridArray]:
     first = grid.batch_first()
     for i in range(0, len(first.values), size):
         yield replace(first, values=first.values[i : i + size])
+
+
+def _like(grid: GridArray, found: GridArray) -> GridArray:
+    """With the axes in the order of the observations."""
+    first = found.batch_first()
+    return first.permuted((BATCH, *grid.axes, *(dim for dim in first.dims if dim == CHANNEL)))
 
 
 def _about(inverse: TrainedInverse, refine: int) -> dict[str, str]:
