@@ -196,7 +196,7 @@ def test_values_in_netcdf_have_checksums(tmp_path):
         read_grid(path)
 
 
-@pytest.mark.parametrize("name", [b"dims.npy", b"lower.npy", b"upper.npy", b"boundary.npy"])
+@pytest.mark.parametrize("name", [b"dims.npy", b"lower.npy", b"upper.npy", b"boundary.npy", b"components.npy"])
 def test_a_grid_that_has_lost_its_description(name, tmp_path):
     path = tmp_path / "a.npz"
     write_grids(path, {"a": GRID})

@@ -16,9 +16,10 @@ from .archive import Archive
 from .arrays import GridArray, named, usual_dims
 from .datasets import chosen, grid_of
 
-NAMES = "components"  # not in files of phi_sip 0.1
+NAMES = "components"
 DIMS, LOWER, UPPER, BOUNDARY, ATTRIBUTES = OWN = ("dims", "lower", "upper", "boundary", "attributes")
-MARK = b"grids of phi_sip"  # at the end of the archive, where NumPy writes nothing
+# At the end of the archive, where NumPy writes nothing; before, components had no names.
+MARK, MARK_BEFORE = b"grids and components of phi_sip", b"grids of phi_sip"
 
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
@@ -29,12 +30,13 @@ def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridAr
         archive = Archive(opened)
         if phiflow.TYPE in archive.names:
             return phiflow.read(archive, variable, dims)
-        if opened.comment == MARK or set(OWN) <= set(archive.names):
-            return _described(archive, variable, dims)
+        if opened.comment in (MARK, MARK_BEFORE) or set(OWN) <= set(archive.names):
+            named_components = opened.comment == MARK or NAMES in archive.names
+            return _described(archive, variable, dims, named_components)
         return grid_of([archive.stored(name) for name in archive.names], {}, variable, dims, usual_dims)
 
 
-def _described(archive: Archive, variable: str | None, dims: Sequence[str] | None) -> GridArray:
+def _described(archive: Archive, variable: str | None, dims: Sequence[str] | None, named_components: bool) -> GridArray:
     """Of what `write` has written."""
     array = chosen(variable, [archive.stored(name) for name in archive.names if name not in (*OWN, NAMES)])
     own = tuple(map(str, archive.short(DIMS)))
@@ -51,7 +53,7 @@ def _described(archive: Archive, variable: str | None, dims: Sequence[str] | Non
         {new[axis]: (low, high) for axis, low, high in sides if not np.isnan(low)},
         new,
         boundary=str(archive.short(BOUNDARY)),
-        components=list(map(str, archive.short(NAMES))) or None if NAMES in archive.names else None,
+        components=(list(map(str, archive.short(NAMES))) or None) if named_components else None,
     )
 
 

@@ -12,13 +12,19 @@ from .archive import Archive
 from .arrays import BATCH, CHANNEL, GridArray, named
 from .boundaries import NAMED, word_of_value, words_of_sides
 
-TYPE = "field_type"
+TYPE, BOUNDARY = "field_type", "extrapolation"
+KEYS = {
+    *(TYPE, BOUNDARY, "dim_names", "dim_types", "dim_item_names", "lower", "upper", "bounds_item_names", "data"),
+}
 KINDS = {"batch": BATCH, "channel": CHANNEL}  # PhiFlow's kinds of dims whose names are free
 SYNONYMS = {"boundary": "zero-gradient", "∇=0": "zero-gradient", "one": "1.0"}
 
 
 def read(archive: Archive, variable: str | None, dims: Sequence[str] | None) -> GridArray:
     """The grid of a file."""
+    missing, unknown = KEYS - set(archive.names), set(archive.names) - KEYS
+    if BOUNDARY in missing or (missing and unknown):  # older files had less, but nothing else
+        raise FileError(f"It is damaged: {', '.join(sorted(missing))} is missing.")
     kind = str(archive.short(TYPE))
     if kind != "CenteredGrid":
         raise FileError(f"It holds a {kind}. Write centered grids.")
@@ -69,10 +75,8 @@ def _components(archive: Archive, dims: Sequence[str]) -> list[str] | None:
 
 def _boundary(archive: Archive) -> str | None:
     """The words of the boundary; `None` if it has none."""
-    if "extrapolation" not in archive.names:
-        return None
     try:
-        return _words(archive.plain("extrapolation"))
+        return _words(archive.plain(BOUNDARY))
     except FileError:  # what is no plain data is not read: the boundary has to be given
         return None
 
