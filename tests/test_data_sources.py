@@ -30,12 +30,15 @@ def files(tmp_path):
     return [tmp_path / f"y{i}.npy" for i in range(4)], [tmp_path / f"x{i}.npy" for i in range(4)]
 
 
+KNOWN = {"size": {"x": 8, "y": 8}, "boundary": "periodic"}  # what `.npy` files do not say
+
+
 def numbers(field) -> list[int]:
     return array(field)[:, 0, 0].astype(int).tolist()
 
 
 def test_each_sample_once_an_epoch_and_none_that_is_held_out(files):
-    data = stored(*files, batch_size=2, held_out=4, seed=3)
+    data = stored(*files, **KNOWN, batch_size=2, held_out=4, seed=3)
     batches = list(itertools.islice(data.training(1), 8))
     epochs = [[n for batch in part for n in numbers(batch.y_target)] for part in (batches[:4], batches[4:])]
     held_out = numbers(data.validation.y_target)
@@ -48,12 +51,12 @@ def test_each_sample_once_an_epoch_and_none_that_is_held_out(files):
 
 
 def test_the_same_from_any_step_on(files):
-    data = stored(*files, batch_size=5)
+    data = stored(*files, **KNOWN, batch_size=5)
     whole = [numbers(batch.y_target) for batch in itertools.islice(data.training(1), 7)]
     assert [numbers(batch.y_target) for batch in itertools.islice(data.training(4), 4)] == whole[3:]
-    again = stored(*files, batch_size=5)
+    again = stored(*files, **KNOWN, batch_size=5)
     assert numbers(next(again.training(1)).y_target) == whole[0]
-    assert numbers(next(stored(*files, batch_size=5, seed=1).training(1)).y_target) != whole[0]
+    assert numbers(next(stored(*files, **KNOWN, batch_size=5, seed=1).training(1)).y_target) != whole[0]
 
 
 def test_scenes_of_phiflow(tmp_path):
@@ -82,7 +85,7 @@ def test_a_training_from_files(files):
     framework = ROWS["torch"]
     net, optimizer = network(framework)
     with framework.backend:
-        data = stored(*files, batch_size=4, held_out=4, precision=32)
+        data = stored(*files, **KNOWN, batch_size=4, held_out=4, precision=32)
         record = train(
             net,
             optimizer,
@@ -110,14 +113,14 @@ def test_a_training_from_files(files):
 )
 def test_options_that_make_no_sense(files, options, message):
     with pytest.raises(ParameterError, match=message):
-        stored(*files, **options)
+        stored(*files, **{**KNOWN, **options})
 
 
 def test_one_file_a_pattern_and_a_name_that_looks_like_one(files, tmp_path):
     odd = tmp_path / "y[0].npy"
     odd.write_bytes(files[0][0].read_bytes())
     for observations, samples in ((odd, 3), (str(odd), 3), (str(tmp_path / "y?.npy"), 12)):
-        assert stored(observations, batch_size=2).samples == samples
+        assert stored(observations, **KNOWN, batch_size=2).samples == samples
 
 
 def test_files_that_do_not_fit_are_named_before_anything_begins(files, tmp_path):
@@ -135,10 +138,10 @@ def test_files_that_do_not_fit_are_named_before_anything_begins(files, tmp_path)
     for samples in (2, 4):
         np.save(xs[3], np.ones((samples, 8, 8)))
         with pytest.raises(FileError, match=f"y3.npy holds 3 observations, but .*x3.npy {samples} states"):
-            stored(ys, xs, batch_size=2)
+            stored(ys, xs, **KNOWN, batch_size=2)
     np.save(xs[3], np.full((3, 8, 8), np.nan))
     with pytest.raises(FileError, match=r"x3.npy: The values hold NaN"):
-        stored(ys, xs, batch_size=2)
+        stored(ys, xs, **KNOWN, batch_size=2)
 
 
 def test_no_more_is_kept_in_memory_than_allowed(files):
@@ -159,6 +162,7 @@ def test_no_more_is_kept_in_memory_than_allowed(files):
 
 
 def test_files_that_do_not_fit_into_memory(files, monkeypatch):
-    whole = [numbers(b.y_target) for b in itertools.islice(stored(*files, batch_size=5).training(1), 4)]
+    batches = lambda: itertools.islice(stored(*files, **KNOWN, batch_size=5).training(1), 4)  # noqa: E731
+    whole = [numbers(batch.y_target) for batch in batches()]
     monkeypatch.setattr(sys.modules[stored.__module__], "KEPT", 1)
-    assert [numbers(b.y_target) for b in itertools.islice(stored(*files, batch_size=5).training(1), 4)] == whole
+    assert [numbers(batch.y_target) for batch in batches()] == whole

@@ -16,6 +16,7 @@ from phi_sip import HeatEquation, TotalVariation
 from phi_sip.errors import ConfigurationError, ParameterError, SipError, UnknownNameError
 from phi_sip.experiment import Experiment, build, read_experiment, write_experiment
 from phi_sip.experiment.reading import assignments
+from phi_sip.files import GridArray
 from phi_sip.training import EarlyStopping, Target, WallTime
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples" / "experiments").glob("*.toml"))
@@ -180,10 +181,13 @@ def test_data_are_the_same_on_every_framework_and_the_held_out_ones_others():
 def test_data_from_files(tmp_path):
     for i in range(3):
         np.save(tmp_path / f"y{i}.npy", np.full((4, 16, 16), i + 1.0))
-    kind = {"kind": "stored", "arguments": {"observations": str(tmp_path / "y*.npy")}}
+    known = {"size": {"x": 16.0, "y": 8.0}, "boundary": "x=periodic,y=zero-gradient"}
+    kind = {"kind": "stored", "arguments": {"observations": str(tmp_path / "y*.npy"), **known}}
     built = build(on("torch", data=kind))
     assert next(iter(built.data(1))).x_true is None
     assert built.validation.y_target.shape.get_size("batch") == 5
+    assert GridArray.of_field(built.validation.y_target).boundary == known["boundary"]
+    math.assert_close(built.validation.y_target.dx, math.vec(x=1.0, y=0.5))
     with pytest.raises(ParameterError, match="the noise that they have"):
         build(on("torch", data={**kind, "noise_std": 0.1}))
     with pytest.raises(ParameterError, match="do not fit 'stored'"):

@@ -214,6 +214,25 @@ def test_files_without_lengths_get_those_of_the_training(tmp_path):
     for name in ("y.npy", "y.nc"):
         invert_file(load_inverse(folder), tmp_path / name, tmp_path / "x.npz")
         assert read_grid(tmp_path / "x.npz", "state").cell_size == pytest.approx((0.1, 0.1))
+    np.save(tmp_path / "turned.npy", array(y).transpose(0, 2, 1))
+    with pytest.raises(GridMismatchError, match="the axes x, z, but"):
+        invert_file(load_inverse(folder), tmp_path / "turned.npy", tmp_path / "x.npz", dims=("batch", "x", "z"))
+
+
+def test_what_neither_files_nor_training_say_is_asked_for(torch_model, tmp_path):
+    np.save(tmp_path / "y.npy", array(observations()))
+    inverse = load_inverse(torch_model)  # saved without a grid
+    for known, message in (({"boundary": "periodic"}, "Give size="), ({"size": 16.0}, "Give boundary=")):
+        with pytest.raises(ParameterError, match=message):
+            invert_file(inverse, tmp_path / "y.npy", tmp_path / "x.npz", **known)
+    assert not (tmp_path / "x.npz").exists()
+    command = ["invert", *map(str, (torch_model, tmp_path / "y.npy", "-o", tmp_path / "x.npz"))]
+    assert CliRunner().invoke(app, [*command, "--boundary", "periodic"]).exit_code == ExitCode.USAGE
+    for size in ("16", "x=16,y=8.0"):
+        done = CliRunner().invoke(app, [*command, "--boundary", "x=periodic,y=zero-gradient", "--size", size])
+        assert done.exit_code == ExitCode.DONE, done.output
+    grid = read_grid(tmp_path / "x.npz", "state")
+    assert (grid.cell_size, grid.boundary) == ((1.0, 0.5), "x=periodic,y=zero-gradient")
 
 
 def test_damaged_and_foreign_folders_are_refused(framework, tmp_path):

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ..toml import value_of
 from .output import console
-
-
-class Boundary(str, Enum):
-    """Of the grids."""
-
-    periodic = "periodic"
-    zero_gradient = "zero-gradient"
-    zero = "zero"
+from .parameters import parse_parameters
 
 
 def invert(
     model: Annotated[Path, typer.Argument(help="Folder of the trained inverse: RUN/model.")],
-    observations: Annotated[Path, typer.Argument(help="File .npy, .npz or .nc, or folder .zarr.")],
+    observations: Annotated[Path, typer.Argument(help="File .npy, .npz, .nc, .h5 or .hdf5, or folder .zarr.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its suffix says the format.")],
     variable: Annotated[str | None, typer.Option(show_default=False, help="Which array of the file.")] = None,
     dims: Annotated[
@@ -29,8 +22,24 @@ def invert(
         typer.Option(show_default=False, help="What its dims are called: batch,x,y. Default: by name, or by rank."),
     ] = None,
     boundary: Annotated[
-        Boundary | None,
-        typer.Option(show_default=False, help="What holds at the sides. Default: as the file says, or as in training."),
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="What holds at the sides: periodic, zero-gradient, zero, a number, or one per axis or side, "
+            "x=periodic,y-=0,y+=2.5. Default: as the file says, or as in training.",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Length of the domain, of each axis or of all: x=20,y=3. Default: as the file says, or by cells as in "
+            "training.",
+        ),
+    ] = None,
+    components: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Names of the components in order, x,y. Default: as the file says."),
     ] = None,
     precision: Annotated[int, typer.Option(help="Bits that the physics computes with: 32 or 64.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 64,
@@ -55,10 +64,22 @@ def invert(
         observations,
         output,
         variable=variable,
-        dims=None if dims is None else [dim.strip() for dim in dims.split(",")],
-        boundary=None if boundary is None else boundary.value,
+        dims=_names(dims),
+        boundary=boundary,
+        size=_size(size),
+        components=_names(components),
         precision=precision,
         batch_size=batch,
         refine=refine,
     )
     console().print(f"{output}: {done['samples']:.0f} states; ½‖P(x) − y*‖² is {done['y_l2']:.4g} on average")
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _size(text: str | None) -> Any:
+    if text is None:
+        return None
+    return parse_parameters(_names(text) or ()) if "=" in text else value_of(text)

@@ -1,4 +1,4 @@
-"""Training data from files on disk: PhiFlow's scenes, NumPy, NetCDF and Zarr."""
+"""Training data from files on disk: PhiFlow's scenes, NumPy, NetCDF, HDF5 and Zarr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checks import check_count
 from ..errors import FileError, ParameterError
-from ..files import GridArray, KeptGrids, joined
+from ..files import GridArray, KeptGrids, Size, joined
 from .batches import Batch, by_step
 from .samples import Samples
 
@@ -48,7 +48,9 @@ def stored(
     variable: str | None = None,
     state_variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str | None = None,
+    boundary: Any = None,
+    size: Size | None = None,
+    components: Sequence[str] | None = None,
     precision: int = 64,
 ) -> StoredData:
     """
@@ -67,12 +69,17 @@ def stored(
         variable: Of y* in its files.
         state_variable: Of x in its files.
         dims: See `read_grid`.
-        boundary: `periodic`, `zero-gradient` or `zero`. Default: that of the file, or `periodic`.
+        boundary: `periodic`, `zero-gradient`, `zero`, a number, or one per axis or side: `x=periodic,y-=0,y+=2.5`;
+            also as PhiFlow has them. In place of that of the files; needed where they do not say it.
+        size: Length of the domain along each axis, by name, or one for all: `{"x": 20.0, "y": 3.0}`. Needed where files
+            do not say it, as `.npy` files never do. Cells of length 1 are those of a domain as long as it has cells.
+        components: Names of the components in their order, such as `["x", "y"]`, where files do not say them.
         precision: Bits of the numbers: 32 or 64.
 
     Raises:
         FileError: if a file cannot be read, or files do not fit together.
-        ParameterError: if there are too few samples, or an argument is out of range.
+        ParameterError: if there are too few samples, an argument is out of range, or the files do not say boundary or
+            size, and neither do the arguments.
         UnsupportedError: if the library for a format is missing.
     """
     check_count("stored", "batch_size", batch_size)
@@ -84,7 +91,7 @@ def stored(
         raise FileError("stored: no files of observations. Give at least one.")
     if x_files is not None and len(x_files) != len(y_files):
         raise FileError(f"stored: {len(y_files)} files of observations, but {len(x_files)} of states.")
-    read = KeptGrids(dims, KEPT)
+    read = KeptGrids(dims, KEPT, lambda grid: grid.told(boundary, size, components))
     sizes = _samples(read, y_files, variable)
     if x_files is not None:
         _check_pairs(y_files, sizes, x_files, _samples(read, x_files, state_variable))
@@ -104,7 +111,7 @@ def stored(
         return y, joined([_sample(read(x_files[i], state_variable), j) for i, j in places])
 
     def finish(drawn: tuple[GridArray, GridArray | None]) -> Batch:
-        return Batch(*(None if grid is None else grid.to_field(boundary, precision) for grid in drawn))
+        return Batch(*(None if grid is None else grid.to_field(precision=precision) for grid in drawn))
 
     def of_step(step: int) -> tuple[GridArray, GridArray | None]:
         per_epoch = len(used) // batch_size
@@ -119,7 +126,8 @@ def stored(
 
 def scenes(folder: str | Path, y: str, x: str | None = None, **options: Any) -> StoredData:
     """
-    Samples in PhiFlow's scenes `FOLDER/sim_000000/NAME_000000.npz`, one per simulation and frame.
+    Samples in PhiFlow's scenes `FOLDER/sim_000000/NAME_000000.npz`, one per simulation and frame. Bounds, components
+    and boundary are as written; a boundary that has no words, see `stored`, is to be given.
 
     Args:
         folder: What `Scene.create` was given.
@@ -148,12 +156,12 @@ def _found(files: Files) -> Sequence[str | Path]:
 
 def _samples(read: KeptGrids, files: Sequence[str | Path], variable: str | None) -> list[int]:
     """How many samples each file has."""
-    sizes, first = [], None
+    sizes = []
+    first = _sample(read(files[0], variable), 0)
     for file in files:
         grid = read(file, variable)
-        first = first or grid.cells
-        if grid.cells != first:
-            raise FileError(f"stored: {file} holds another grid than {files[0]}: {grid.cells}, not {first}.")
+        if not grid.fits(first):
+            raise FileError(f"stored: {file} holds another grid than {files[0]}: {grid.cells}, not {first.cells}.")
         sizes.append(len(grid.values))
     return sizes
 
@@ -167,4 +175,4 @@ def _check_pairs(
 
 
 def _sample(grid: GridArray, number: int) -> GridArray:
-    return replace(grid, values=grid.values[number : number + 1])
+    return replace(grid, values=grid.values[number : number + 1].copy())

@@ -54,8 +54,9 @@ class Data(Table):
 
     Attributes:
         kind: `rectangles`, `smooth`, `photographs`; `stored` or `scenes`, files, with the arguments of these functions
-            of `phi_sip.data`; or `module:function`, which is called with the keyword arguments `physics`, `batch_size`,
-            `seed` and those of `arguments`, and returns a function of the step.
+            of `phi_sip.data`, such as `size` and `boundary` where files do not say them; or `module:function`, which is
+            called with the keyword arguments `physics`, `batch_size`, `seed` and those of `arguments`, and returns a
+            function of the step.
         arguments: Further arguments of the kind.
         resolution: Cells per axis, one to three, of random states.
         batch_size: Samples per step.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from phi.field import Field
 
 from ..errors import FileError, SipError, UnsupportedError
-from .arrays import AXES, BATCH, CHANNEL, GridArray
+from .arrays import AXES, BATCH, CHANNEL, GridArray, Size
 
 # suffix → file of this package, and the libraries that it needs
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -20,8 +20,9 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     ".npz": ("npz", ()),
     ".nc": ("netcdf", ("xarray", "h5netcdf")),
     ".zarr": ("zarr", ("xarray", "zarr")),
+    **dict.fromkeys((".nc4", ".h5", ".hdf5"), ("netcdf", ("xarray", "h5netcdf"))),
 }
-RESERVED = (*AXES, BATCH, CHANNEL, "dims", "lower", "upper", "attributes", "boundary", "field_type")
+RESERVED = (*AXES, BATCH, CHANNEL, "dims", "lower", "upper", "attributes", "boundary", "components", "field_type")
 NAME = re.compile(r"[\w.-]+")
 
 
@@ -37,22 +38,31 @@ class Format(Protocol):
 
 def read_grid(path: str | Path, variable: str | None = None, dims: Sequence[str] | None = None) -> GridArray:
     """
-    Reads a grid.
+    Reads a grid, and all that its file says about it. What the file does not say remains unknown: `GridArray.to_field`
+    asks for it.
 
-    | format | dims, bounds and boundary |
-    |---|---|
-    | `.npy` | (batch, x, …) unless `dims` say otherwise; cells of length 1 |
-    | `.npz` | as `.npy`; files of PhiFlow's `field.write` have their own. Their boundary is not read, being code |
-    | `.nc`, `.zarr` | their own; coordinates are centers of equal cells, the attribute `boundary` names it |
+    | format | dims | bounds | boundary | components |
+    |---|---|---|---|---|
+    | `.npy` | `dims`, or (batch, x, …) | – | – | – |
+    | `.npz` | as `.npy` | arrays `x`, `y-coordinate`, … | – | – |
+    | `.npz` of PhiFlow's `field.write`, and scenes | their own | their own | theirs, as data | their own |
+    | `.npz` of phi_sip | their own | their own | its own | their own |
+    | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | their own | coordinates | attribute `boundary` | coordinate of `vector` |
+
+    Coordinates are those of the dims, or arrays that are called after an axis: `x`, `X`, `x-coordinate`, `coords/x`,
+    `x_faces`, also of the shape of the grid (`X` and `Y` of `np.meshgrid`). They must be the centers, or the faces, of
+    equal cells, and not contradict each other.
 
     Args:
         path: File, or folder for `.zarr`.
-        variable: Which array; needed where there are several.
-        dims: Their names in order, out of batch, x, y, z, vector: of a NumPy array, or in place of other names, such as
-            time, lat, lon.
+        variable: Which array, `T` or `group/T`; needed where there are several that are no coordinates.
+        dims: Their names in order, out of batch, x, y, z, vector: of an array without names, or in place of other
+            names, such as time, lat, lon.
 
     Raises:
-        FileError: if it is missing, damaged, of an unknown format, or holds no grid of finite numbers.
+        FileError: if it is missing, damaged, of an unknown format, larger than the memory that is left, or holds no
+            grid of finite numbers, or stand-ins for missing data: NetCDF's fill values, or numbers that `_FillValue`,
+            `missing_value`, `valid_range`, `valid_min` or `valid_max` declare.
         UnsupportedError: if the library for the format is missing.
     """
     path = Path(path)
@@ -75,11 +85,13 @@ def read_field(
     path: str | Path,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str | None = None,
+    boundary: Any = None,
     precision: int = 64,
+    size: Size | None = None,
+    components: Sequence[str] | None = None,
 ) -> Field:
-    """`read_grid(path, variable, dims).to_field(boundary, precision)`."""
-    return read_grid(path, variable, dims).to_field(boundary, precision)
+    """`read_grid(path, variable, dims).to_field(boundary, precision, size, components)`."""
+    return read_grid(path, variable, dims).to_field(boundary, precision, size, components)
 
 
 def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str] | None = None) -> None:
@@ -89,7 +101,7 @@ def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Ma
 
     Args:
         path: File, or folder for `.zarr`; the suffix says the format. `.npy` holds one grid only.
-        grids: Of the same dims, bounds and boundary.
+        grids: Of the same dims, bounds, boundary and components.
         attributes: What is to be known about them; `.npy` holds none.
 
     Raises:
@@ -101,8 +113,10 @@ def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Ma
     for name in grids:
         if name in RESERVED or not NAME.fullmatch(name):
             raise FileError(f"{path}: a grid cannot be named '{name}', which means something else in files.")
-    if len({(grid.dims, grid.values.shape, grid.lower, grid.upper, grid.boundary) for grid in grids.values()}) != 1:
-        raise FileError(f"{path}: one file holds grids of the same dims, sizes, bounds and boundary, at least one.")
+    if len({(grid.dims, grid.values.shape, *grid.cells[2:]) for grid in grids.values()}) != 1:
+        raise FileError(
+            f"{path}: one file holds grids of the same dims, sizes, bounds, boundary and components, at least one."
+        )
     try:
         _format(path).write(path, grids, attributes or {})
     except SipError:
@@ -127,6 +141,10 @@ def check_writable(path: Path) -> None:
 
 
 def _format(path: Path) -> Format:
+    around = next((folder for folder in path.parents if folder.suffix == ".zarr"), None)
+    if around is not None:
+        group = path.relative_to(around).as_posix()
+        raise FileError(f"{path} is inside of {around}. Name {around}, and the array with --variable {group}/NAME.")
     if path.suffix not in FORMATS:
         raise FileError(f"{path}: the format '{path.suffix}' is not known. Use one of {', '.join(FORMATS)}.")
     name, libraries = FORMATS[path.suffix]
@@ -138,13 +156,3 @@ def _format(path: Path) -> Format:
         )
     module: Any = importlib.import_module(f".{name}", __package__)
     return module  # type: ignore[no-any-return]
-
-
-def chosen(variable: str | None, names: Sequence[str]) -> str:
-    """The variable asked for, or the only one."""
-    if variable is None and len(names) == 1:
-        return names[0]
-    if variable is None or variable not in names:
-        asked = "no variable was named" if variable is None else f"there is no variable '{variable}'"
-        raise FileError(f"It holds {', '.join(sorted(names)) or 'nothing'}, and {asked}. Name one with --variable.")
-    return variable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .arrays import GridArray
@@ -18,19 +18,25 @@ class KeptGrids:
     Args:
         dims: See `read_grid`.
         limit: Bytes that are kept in memory, but always the last grid.
+        completed: What is done with a grid that was read: `GridArray.told` what its file does not say.
     """
 
-    def __init__(self, dims: Sequence[str] | None, limit: int) -> None:
-        self._dims, self._limit, self._bytes = dims, limit, 0
+    def __init__(
+        self,
+        dims: Sequence[str] | None,
+        limit: int,
+        completed: Callable[[GridArray], GridArray] = lambda grid: grid,
+    ) -> None:
+        self._dims, self._limit, self._completed, self._bytes = dims, limit, completed, 0
         self._grids: OrderedDict[tuple[Path, str | None], GridArray] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, path: str | Path, variable: str | None) -> GridArray:
-        """The grid of a file, its dim `batch` first; errors as `read_grid`."""
+        """The grid of a file, its dims in the order of `GridArray.in_order`; errors as `read_grid`."""
         key = (Path(path), variable)
         with self._lock:
             if key not in self._grids:
-                self._grids[key] = read_grid(path, variable, self._dims).batch_first()
+                self._grids[key] = self._completed(read_grid(path, variable, self._dims)).in_order()
                 self._bytes += self._grids[key].values.nbytes
             self._grids.move_to_end(key)
             while self._bytes > self._limit and len(self._grids) > 1:

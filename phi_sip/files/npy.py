@@ -4,24 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ..checkpoints.atomic import written_file
 from ..errors import FileError
-from .arrays import GridArray, unit_cells, usual_dims
+from .arrays import GridArray, usual_dims
+from .contents import StoredArray
+from .datasets import grid_of
+
+OF_VERSION = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
     if variable is not None:
         raise FileError(f"An .npy file holds one array without a name, but '{variable}' was asked for.")
     with path.open("rb") as file:
-        values = np.load(file, allow_pickle=False)
-        if not isinstance(values, np.ndarray):
+        if file.read(4) == b"PK\x03\x04":
             raise FileError("It is not an .npy file, but an archive of arrays. Rename it to .npz.")
-        if file.read(1):
-            raise FileError("It is longer than its array: it is damaged, or holds several, of which only one is read.")
-    return unit_cells(values, tuple(dims) if dims else usual_dims(values.ndim))
+        file.seek(0)
+        shape, dtype = header(file)
+        return grid_of([StoredArray("array", None, shape, dtype, lambda: array(file))], {}, None, dims, usual_dims)
+
+
+def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """What an array in NumPy's format says about itself; the file is read up to its numbers."""
+    version = np.lib.format.read_magic(file)
+    if version not in OF_VERSION:
+        raise FileError(f"It has the version {version} of NumPy's format, which is for arrays of other types.")
+    shape, _, dtype = OF_VERSION[version](file)
+    if dtype.hasobject:
+        raise ValueError("it holds objects of Python, which could run code and are not read (allow_pickle=False)")
+    return tuple(shape), dtype
+
+
+def array(file: BinaryIO) -> np.ndarray:
+    """The array of a file that can be read from its beginning again, to its last byte."""
+    file.seek(0)
+    values: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    if file.read(1):
+        raise FileError("It is longer than its array: it is damaged, or holds several, of which only one is read.")
+    return values
 
 
 def write(path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""NumPy's `.npz`: arrays by name; also those that PhiFlow's `field.write` makes."""
+"""NumPy's `.npz`: arrays by name."""
 
 from __future__ import annotations
 
@@ -11,58 +11,62 @@ import numpy as np
 
 from ..checkpoints.atomic import written_file
 from ..errors import FileError
-from .arrays import BATCH, BOUNDARIES, CHANNEL, GridArray, unit_cells, usual_dims
-from .formats import chosen
+from . import phiflow
+from .archive import Archive
+from .arrays import GridArray, named, usual_dims
+from .datasets import chosen, grid_of
 
+NAMES = "components"
 DIMS, LOWER, UPPER, BOUNDARY, ATTRIBUTES = OWN = ("dims", "lower", "upper", "boundary", "attributes")
-MARK = b"grids of phi_sip"  # at the end of the archive, where NumPy writes nothing
-KINDS = {"batch": BATCH, "channel": CHANNEL}  # PhiFlow's kinds of dims whose names are free
+# At the end of the archive, where NumPy writes nothing; before, components had no names.
+MARK, MARK_BEFORE = b"grids and components of phi_sip", b"grids of phi_sip"
 
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
-    archive = np.load(path, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise FileError("It is not an .npz archive, but one array. Rename it to .npy.")
-    with archive:
-        if "field_type" in archive.files:
-            return _of_phiflow(archive)
-        described = archive.zip.comment == MARK or set(OWN) <= set(archive.files)
-        names = [name for name in archive.files if not (described and name in OWN)]
-        values = _array(archive, chosen(variable, names))
-        if not described:
-            return unit_cells(values, tuple(dims) if dims else usual_dims(values.ndim))
-        lower, upper = (tuple(map(float, _array(archive, name))) for name in (LOWER, UPPER))
-        boundary = str(_array(archive, BOUNDARY))
-        names_of_dims = tuple(dims) if dims else tuple(map(str, _array(archive, DIMS)))
-        return GridArray(values, names_of_dims, lower, upper, boundary if boundary in BOUNDARIES else None)
+    with path.open("rb") as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+            raise FileError("It is not an .npz archive, but one array. Rename it to .npy.")
+    with zipfile.ZipFile(path) as opened:
+        archive = Archive(opened)
+        if phiflow.TYPE in archive.names:
+            return phiflow.read(archive, variable, dims)
+        if opened.comment in (MARK, MARK_BEFORE) or set(OWN) <= set(archive.names):
+            named_components = opened.comment == MARK or NAMES in archive.names
+            return _described(archive, variable, dims, named_components)
+        return grid_of([archive.stored(name) for name in archive.names], {}, variable, dims, usual_dims)
 
 
-def _of_phiflow(archive: Any) -> GridArray:
-    kind = str(_array(archive, "field_type"))
-    if kind != "CenteredGrid":
-        raise FileError(f"It holds a {kind}. Write centered grids.")
-    names, kinds = (list(map(str, _array(archive, key))) for key in ("dim_names", "dim_types"))
-    dims = tuple(KINDS.get(kind, name) for name, kind in zip(names, kinds, strict=True))
-    lower, upper = (tuple(map(float, np.atleast_1d(_array(archive, name)))) for name in (LOWER, UPPER))
-    return GridArray(_array(archive, "data"), dims, lower, upper)
-
-
-def _array(archive: Any, name: str) -> np.ndarray:
-    """An array to its last byte, since the checksum is compared there only."""
-    with archive.zip.open(f"{name}.npy") as file:
-        values: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read(1):
-            raise FileError(f"'{name}' is longer than its array: it is damaged.")
-    return values
+def _described(archive: Archive, variable: str | None, dims: Sequence[str] | None, named_components: bool) -> GridArray:
+    """Of what `write` has written."""
+    array = chosen(variable, [archive.stored(name) for name in archive.names if name not in (*OWN, NAMES)])
+    own = tuple(map(str, archive.short(DIMS)))
+    renamed = tuple(dims) if dims else own
+    if len(renamed) != len(own):
+        raise FileError(f"Its dims are {', '.join(own)}, which cannot be called {', '.join(renamed)}.")
+    new = dict(zip(own, renamed, strict=True))
+    lower, upper = (tuple(map(float, archive.short(name))) for name in (LOWER, UPPER))
+    axes = [axis for axis in own if axis in "xyz"]
+    sides = zip(axes, lower, upper, strict=True)
+    return named(
+        array.values(),
+        renamed,
+        {new[axis]: (low, high) for axis, low, high in sides if not np.isnan(low)},
+        new,
+        boundary=str(archive.short(BOUNDARY)),
+        components=(list(map(str, archive.short(NAMES))) or None) if named_components else None,
+    )
 
 
 def write(path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> None:
     first = next(iter(grids.values()))
-    arrays = {name: grid.values for name, grid in grids.items()}
-    arrays |= {DIMS: np.array(first.dims), LOWER: np.array(first.lower), UPPER: np.array(first.upper)}
+    unknown = (np.nan, np.nan)
+    lower, upper = zip(*(first.bounds.get(axis, unknown) for axis in first.axes), strict=True)
+    arrays: dict[str, Any] = {name: grid.values for name, grid in grids.items()}
+    arrays |= {DIMS: np.array(first.dims), LOWER: np.array(lower), UPPER: np.array(upper)}
     arrays[BOUNDARY] = np.array(first.boundary or "")
+    arrays[NAMES] = np.array(first.components or (), dtype=str)
     arrays[ATTRIBUTES] = np.array([f"{key}: {value}" for key, value in attributes.items()], dtype=str)
     with written_file(path) as unfinished, unfinished.open("w+b") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(file, **arrays)
         with zipfile.ZipFile(file, "a") as archive:
             archive.comment = MARK

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class TrainingGrid:
     Attributes:
         axes: Names of the axes, in the order in which the network takes them.
         cell_size: Length of a cell along each.
-        boundary: One of `phi_sip.files.arrays.BOUNDARIES`; `None` if it has no name there.
+        boundary: See `phi_sip.files.boundaries.words_of`; `None` if it has no words.
     """
 
     axes: tuple[str, ...]
@@ -51,13 +51,16 @@ class TrainingGrid:
         return asdict(self)
 
     def completed(self, grid: GridArray) -> GridArray:
-        """A grid with what its file did not tell: bounds by cells as in training, and the boundary."""
-        grid = replace(grid, boundary=grid.boundary or self.boundary)
-        if grid.located or set(grid.axes) != set(self.axes):
-            return grid
-        lengths = dict(zip(self.axes, self.cell_size, strict=True))
-        upper = tuple(n * lengths[axis] for n, axis in zip(grid.resolution, grid.axes, strict=True))
-        return replace(grid, lower=(0.0,) * len(upper), upper=upper)
+        """
+        A grid with what its file did not tell: bounds by cells as in training, and the boundary.
+
+        Raises:
+            GridMismatchError: if it has other axes.
+        """
+        self._check_axes(grid.axes)
+        cells = dict(zip(self.axes, self.cell_size, strict=True))
+        lengths = {a: n * cells[a] for a, n in zip(grid.axes, grid.resolution, strict=True) if a not in grid.bounds}
+        return grid.told(grid.boundary or self.boundary, lengths)
 
     def check(self, field: Field) -> None:
         """
@@ -67,11 +70,7 @@ class TrainingGrid:
             GridMismatchError: if axes, lengths of cells, or boundary differ.
         """
         found = TrainingGrid.of(field)
-        if set(found.axes) != set(self.axes):
-            raise GridMismatchError(
-                f"The observations have the axes {', '.join(found.axes)}, but the network was trained on "
-                f"{', '.join(self.axes)}. Rename the axes (--dims for files), or train on such grids."
-            )
+        self._check_axes(found.axes)
         order = [found.axes.index(axis) for axis in self.axes]
         lengths = tuple(found.cell_size[i] for i in order)
         if not np.allclose(lengths, self.cell_size, rtol=UNEQUAL, atol=0):
@@ -84,6 +83,13 @@ class TrainingGrid:
             raise GridMismatchError(
                 f"The observations have a {found.boundary} boundary, but the network was trained on {self.boundary} "
                 f"ones. Train with the boundary of the observations."
+            )
+
+    def _check_axes(self, axes: Sequence[str]) -> None:
+        if set(axes) != set(self.axes):
+            raise GridMismatchError(
+                f"The observations have the axes {', '.join(axes)}, but the network was trained on "
+                f"{', '.join(self.axes)}. Rename the axes (--dims for files), or train on such grids."
             )
 
 

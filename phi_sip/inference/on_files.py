@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..checks import check_count
 from ..errors import FileError
-from ..files import GridArray, check_writable, joined, read_grid, write_grids
+from ..files import BATCH, CHANNEL, GridArray, Size, check_writable, joined, read_grid, write_grids
 from .trained import TrainedInverse
 
 
@@ -24,7 +24,9 @@ def invert_file(
     *,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
-    boundary: str | None = None,
+    boundary: Any = None,
+    size: Size | None = None,
+    components: Sequence[str] | None = None,
     precision: int = 64,
     batch_size: int = 64,
     refine: int = 0,
@@ -38,8 +40,9 @@ def invert_file(
         states: File for `state` x, and `uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
         variable: See `read_grid`.
         dims: See `read_grid`.
-        boundary: `periodic`, `zero-gradient` or `zero`. Default: that of the file, or that of the training. Bounds that
-            a file does not tell are those of cells as in training.
+        boundary: What holds at the sides, see `stored`. Default: that of the file, or that of the training.
+        size: Length of the domain by axis, see `stored`. Default: as the file says, or by cells as in training.
+        components: Names of the components in their order, where the file does not say them.
         precision: Bits of the numbers that the physics computes with: 32 or 64.
         batch_size: Samples at once.
         refine: See `TrainedInverse.invert`.
@@ -49,7 +52,7 @@ def invert_file(
 
     Raises:
         FileError: if a file cannot be read or written, or both are the same; before anything is computed.
-        ParameterError: if an argument is out of range.
+        ParameterError: if an argument is out of range, or neither file, training nor arguments say boundary or size.
         UnsupportedError: if the library for a format is missing.
         GridMismatchError, BoundaryError, NetworkOutputError, NonFiniteError: if the observations do not fit the
             inverse.
@@ -57,19 +60,19 @@ def invert_file(
     check_count("invert_file", "batch_size", batch_size)
     states = Path(states)
     check_writable(states)
-    grid = read_grid(observations, variable, dims)
+    grid = read_grid(observations, variable, dims).told(boundary, size, components)
     if inverse.grid is not None:
         grid = inverse.grid.completed(grid)
     if states.exists() and states.samefile(observations):
         raise FileError(f"{states} holds the observations, which would be lost. Name another file for the states.")
     parts, errors = [], []
     for part in _batches(grid, batch_size):
-        inversion = inverse.invert(part.to_field(boundary, precision), refine)
+        inversion = inverse.invert(part.to_field(precision=precision), refine)
         found = {"state": inversion.x}
         if inversion.uncertainty is not None and states.suffix != ".npy":
             found["uncertainty"] = inversion.uncertainty
         parts.append(
-            {name: replace(GridArray.of_field(field), units=grid.units).batch_first() for name, field in found.items()}
+            {name: replace(_like(grid, GridArray.of_field(field)), units=grid.units) for name, field in found.items()}
         )
         errors += [float(value) for value in inversion.y_l2.numpy(inversion.y_l2.shape).ravel()]
     write_grids(states, {name: joined([part[name] for part in parts]) for name in parts[0]}, _about(inverse, refine))
@@ -80,6 +83,12 @@ def _batches(grid: GridArray, size: int) -> Iterator[GridArray]:
     first = grid.batch_first()
     for i in range(0, len(first.values), size):
         yield replace(first, values=first.values[i : i + size])
+
+
+def _like(grid: GridArray, found: GridArray) -> GridArray:
+    """With the axes in the order of the observations."""
+    first = found.batch_first()
+    return first.permuted((BATCH, *grid.axes, *(dim for dim in first.dims if dim == CHANNEL)))
 
 
 def _about(inverse: TrainedInverse, refine: int) -> dict[str, str]:

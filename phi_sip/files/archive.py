@@ -1,0 +1,70 @@
+"""The arrays of an `.npz` archive, measured before they are unpacked."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError
+from .contents import StoredArray
+from .npy import header
+from .pickled import LIMIT, plain_data
+
+SUFFIX = ".npy"
+
+
+class Archive:
+    """
+    Arrays by name.
+
+    Args:
+        archive: Opened for reading.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.names = [name[: -len(SUFFIX)] for name in archive.namelist() if name.endswith(SUFFIX)]
+
+    def stored(self, name: str) -> StoredArray:
+        """An array, not read yet."""
+        with self._open(name) as file:
+            shape, dtype = header(file)  # type: ignore[arg-type]
+        return StoredArray(name, None, shape, dtype, lambda: self._values(name))
+
+    def short(self, name: str) -> np.ndarray:
+        """
+        An array that describes others.
+
+        Raises:
+            FileError: if it is longer than a description can be.
+        """
+        with self._open(name) as file:
+            shape, dtype = header(file)  # type: ignore[arg-type]
+        if np.prod(shape, dtype=object) * dtype.itemsize > LIMIT:
+            raise FileError(f"'{name}' is longer than {LIMIT} bytes.")
+        return self._values(name)
+
+    def plain(self, name: str) -> Any:
+        """What an array of objects holds, if that is plain data; no object is made, and nothing is run."""
+        with self._open(name) as file:
+            content = file.read(2 * LIMIT)
+            if file.read(1):
+                raise FileError(f"'{name}' is longer than {2 * LIMIT} bytes.")
+        start = io.BytesIO(content)
+        np.lib.format.read_magic(start)
+        np.lib.format.read_array_header_1_0(start)
+        return plain_data(content[start.tell() :])
+
+    def _open(self, name: str) -> zipfile.ZipExtFile:
+        return self._archive.open(name + SUFFIX)  # type: ignore[return-value]
+
+    def _values(self, name: str) -> np.ndarray:
+        """An array to its last byte, since the checksum is compared there only."""
+        with self._open(name) as file:
+            values: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+            if file.read(1):
+                raise FileError(f"'{name}' is longer than its array: it is damaged.")
+        return values

@@ -1,0 +1,152 @@
+"""Stand-ins for missing data, as NetCDF's and CF's conventions have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError
+
+REMEDY = (
+    "Remove these samples; or put 0 there, and let the physics know which cells are observed: Masked(physics, observed)"
+)
+SHOWN = 8  # samples that a message lists
+FLOAT_FILL = 9.969209968386869e36
+DEFAULT_FILLS: dict[str, float | int] = {  # of NetCDF's library; of bytes it has none, since all are in use
+    **dict.fromkeys(("f4", "f8"), FLOAT_FILL),
+    "i2": -(2**15) + 1,
+    "i4": -(2**31) + 1,
+    "i8": -(2**63) + 2,
+    "u2": 2**16 - 1,
+    "u4": 2**32 - 1,
+    "u8": 2**64 - 2,
+}
+UNSIGNED = "_Unsigned"
+FILL = "_FillValue"
+PACKING_DEFAULTS = (("scale_factor", 1.0), ("add_offset", 0.0))
+PACKING = tuple(name for name, _ in PACKING_DEFAULTS)
+MARKERS = (FILL, "missing_value", "valid_range", "valid_min", "valid_max")
+Outside = Callable[[np.ndarray], np.ndarray]
+Compare = Callable[[Any, Any], np.ndarray]
+
+
+def as_declared(stored: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Integers that a file says to be unsigned, or signed, though it stores them otherwise."""
+    said = str(attributes.get(UNSIGNED, "")).lower()
+    kind = {("true", "i"): "u", ("false", "u"): "i"}.get((said, stored.dtype.kind))
+    return stored if kind is None else stored.view(stored.dtype.str.replace(stored.dtype.kind, kind))
+
+
+def refuse_stand_ins(
+    stored: np.ndarray, attributes: Mapping[str, Any], batch: int | None, *, netcdf: bool, fill: Any = None
+) -> None:
+    """
+    Refuses numbers that stand for missing ones.
+
+    Args:
+        stored: As in the file, before `scale_factor` and `add_offset`.
+        attributes: Of the variable.
+        batch: Which of its dims counts samples.
+        netcdf: Whether the file was written by a NetCDF library, whose default of integers then counts as well. That of
+            floats, 9.97e36, is no datum anywhere.
+        fill: What the format itself says to be the value of cells that were never written; 0 says nothing.
+
+    Raises:
+        FileError: if there are any; it says which samples, how many cells, and why.
+    """
+    if stored.dtype.kind not in "fiu":
+        return
+    for reason, cells in _stand_ins(stored, attributes, netcdf, fill):
+        refuse(f"stand-ins for missing data ({reason})", cells, batch)
+
+
+def refuse(what: str, cells: np.ndarray, batch: int | None) -> None:
+    """
+    Refuses an array if any of its cells is marked.
+
+    Raises:
+        FileError: that says which samples, and how many cells.
+    """
+    if not cells.any():
+        return
+    where = ""
+    if batch is not None:
+        samples = np.flatnonzero(cells.any(axis=tuple(i for i in range(cells.ndim) if i != batch)))
+        listed = ", ".join(map(str, samples[:SHOWN])) + (", …" if len(samples) > SHOWN else "")
+        which = f"number {listed}" if len(samples) == 1 else f"numbers {listed}"
+        where = f", in {len(samples)} of {cells.shape[batch]} samples ({which}, counted from 0)"
+    raise FileError(f"The values hold {what} in {int(cells.sum())} of {cells.size} cells{where}. {REMEDY}.")
+
+
+def _stand_ins(
+    stored: np.ndarray, attributes: Mapping[str, Any], netcdf: bool, fill: Any
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Reasons, and the cells of each."""
+    named = {name: attributes[name] for name in (FILL, "missing_value") if attributes.get(name) is not None}
+    fills = {name: _numbers(name, value, stored.dtype) for name, value in named.items()}
+    default = DEFAULT_FILLS.get(stored.dtype.str[1:])
+    if default is not None and (stored.dtype.kind == "f" or (netcdf and FILL not in fills)):
+        fills["NetCDF's default fill value"] = np.array([default], stored.dtype)
+    if fill is not None and fill != 0 and FILL not in fills and not (netcdf and stored.dtype.itemsize == 1):
+        fills["the fill value of the file"] = _numbers("the fill value", fill, stored.dtype)
+    for name, values in fills.items():
+        for value in values:
+            yield (
+                f"{name} is {value:g}".replace("nan", "NaN"),
+                (np.isnan(stored) if np.isnan(value) else stored == value),
+            )
+    for reason, outside in _valid(stored.dtype, attributes):
+        yield reason, outside(stored)
+
+
+def _valid(dtype: np.dtype, attributes: Mapping[str, Any]) -> Iterator[tuple[str, Outside]]:
+    """What is beyond the least and the greatest valid number, in terms of what is stored."""
+    ends = (("valid_min", np.less, "less"), ("valid_max", np.greater, "more"))
+    for place, (name, beyond, word) in enumerate(ends):
+        given = name if attributes.get(name) is not None else "valid_range"
+        if attributes.get(given) is None:
+            continue
+        numbers = _numbers(given, attributes[given], None)
+        if len(numbers) != (1 if given == name else 2):
+            raise FileError(
+                f"{given} = {attributes[given]!r}, but it must be {'one number' if given == name else 'two'}."
+            )
+        bound = numbers[0 if given == name else place]
+        yield f"{word} than {bound:g}, by {given}", _outside(bound, beyond, dtype, attributes)
+
+
+def _outside(bound: Any, beyond: Compare, dtype: np.dtype, attributes: Mapping[str, Any]) -> Outside:
+    """
+    By NetCDF's rule valid numbers are given as they are stored, unless their type is that of `scale_factor` and
+    `add_offset`, and wider than what is stored.
+    """
+    packing = [np.ravel(attributes[name])[0] for name in PACKING if attributes.get(name) is not None]
+    wider = packing and bound.dtype == np.result_type(*(np.asarray(number) for number in packing))
+    if wider and bound.dtype.itemsize > dtype.itemsize:
+        scale, offset = (float(np.ravel(attributes.get(name, usual))[0]) for name, usual in PACKING_DEFAULTS)
+        half = abs(scale) / 2 * (1 if beyond is np.greater else -1)  # of the distance of stored numbers: rounding
+        return lambda stored: beyond(stored * scale + offset, float(bound) + half)
+    if dtype.kind == "f":
+        bound = bound.astype(dtype)  # written with more digits than the data have
+    if dtype.kind == "u" and bound < 0 and bound.dtype.itemsize == dtype.itemsize:
+        bound = bound.view(dtype)  # meant as unsigned, as the data are
+    return lambda stored: beyond(stored, bound)
+
+
+def _numbers(name: str, value: Any, dtype: np.dtype | None) -> np.ndarray:
+    """An attribute as numbers; as those of a type where they can be that."""
+    try:
+        found = np.ravel(np.asarray(value))
+        if found.dtype.kind not in "fiu":
+            found = found.astype(np.float64)
+        if dtype is None or (dtype.kind != "f" and not np.array_equal(found, np.trunc(found))):
+            return found
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        if limits is not None and ((found < limits.min) | (found > limits.max)).any():
+            signed = dtype.kind == "u" and found.dtype.kind == "i" and found.dtype.itemsize == dtype.itemsize
+            return found.view(dtype) if signed else found
+        return found.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{name} = {value!r} is no number. Correct it in the file.") from error
