@@ -126,10 +126,12 @@ def invert(
     with math.precision(precision):
         y_target = trees.stop_gradient(trees.cast(y_target, precision))
         x = _with_batch_of(y_target, trees.stop_gradient(trees.cast(x, precision)))
-        hook = get_plugin_manager().hook.sip_inverse
-        step = hook(physics=physics, y_target=y_target, x=x, step_size=step_size, solver=solver)
+        manager = get_plugin_manager()
+        step = manager.first_result(
+            "sip_inverse", physics=physics, y_target=y_target, x=x, step_size=step_size, solver=solver
+        )
         if not isinstance(step, SipStep):
-            plugins = ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls())
+            plugins = ", ".join(asked.plugin_name for asked in manager.hook.sip_inverse.get_hookimpls())
             raise SipError(
                 f"The inversion of {type(physics).__name__} gave {type(step).__name__} in place of a SipStep. Plugins "
                 f"asked: {plugins or 'none'}. One of them returns something else, a wrapper has no `return`, or the "

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from phiml.backend import Backend
 
+from ...archives import shapes_in
 from ...errors import CheckpointError
+from .measured import check_archive
 
 FILE = "weights.npz"
 
@@ -31,11 +33,12 @@ def load(net: Any, folder: Path) -> None:
     import jax
 
     leaves, structure = jax.tree_util.tree_flatten(net.parameters)
-    with np.load(folder / FILE, allow_pickle=False) as archive:
-        arrays = list(archive.values())
-    found, expected = ([tuple(leaf.shape) for leaf in values] for values in (arrays, leaves))
+    check_archive(folder / FILE, len(leaves), sum(leaf.nbytes for leaf in leaves))
+    found, expected = shapes_in(folder / FILE), [tuple(leaf.shape) for leaf in leaves]
     if found != expected:
         raise CheckpointError(f"The weights have the shapes {found}, but the network has {expected}.")
+    with np.load(folder / FILE, allow_pickle=False) as archive:
+        arrays = list(archive.values())
     net.parameters = jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(array) for array in arrays])
 
 
