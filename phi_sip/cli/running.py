@@ -43,7 +43,13 @@ def _check_name(name: str) -> None:
     Raises:
         ConfigurationError: if this cannot be the name of a folder, or is that of a place elsewhere.
     """
-    if name != Path(name).name or "\\" in name or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+    if (
+        name in ("", "..")
+        or name != Path(name).name
+        or "\\" in name
+        or not name.isprintable()
+        or len(name.encode()) > LONGEST_NAME
+    ):
         raise ConfigurationError(
             f"experiment.name = {name!r} cannot be the name of a folder: it has /, \\ or control characters, or more "
             f"than {LONGEST_NAME} bytes. Give another name, or a folder: --output."

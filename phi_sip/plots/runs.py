@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .samples import Arrays
+from .samples import Arrays, drawings_of_samples
 from .style import COLORS, DASHES, LABELS, MARKERS, as_label, label_log_axis
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _curve(axes: Axes, run: RunRecord, quantity: str, place: str, i: int) -> Non
         (run.steps, f"{name}, training", {"linestyle": DASHES[i % len(DASHES)], "lw": 1.4, "alpha": 0.8}),
         (
             run.validations,
-            f"{as_label(run.name)}, validation",
+            f"{name}, validation",
             {"linestyle": "", "marker": MARKERS[i % len(MARKERS)], "ms": 7},
         ),
     ]
@@ -71,11 +71,6 @@ def plot_final_errors(runs: Sequence[RunRecord]) -> Figure:
     axes = figure.add_subplot()
     colors, names = [COLORS[i % len(COLORS)] for i in range(len(runs))], [as_label(run.name) for run in runs]
     bars = axes.barh(range(len(runs)), values, tick_label=names, color=colors)
-        range(len(runs)),
-        values,
-        tick_label=[as_label(run.name) for run in runs],
-        color=[COLORS[i % len(COLORS)] for i in range(len(runs))],
-    )
     axes.bar_label(bars, fmt="%.4g", padding=4)
     axes.invert_yaxis()
     axes.margins(x=0.15)
