@@ -1,4 +1,4 @@
-"""NumPy's `.npz` archives of anybody, measured before they are in memory."""
+"""Zip archives of anybody, NumPy's `.npz` above all, measured before they are in memory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def shapes_in(path: Path) -> list[tuple[int, ...]]:
     """
     with zipfile.ZipFile(path) as archive:
         return [_header(archive, entry)[0] for entry in archive.infolist()]
+
+
+def unpacked_size(path: Path) -> int:
+    """
+    The bytes of all files of an archive, by its directory.
+
+    Raises:
+        OSError, zipfile.BadZipFile: if it cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:

@@ -462,7 +462,7 @@ def test_nothing_that_is_printed_steers_the_terminal(name):
     assert not steers(out.getvalue())
 
 
-ODD = [ESCAPE, "[/red]", "\ud800", "$\\frac{", "_", "x" * 10_000, "\n\r\t", "", "<b>&"]
+ODD = [ESCAPE + "\ud800", "[/red]", "$\\frac{", "_" + "x" * 10_000 + "<b>&", "\n\r\t"]
 
 
 def test_odd_names_are_shown(tmp_path):
@@ -541,6 +541,26 @@ def test_weights_are_measured_before_they_are_read(framework, tmp_path):
     assert weights.stat().st_size < 10**5
     with pytest.raises(CheckpointError, match="unpacks to"):
         load_inverse(resealed(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("conv_net", {"layers": [10**6, 10**6]}),
+        ("res_net", {"layers": [2, 10**9]}),
+        ("mlp", {"layers": [10**9]}),
+        ("u_net", {"filters": 10**6}),
+        ("u_net", {"filters": 4, "levels": 10**9}),
+        ("u_net", {"filters": [4, 10**7]}),
+        ("u_net", {"levels": 10**9}),
+        ("u_net", {"filters": 1, "levels": 1, "down_kernel_size": 10**6}),
+        ("conv_net", {"layers": [2], "in_channels": 10**9}),
+    ],
+)
+def test_networks_are_measured_before_they_are_made(model, name, arguments):
+    network = {"name": name, "arguments": {"in_channels": 1, "out_channels": 1, **arguments}}
+    with pytest.raises(CheckpointError, match=r"it was not made|are larger than"):
+        load_inverse(resealed(model, network=network))
 
 
 def test_files_of_runs_and_models_are_measured(tmp_path, model):

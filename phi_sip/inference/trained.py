@@ -28,6 +28,7 @@ from ..training.run_folder import installed_versions
 from .grid import TrainingGrid
 from .replacing import finish_replacing, replaced_folder
 from .weights import weights_module
+from .weights.measured import check_network
 
 KIND = "trained inverse"
 REMEDY = "say so: load_inverse(folder, trust=True), or phi-sip invert --trust"
@@ -208,9 +209,9 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
             f"pip install 'phi-sip[{manifest.framework}]', or find out what is wrong: phi-sip doctor"
         ) from error
     with backend:
-        with _reading("network", folder):
-            net = network.build()
         try:
+            check_network(network, folder / module.FILE)
+            net = network.build()
             module.load(net, folder)
         except Exception as error:
             raise CheckpointError(
