@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ConfigurationError, RunFolderError
+from ..errors import RunFolderError
 from ..experiment import Experiment, build, write_experiment
 from ..training import Callback, RunRecord
-from ..training.records import INFO
-from ..training.run_folder import CHECKPOINTS
 from .output import console
 
 EXPERIMENT, MODEL = "experiment.toml", "model"
-LONGEST_NAME = 200  # bytes, as file systems have it, with room for a number
 
 
 def new_folder(asked: Path | None, parent: Path, name: str) -> Path:
@@ -23,7 +20,6 @@ def new_folder(asked: Path | None, parent: Path, name: str) -> Path:
         RunFolderError: if the one asked for is there and not empty.
     """
     if asked is None:
-        _check_name(name)
         candidates = (parent / (name if i == 1 else f"{name}-{i}") for i in range(1, 10**6))
         return next(folder for folder in candidates if not folder.exists())
     if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
@@ -31,29 +27,6 @@ def new_folder(asked: Path | None, parent: Path, name: str) -> Path:
             f"{asked} is there already. Go on with it: phi-sip resume {asked}, or name another folder."
         )
     return asked
-
-
-def is_of_a_run(file: Path | None) -> bool:
-    """Whether an experiment file lies in the folder of a run, which may come from anybody."""
-    return file is not None and any((file.resolve().parent / name).exists() for name in (INFO, CHECKPOINTS, MODEL))
-
-
-def _check_name(name: str) -> None:
-    """
-    Raises:
-        ConfigurationError: if this cannot be the name of a folder, or is that of a place elsewhere.
-    """
-    if (
-        name in ("", "..")
-        or name != Path(name).name
-        or "\\" in name
-        or not name.isprintable()
-        or len(name.encode()) > LONGEST_NAME
-    ):
-        raise ConfigurationError(
-            f"experiment.name = {name!r} cannot be the name of a folder: it has /, \\ or control characters, or more "
-            f"than {LONGEST_NAME} bytes. Give another name, or a folder: --output."
-        )
 
 
 def run(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) -> None:

@@ -55,7 +55,8 @@ def train(
     from ..experiment import read_experiment
     from ..experiment.reading import assignments
     from ..experiment.specification import QUICK
-    from .running import is_of_a_run, new_folder, run
+    from .running import new_folder, run
+    from .strangers import check_name, is_of_a_run
 
     flags: dict[str, dict[str, Any]] = {
         "experiment": {"framework": framework and framework.value, "seed": seed},
@@ -63,6 +64,8 @@ def train(
     }
     overrides: list[dict[str, Any]] = [QUICK] if quick else []
     experiment: Experiment = read_experiment(file, [*overrides, _given(flags), assignments(set_ or [])])
+    if output is None:
+        check_name(experiment.experiment.name)
     folder = new_folder(output, RUNS, experiment.experiment.name)
     console().print(f"Training {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
     run(experiment, folder, tensorboard, trust or not is_of_a_run(file))

@@ -30,9 +30,10 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     try:
         os.rename(new, folder)
     except OSError:
-        if os.path.lexists(old):
-            os.rename(old, folder)
-        raise
+        if os.path.lexists(new):  # else another process has given it its name, see `finish_replacing`
+            if os.path.lexists(old):
+                os.rename(old, folder)
+            raise
     if os.path.lexists(old):
         remove(old)
 
