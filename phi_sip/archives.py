@@ -42,6 +42,8 @@ def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
     Raises:
         OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile: if it cannot be read, or has more.
     """
+    if not path.is_file():
+        raise OSError("it is no file")
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         headers = [_header(archive, entry) for entry in entries]

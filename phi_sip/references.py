@@ -59,6 +59,8 @@ def imported(reference: str) -> Any:
         UnknownNameError: if there is no such module, or no such object in it. Errors of the module itself are its own.
     """
     module_name, _, name = reference.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), name)):
+        raise UnknownNameError(f"'{reference}' names no object of a module. Give package.module:object.")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # at the end: nothing in the folder can hide what is installed
     try:

@@ -16,6 +16,7 @@ import pytest
 from fields import array, periodic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phiml.backend import default_backend, set_global_default_backend
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -60,6 +61,14 @@ TORCH = frameworks.TABLE[1]
 SPEC = NetworkSpec("conv_net", {"in_channels": 1, "out_channels": 1, "layers": [2]})
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4)
 ESCAPE = "a\x1b]8;;http://e\x07\x1b[31m[red]\u202e\x9b2J"
+
+
+@pytest.fixture(autouse=True)
+def _default_backend():
+    """Experiments change it for the whole process."""
+    before = default_backend()
+    yield
+    set_global_default_backend(before)
 
 
 def phi_sip_(*arguments: object):
@@ -187,6 +196,9 @@ def test_what_the_user_names_himself_is_called(trap, tmp_path):
     assert "called" in str(done.exception)
     with pytest.raises(ValueError, match="called"):
         build(read_experiment("mine.toml"), trust=True)
+    for reference in (":net", "trapped:", "..trapped:net", "a b:c"):
+        with pytest.raises(UnknownNameError, match="names no object"):
+            NetworkSpec(reference)
 
 
 @pytest.mark.parametrize(
@@ -391,6 +403,16 @@ def test_checkpoints_that_are_links_are_not_followed(tmp_path):
     assert [path.name for path in store.folder.iterdir()] == ["step-00000003"]
     assert [path.name for path in sorted(elsewhere.folder.iterdir())] == [f"step-0000000{i}" for i in (1, 2, 3)]
     assert all(read_manifest(elsewhere.place(step)) for step in (1, 2, 3))
+
+
+def test_the_doctor_looks_at_no_module_of_the_working_directory(tmp_path, monkeypatch):
+    from phi_sip.doctor.looks import look_at
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
+    (look,) = look_at(["phiml"], 60)
+    assert not look.cause
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_files_of_a_model_are_in_it(model, tmp_path):

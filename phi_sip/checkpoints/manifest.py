@@ -72,8 +72,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _text(path: Path) -> str:
     """The text of a file that has been measured before."""
     size = path.stat().st_size
-    if size > LARGEST:
-        raise ValueError(f"it has {size} bytes, but a manifest has at most {LARGEST}")
+    if size > LARGEST or not path.is_file():
+        raise ValueError(f"it is no file, or has {size} bytes, but a manifest has at most {LARGEST}")
     return path.read_text()
 
 

@@ -11,6 +11,7 @@ from phi.field import Field
 
 from ..errors import GridMismatchError
 from ..files import GridArray
+from ..files.arrays import BOUNDARIES
 
 UNEQUAL = 1e-3  # relative, by which lengths of cells may differ: files often hold rounded centers
 
@@ -38,10 +39,18 @@ class TrainingGrid:
 
     @staticmethod
     def of_description(description: Mapping[str, Any]) -> TrainingGrid:
-        """From what `describe` returned."""
-        return TrainingGrid(
-            tuple(description["axes"]), tuple(map(float, description["cell_size"])), description["boundary"]
-        )
+        """
+        From what `describe` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is no such description.
+        """
+        axes, lengths = tuple(description["axes"]), tuple(map(float, description["cell_size"]))
+        boundary = description["boundary"]
+        named = len(set(axes)) == len(axes) == len(lengths) > 0 and all(str(axis).isidentifier() for axis in axes)
+        if not named or not all(0 < length < np.inf for length in lengths) or boundary not in (None, *BOUNDARIES):
+            raise ValueError(f"axes {axes}, cells of {lengths} and boundary {boundary!r} are no grid")
+        return TrainingGrid(axes, lengths, boundary)
 
     def describe(self) -> dict[str, Any]:
         """As plain data."""
