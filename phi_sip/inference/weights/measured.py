@@ -20,8 +20,8 @@ SPARE_PER_ARRAY = 1 << 12
 
 def check_network(network: NetworkSpec, path: Path) -> None:
     """
-    Compares how large a network of `phiml.nn` will be with its file of weights, before it is made. How large networks of
-    plugins will be is not known.
+    Compares how large a network of `phiml.nn` will be with its file of weights, before it is made. Of networks of
+    plugins this is not known.
 
     Raises:
         CheckpointError: if the file is not there, or is smaller than what the network needs at least.
