@@ -21,13 +21,17 @@ if TYPE_CHECKING:
         NonFiniteError,
         ParameterError,
         PerformanceWarning,
+        PluginError,
         PluginWarning,
         RecordError,
+        RecordWarning,
         RunFolderError,
         SipError,
+        SipWarning,
         TrainingError,
         UnknownNameError,
         UnsupportedError,
+        UntrustedError,
     )
     from .hookspecs import hookimpl
     from .networks import NetworkSpec
@@ -45,7 +49,7 @@ if TYPE_CHECKING:
     from .physics.poisson import Poisson
     from .physics.rotated_sine import RotatedSine
     from .physics.wave import Wave
-    from .registry import available_physics, available_solvers, get_physics, get_solver
+    from .registry import available_networks, available_physics, available_solvers, get_physics, get_solver
     from .regularization import (
         CrossValidated,
         DiscrepancyPrinciple,
@@ -113,12 +117,14 @@ __all__ = [
     "OptaxOptimizer",
     "ParameterError",
     "PerformanceWarning",
+    "PluginError",
     "PluginWarning",
     "Poisson",
     "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
     "RecordError",
+    "RecordWarning",
     "Regularization",
     "Reversible",
     "RotatedSine",
@@ -128,6 +134,7 @@ __all__ = [
     "SipError",
     "SipStep",
     "SipUpdate",
+    "SipWarning",
     "StoppingRule",
     "Target",
     "Tikhonov",
@@ -139,9 +146,11 @@ __all__ = [
     "UnknownNameError",
     "Unregularized",
     "UnsupportedError",
+    "UntrustedError",
     "WallTime",
     "Wave",
     "Wiener",
+    "available_networks",
     "available_physics",
     "available_solvers",
     "get_physics",
@@ -160,6 +169,7 @@ _MODULES = {
         "TrainingError",
         "RunFolderError",
         "RecordError",
+        "RecordWarning",
         "PerformanceWarning",
         "CheckpointWarning",
         "CheckpointError",
@@ -169,10 +179,13 @@ _MODULES = {
         "NetworkOutputError",
         "NonFiniteError",
         "ParameterError",
+        "PluginError",
         "PluginWarning",
         "SipError",
+        "SipWarning",
         "UnknownNameError",
         "UnsupportedError",
+        "UntrustedError",
     ),
     ".hookspecs": ("hookimpl",),
     ".networks": ("NetworkSpec",),
@@ -190,7 +203,7 @@ _MODULES = {
     ".physics.poisson": ("Poisson",),
     ".physics.rotated_sine": ("RotatedSine",),
     ".physics.wave": ("Wave",),
-    ".registry": ("available_physics", "available_solvers", "get_physics", "get_solver"),
+    ".registry": ("available_networks", "available_physics", "available_solvers", "get_physics", "get_solver"),
     ".regularization": (
         "CrossValidated",
         "DiscrepancyPrinciple",

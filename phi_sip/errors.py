@@ -1,8 +1,13 @@
 """Errors and warnings of `phi_sip`. Every message says what happened, why, and what to change."""
 
+from .printable import printable
+
 
 class SipError(Exception):
-    """Base of all errors raised by `phi_sip`."""
+    """Base of all errors raised by `phi_sip`. What its message quotes from files cannot steer a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ParameterError(SipError, ValueError):
@@ -37,6 +42,14 @@ class DuplicateNameError(SipError, ValueError):
     """Two plugins have registered different objects under one name."""
 
 
+class UntrustedError(SipError, PermissionError):
+    """A file or folder names code that the user has not named himself; nothing was imported or called."""
+
+
+class PluginError(SipError, RuntimeError):
+    """A plugin tried to end the process."""
+
+
 class ConfigurationError(SipError, ValueError):
     """An experiment file holds something that has no meaning."""
 
@@ -61,13 +74,24 @@ class TrainingError(SipError, RuntimeError):
     """A training run ended by an error, which is its `__cause__`; what had been learned is saved."""
 
 
-class CheckpointWarning(UserWarning):
+class SipWarning(UserWarning):
+    """Base of all warnings of `phi_sip`. What its message quotes from files cannot steer a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+class CheckpointWarning(SipWarning):
     """A checkpoint was left out; the message says why, and what is used in its place."""
 
 
-class PluginWarning(UserWarning):
+class RecordWarning(SipWarning):
+    """Something of a run cannot be shown and was left out; the message says what and why."""
+
+
+class PluginWarning(SipWarning):
     """A plugin was left out; the message names its distribution and the cause."""
 
 
-class PerformanceWarning(UserWarning):
+class PerformanceWarning(SipWarning):
     """Something works, but slowly, and could be faster."""

@@ -1,4 +1,4 @@
-"""The contract of a plugin: five hooks. See `docs/design.md` and `examples/custom_physics`."""
+"""The contract of a plugin: six hooks. See `docs/design.md` and `examples/custom_physics`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .operator import SipStep
     from .physics.base import InvertiblePhysics
@@ -29,6 +29,12 @@ def sip_physics() -> Sequence[type[InvertiblePhysics]]:
 @hookspec
 def sip_solvers() -> Sequence[type[InverseSolver]]:
     """The `InverseSolver` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec
+def sip_networks() -> Mapping[str, Callable[..., Any]]:
+    """The networks that this plugin adds: by name, the function that makes one from keyword arguments of plain data."""
     raise NotImplementedError
 
 

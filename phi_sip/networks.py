@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from phiml import math, nn
 
 from .errors import ParameterError, UnknownNameError
-from .references import imported
-
-BUILT_IN = ("u_net", "conv_net", "res_net", "mlp")
+from .hookspecs import hookimpl
+from .references import Resolver, trusted
+from .registry import network_function
 
 
 @dataclass(frozen=True)
@@ -22,43 +21,50 @@ class NetworkSpec:
     A network as plain data.
 
     Args:
-        name: One of `phiml.nn`: `u_net`, `conv_net`, `res_net`, `mlp`; or `package.module:function`, which returns one.
+        name: Registered name, see `available_networks()`: those of `phiml.nn`, `u_net`, `conv_net`, `res_net` and
+            `mlp`, and those of plugins; or `package.module:function`, which returns a network.
         arguments: Keyword arguments of the function, plain data.
+        resolve: What imports a `package.module:function`. As you have written the name, the default imports it; names
+            that were read from a file go through one that asks who wrote them.
 
     Raises:
         UnknownNameError: if there is no such function.
+        DuplicateNameError: if two plugins provide the name; the message names both distributions.
         ParameterError: if the arguments do not fit it.
+        UntrustedError: if `resolve` refuses to import it.
     """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    resolve: InitVar[Resolver] = trusted
+    _function: Callable[..., Any] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        function = self._function()
+    def __post_init__(self, resolve: Resolver) -> None:
+        function = self._found(resolve)
         try:
             inspect.signature(function).bind(**self.arguments)
         except TypeError as error:
             raise ParameterError(f"Network '{self.name}' takes {inspect.signature(function)}: {error}.") from error
+        object.__setattr__(self, "_function", function)
 
     def build(self) -> Any:
         """A new network on the default backend of PhiML, in single precision, with random weights."""
         with math.precision(32):
-            return self._function()(**self.arguments)
+            return self._function(**self.arguments)
 
     def describe(self) -> dict[str, Any]:
         """As plain data: `NetworkSpec(**data)` is the same."""
         return {"name": self.name, "arguments": dict(self.arguments)}
 
-    def _function(self) -> Callable[..., Any]:
-        if ":" in self.name:
-            function = imported(self.name)
-            if not callable(function):
-                raise UnknownNameError(f"Network '{self.name}' is a {type(function).__name__}, not a function.")
-            return function  # type: ignore[no-any-return]
-        if self.name not in BUILT_IN:
-            close = difflib.get_close_matches(self.name, BUILT_IN, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise UnknownNameError(
-                f"There is no network '{self.name}'.{hint} Give one of {', '.join(BUILT_IN)}, or module:function."
-            )
-        return getattr(nn, self.name)  # type: ignore[no-any-return]
+    def _found(self, resolve: Resolver) -> Callable[..., Any]:
+        if ":" not in self.name:
+            return network_function(self.name)
+        function = resolve(self.name, self.arguments)
+        if not callable(function):
+            raise UnknownNameError(f"Network '{self.name}' is a {type(function).__name__}, not a function.")
+        return function  # type: ignore[no-any-return]
+
+
+@hookimpl
+def sip_networks() -> Mapping[str, Callable[..., Any]]:
+    return {"u_net": nn.u_net, "conv_net": nn.conv_net, "res_net": nn.res_net, "mlp": nn.mlp}

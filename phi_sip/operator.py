@@ -126,8 +126,9 @@ def invert(
     with math.precision(precision):
         observed = trees.stop_gradient(trees.cast(y_target, precision))
         start = _with_batch_of(observed, trees.stop_gradient(trees.cast(x, precision)))
-        hook = get_plugin_manager().hook.sip_inverse
-        step = hook(
+        manager = get_plugin_manager()
+        step = manager.first_result(
+            "sip_inverse",
             physics=physics,
             y_target=trees.in_canonical_order(observed),
             x=trees.in_canonical_order(start),
@@ -135,7 +136,7 @@ def invert(
             solver=solver,
         )
         if not isinstance(step, SipStep):
-            plugins = ", ".join(implementation.plugin_name for implementation in hook.get_hookimpls())
+            plugins = ", ".join(asked.plugin_name for asked in manager.hook.sip_inverse.get_hookimpls())
             raise SipError(
                 f"The inversion of {type(physics).__name__} gave {type(step).__name__} in place of a SipStep. Plugins "
                 f"asked: {plugins or 'none'}. One of them returns something else, a wrapper has no `return`, or the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -41,6 +42,7 @@ def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Seque
     if not missing:
         return
 
+    @functools.wraps(function)
     def answer(*values: Any) -> Any:
         given = dict(zip(arguments, values, strict=True))
         result = function(*(given[name] for name in declared))

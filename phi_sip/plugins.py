@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import traceback
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from types import CodeType
+from typing import Any
 
 import pluggy
 
 from . import hookspecs
-from .errors import PluginWarning
+from .errors import PluginError, PluginWarning
 from .plugin_arguments import check_arguments
 
 DISABLE_VARIABLE = "PHI_SIP_DISABLE_PLUGINS"
@@ -66,6 +70,44 @@ class PluginManager(pluggy.PluginManager):
             PluginWarning,
             stacklevel=2,
         )
+
+    def first_result(self, hook: str, **arguments: Any) -> Any:
+        """
+        What the first plugin answers that knows an answer; `None` if no plugin does.
+
+        Raises:
+            PluginError: if an implementation of a plugin exits. A `SystemExit` of the user's own code, of a signal
+                handler for example, and `KeyboardInterrupt` pass.
+        """
+        try:
+            return getattr(self.hook, hook)(**arguments)
+        except SystemExit as cause:
+            name = self._that_exits(hook, cause)
+            if name is None:
+                raise
+            raise PluginError(
+                f"Plugin '{name}' of {self.distribution_of(name)} tried to end the process in its hook {hook} "
+                f"(SystemExit: {cause}), which a plugin must not do. Update or remove it, or leave it out with "
+                f"{DISABLE_VARIABLE}={name}."
+            ) from cause
+
+    def _that_exits(self, hook: str, cause: SystemExit) -> str | None:
+        """
+        The plugin whose implementation is the innermost that was running. Our own never exit: what ends in them is the
+        user's code, which they call.
+        """
+        plugins: dict[CodeType, str] = {
+            function.__code__: implementation.plugin_name
+            for implementation in getattr(self.hook, hook).get_hookimpls()
+            if hasattr(function := inspect.unwrap(implementation.function), "__code__")
+        }
+        running = [frame.f_code for frame, _ in traceback.walk_tb(cause.__traceback__) if frame.f_code in plugins]
+        if not running or self._is_ours(plugins[running[-1]]):
+            return None
+        return plugins[running[-1]]
+
+    def _is_ours(self, plugin_name: str) -> bool:
+        return getattr(self.get_plugin(plugin_name), "__name__", "").partition(".")[0] == hookspecs.PROJECT
 
     def load(self, entry: EntryPoint) -> None:
         """Imports and registers one entry point. A plugin that fails is left out, named and kept in `failures`."""

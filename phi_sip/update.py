@@ -134,7 +134,8 @@ def sip_update_weights(
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
     check_count("sip_update_weights", "micro_batches", micro_batches)
     solver = resolve_solver(solver)
-    result: SipUpdate | None = get_plugin_manager().hook.sip_update_weights(
+    result: SipUpdate | None = get_plugin_manager().first_result(
+        "sip_update_weights",
         net=net,
         optimizer=optimizer,
         physics=physics,

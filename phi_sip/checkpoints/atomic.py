@@ -53,9 +53,23 @@ def remove_unfinished(folder: Path) -> None:
         remove(entry)
 
 
+def refuse_link(place: Path) -> None:
+    """
+    Refuses a place that is a link, before anything is written or removed there: it would be elsewhere.
+
+    Raises:
+        OSError: if it is one.
+    """
+    if place.is_symlink():
+        raise OSError(
+            f"{place} is a link, and nothing is written or removed through links in a folder of phi_sip. Put what it "
+            f"leads to in its place, or make the whole folder a link"
+        )
+
+
 def remove(entry: Path) -> None:
-    """Removes a file or a folder with all that is in it."""
-    if entry.is_dir():
+    """Removes a file, a folder with all that is in it, or a link; what a link leads to stays."""
+    if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry)
     else:
         entry.unlink()

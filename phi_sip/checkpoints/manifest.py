@@ -13,6 +13,7 @@ from ..errors import CheckpointError
 
 FORMAT = 1
 NAME = "manifest.json"
+LARGEST = 16 << 20  # bytes of a manifest
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def read_manifest(folder: Path) -> Manifest:
         CheckpointError: if it is not, or another version of `phi_sip` wrote it; the message says what is wrong.
     """
     try:
-        sealed = json.loads((folder / NAME).read_text())
+        if folder.is_symlink():
+            raise CheckpointError(f"{folder} is a link, so that it is not known who wrote what it leads to.")
+        sealed = json.loads(_text(folder / NAME))
         fields = sealed["manifest"]
         if fields.get("format") != FORMAT:
             raise CheckpointError(
@@ -57,12 +60,30 @@ def read_manifest(folder: Path) -> Manifest:
             )
         if sealed["sha256"] != _digest(_canonical(fields)):
             raise CheckpointError(f"{folder} is damaged: {NAME} is not as it was written.")
-        manifest = Manifest(**fields)
+        manifest = _checked(Manifest(**fields))
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is no checkpoint: it has no {NAME}.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder} is damaged: {NAME} cannot be read: {error!r}.") from error
     _compare(folder, manifest.files)
+    return manifest
+
+
+def _text(path: Path) -> str:
+    """The text of a file that has been measured before."""
+    size = path.stat().st_size
+    if size > LARGEST or not path.is_file():
+        raise ValueError(f"it is no file, or has {size} bytes, but a manifest has at most {LARGEST}")
+    return path.read_text()
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """A manifest that says what it should."""
+    texts = [manifest.framework, *manifest.files, *manifest.files.values()]
+    if type(manifest.step) is not int or manifest.step < 0 or not all(isinstance(text, str) for text in texts):
+        raise ValueError("step is no whole number, or framework and files are no texts")
+    if not isinstance(manifest.content, Mapping):
+        raise ValueError(f"content is a {type(manifest.content).__name__}, not an object")
     return manifest
 
 
@@ -81,8 +102,11 @@ def _compare(folder: Path, expected: Mapping[str, str]) -> None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    files = sorted(entry for entry in folder.rglob("*") if entry.is_file() and entry != folder / NAME)
-    return {entry.relative_to(folder).as_posix(): _file_digest(entry) for entry in files}
+    entries = sorted(entry for entry in folder.rglob("*") if entry != folder / NAME)
+    for entry in entries:
+        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+            raise OSError(f"{entry.name} is a link or a device, not a file of this folder")
+    return {entry.relative_to(folder).as_posix(): _file_digest(entry) for entry in entries if entry.is_file()}
 
 
 def _file_digest(path: Path) -> str:

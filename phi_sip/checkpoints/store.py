@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, CheckpointWarning
-from .atomic import remove, remove_unfinished, written_folder
+from .atomic import refuse_link, remove, remove_unfinished, written_folder
 from .manifest import Manifest, read_manifest, write_manifest
 
 _PREFIX = "step-"
@@ -53,9 +54,10 @@ class CheckpointStore:
         """
         place = self.place(step)
         try:
+            refuse_link(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.folder)
-            if place.exists():
+            if os.path.lexists(place):
                 remove(place)  # of a run that was resumed from an earlier one, as this was damaged
             with written_folder(place) as unfinished:
                 write(unfinished)

@@ -12,14 +12,14 @@ from typing import Any
 from ..errors import PluginWarning
 from ..physics.base import InvertiblePhysics
 from ..plugins import get_plugin_manager
-from ..registry import collect, get_physics, get_solver
+from ..registry import Network, collect, get_physics, get_solver, network_function, place_of
 from ..solvers.base import InverseSolver
 
 
 @dataclass(frozen=True)
 class Parameter:
     """
-    One argument of a registered class.
+    One argument of a registered class or function.
 
     Attributes:
         name: Its name.
@@ -37,15 +37,15 @@ class Parameter:
 @dataclass(frozen=True)
 class Entry:
     """
-    One registered class.
+    One registered class, or function of a network.
 
     Attributes:
         name: Registered name.
         summary: First paragraph of the docstring.
-        defined_in: `module:class`.
+        defined_in: `module:class`, or `module:function`.
         plugin: Name of the plugin that registered it.
         distribution: Name and version of the distribution that brought the plugin.
-        parameters: What the class is made with.
+        parameters: What it is called with.
     """
 
     name: str
@@ -63,17 +63,18 @@ class Kind:
 
     Attributes:
         hook: The hook that collects it.
-        base: Its class.
+        base: Its class; `Network` for functions.
         get: Makes one by name, or raises the error that says what is wrong with the name.
     """
 
     hook: str
-    base: type[Any]
+    base: Any
     get: Callable[[str], Any]
 
 
 PHYSICS = Kind("sip_physics", InvertiblePhysics, get_physics)
 SOLVERS = Kind("sip_solvers", InverseSolver, get_solver)
+NETWORKS = Kind("sip_networks", Network, network_function)
 
 
 @dataclass(frozen=True)
@@ -112,20 +113,20 @@ def catalogue(kind: Kind) -> Catalogue:
     names = sorted(set(registered.classes) - set(registered.contested))
     failures = (str(failure) for failure in get_plugin_manager().failures)
     return Catalogue(
-        tuple(_entry(*registered.classes[name]) for name in names), (*failures, *registered.contested.values())
+        tuple(_entry(name, *registered.classes[name]) for name in names), (*failures, *registered.contested.values())
     )
 
 
-def _entry(cls: type[Any], plugin: str) -> Entry:
-    docs = inspect.getdoc(cls) or ""
+def _entry(name: str, item: Any, plugin: str) -> Entry:
+    docs = inspect.getdoc(item) or ""
     described = _described_arguments(docs)
     return Entry(
-        cls.name,
+        name,
         " ".join(docs.partition("\n\n")[0].split()).rstrip(":"),
-        f"{cls.__module__}:{cls.__qualname__}",
+        place_of(item),
         plugin,
         get_plugin_manager().distribution_of(plugin),
-        tuple(_parameter(parameter, described) for parameter in inspect.signature(cls).parameters.values()),
+        tuple(_parameter(parameter, described) for parameter in inspect.signature(item).parameters.values()),
     )
 
 

@@ -55,10 +55,11 @@ def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
 def _show(diagnosis: Diagnosis, out: Console) -> None:
     out.print(f"Python {diagnosis.python} on {diagnosis.system}", soft_wrap=True)
     out.print(_libraries(diagnosis))
-    plugins = {"loaded": 0, "failures": (), "physics": (), "solvers": (), **diagnosis.plugins}
+    plugins = {"loaded": 0, "failures": (), "physics": (), "solvers": (), "networks": (), **diagnosis.plugins}
     out.print(
         f"Plugins: {plugins['loaded']} loaded, {len(plugins['failures'])} failed. "
-        f"They bring {len(plugins['physics'])} physics and {len(plugins['solvers'])} solvers, see phi-sip physics."
+        f"They bring {len(plugins['physics'])} physics, {len(plugins['solvers'])} solvers and "
+        f"{len(plugins['networks'])} networks, see phi-sip physics."
     )
     for number, fault in enumerate(diagnosis.faults, 1):
         out.print()

@@ -13,6 +13,7 @@ from ..errors import (
     TrainingError,
     UnknownNameError,
     UnsupportedError,
+    UntrustedError,
 )
 
 
@@ -45,6 +46,7 @@ ERRORS: tuple[tuple[type[SipError], ExitCode], ...] = (
     (UnknownNameError, ExitCode.USAGE),
     (DuplicateNameError, ExitCode.USAGE),
     (UnsupportedError, ExitCode.USAGE),
+    (UntrustedError, ExitCode.USAGE),
     (SipError, ExitCode.FAULT),
 )
 

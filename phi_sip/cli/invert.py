@@ -43,13 +43,17 @@ def invert(
     ] = None,
     precision: Annotated[int, typer.Option(help="Bits that the physics computes with: 32 or 64.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 64,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Import and call a network module:function that the folder names.")
+    ] = False,
     refine: Annotated[int, typer.Option(min=0, help="Times the physics' own inverse goes on from there.")] = 0,
 ) -> None:
     """
     Invert the observations in a file by a trained network.
 
     Writes the variables state, and uncertainty, the standard deviation per
-    cell, where the physics knows one.
+    cell, where the physics knows one. A model may come from anybody: it is
+    data. Only with --trust it may name code of its own.
 
     \b
     Examples:
@@ -60,7 +64,7 @@ def invert(
     from ..inference import invert_file, load_inverse
 
     done = invert_file(
-        load_inverse(model),
+        load_inverse(model, trust),
         observations,
         output,
         variable=variable,

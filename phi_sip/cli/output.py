@@ -8,15 +8,15 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from .. import errors
+from ..terminal import PlainConsole
 
 
-def console() -> Console:
+def console() -> PlainConsole:
     """For results: standard output, as wide as the terminal."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return PlainConsole()
 
 
 def print_error(message: str) -> None:
@@ -25,7 +25,7 @@ def print_error(message: str) -> None:
 
 
 def _print_message(label: str, style: str, message: str) -> None:
-    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    out = PlainConsole(stderr=True)
     out.print(Text.assemble((label, style), message), soft_wrap=not out.is_terminal)
 
 
@@ -47,4 +47,5 @@ def warnings_as_messages() -> Iterator[None]:
 
 def print_json(data: Any) -> None:
     """Plain data on standard output, for scripts: no NaN, no colours, no line breaks for a terminal."""
-    print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))

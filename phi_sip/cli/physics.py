@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import ParameterError
 from .output import console, print_json
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def physics(
         str | None, typer.Argument(show_default=False, help="Show one of them with its parameters.")
     ] = None,
     solvers: Annotated[bool, typer.Option("--solvers", help="Numerical inverses instead of physics.")] = False,
+    networks: Annotated[bool, typer.Option("--networks", help="Networks instead of physics.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print plain data for scripts.")] = False,
 ) -> None:
     """
@@ -36,11 +38,14 @@ def physics(
       phi-sip physics
       phi-sip physics heat
       phi-sip physics --solvers
+      phi-sip physics --networks u_net
       phi-sip physics heat --json
     """
-    from .catalogue import PHYSICS, SOLVERS, catalogue
+    from .catalogue import NETWORKS, PHYSICS, SOLVERS, catalogue
 
-    kind = SOLVERS if solvers else PHYSICS
+    if solvers and networks:
+        raise ParameterError("--solvers and --networks are given, but one kind is listed at a time. Leave out one.")
+    kind = SOLVERS if solvers else NETWORKS if networks else PHYSICS
     found = catalogue(kind)
     if name is not None:
         found = dataclasses.replace(found, entries=(found.named(name, kind),))

@@ -15,12 +15,16 @@ def resume(
     steps: Annotated[
         int | None, typer.Option(show_default=False, help="Number of steps of the whole run, if it is to be another.")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Import and call what its experiment.toml names as module:function.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write for TensorBoard.")] = False,
 ) -> None:
     """
     Go on with a run from its last good checkpoint.
 
-    It ends with the same weights as if it had not been interrupted.
+    It ends with the same weights as if it had not been interrupted. A folder
+    may come from anybody: it is data. Only with --trust it may name code.
 
     \b
     Examples:
@@ -38,4 +42,4 @@ def resume(
         )
     experiment = read_experiment(folder / EXPERIMENT, [] if steps is None else [{"training": {"steps": steps}}])
     console().print(f"Going on with {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
-    run(experiment, folder, tensorboard)
+    run(experiment, folder, tensorboard, trust)

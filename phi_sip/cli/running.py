@@ -29,12 +29,12 @@ def new_folder(asked: Path | None, parent: Path, name: str) -> Path:
     return asked
 
 
-def run(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
+def run(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) -> None:
     """Trains, saves the trained inverse and writes the report."""
     from ..inference import save_inverse
     from ..reporting import write_report
 
-    built = build(experiment)
+    built = build(experiment, trust)
     if not (folder / EXPERIMENT).exists():
         _begin(experiment, folder)
     built.train(folder, [ExperimentFile(experiment, folder), *_callbacks(folder, tensorboard)])

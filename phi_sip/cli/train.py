@@ -32,13 +32,19 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", show_default=False, help="table.key=value over the file; repeatable.")
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Import and call what the file of a run names as module:function."),
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write for TensorBoard.")] = False,
 ) -> None:
     """
     Train a network to invert a physics, and keep the run in a folder.
 
     The folder holds records, samples, checkpoints, the trained inverse and
-    report.html. What is interrupted goes on with phi-sip resume.
+    report.html. What is interrupted goes on with phi-sip resume. A file that
+    names code as module:function is run like a script: read what others
+    wrote. The experiment.toml of a run needs --trust for that.
 
     \b
     Examples:
@@ -50,6 +56,7 @@ def train(
     from ..experiment.reading import assignments
     from ..experiment.specification import QUICK
     from .running import new_folder, run
+    from .strangers import check_name, is_of_a_run
 
     flags: dict[str, dict[str, Any]] = {
         "experiment": {"framework": framework and framework.value, "seed": seed},
@@ -57,9 +64,11 @@ def train(
     }
     overrides: list[dict[str, Any]] = [QUICK] if quick else []
     experiment: Experiment = read_experiment(file, [*overrides, _given(flags), assignments(set_ or [])])
+    if output is None:
+        check_name(experiment.experiment.name)
     folder = new_folder(output, RUNS, experiment.experiment.name)
     console().print(f"Training {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
-    run(experiment, folder, tensorboard)
+    run(experiment, folder, tensorboard, trust or not is_of_a_run(file))
 
 
 def _given(flags: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Diagnosis:
 
     @property
     def plugins(self) -> dict[str, Any]:
-        """What the plugins registered: `loaded`, `physics`, `solvers`, `failures`, `complaints`, as far as known."""
+        """What plugins registered: `loaded`, `physics`, `solvers`, `networks`, `failures`, `complaints`, if known."""
         return self.looks[PLUGINS].found
 
 

@@ -58,6 +58,7 @@ def _look(name: str, seconds: float) -> Look:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 env={**os.environ, **QUIET},
+                cwd=folder,  # `-m` looks for modules in the working directory first, which may be anybody's
             )
             end = _wait(process, seconds)
         return _read(name, journal.read_text(encoding="utf-8"), end, errors.read_text(errors="replace"))

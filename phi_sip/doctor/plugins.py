@@ -26,9 +26,9 @@ def load_plugins(journal: Journal) -> None:
         warnings.simplefilter("always")
         manager = get_plugin_manager()
         try:
-            from ..registry import available_physics, available_solvers
+            from ..registry import available_networks, available_physics, available_solvers
 
-            journal.finds(physics=available_physics(), solvers=available_solvers())
+            journal.finds(physics=available_physics(), solvers=available_solvers(), networks=available_networks())
         finally:
             failures = [
                 {"plugin": failure.name, "distribution": failure.distribution, "cause": described(failure.cause)}

@@ -13,6 +13,7 @@ from ..data import Batch
 from ..description import construct
 from ..networks import NetworkSpec
 from ..physics.base import InvertiblePhysics
+from ..references import Untrusted, trusted
 from ..training import (
     Callback,
     EarlyStopping,
@@ -25,9 +26,11 @@ from ..training import (
     train,
 )
 from ..training.steps import Data as DataFunction
-from .data import training_data
+from .data import data_source
 from .frameworks import framework_module
 from .specification import Experiment, Stop
+
+REMEDY = "say so: phi-sip resume RUN --trust, phi-sip train FILE --trust, or build(experiment, trust=True)"
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,32 @@ class Built:
         return restore_best(folder, self.net, self.optimizer, quantity, self.schedule) if quantity else None
 
 
-def build(experiment: Experiment) -> Built:
+def build(experiment: Experiment, trust: bool = False) -> Built:
     """
     Makes all parts; imports the framework and makes it the default backend of PhiML.
 
+    Args:
+        experiment: Which.
+        trust: Whether data and networks `module:function` that its file names may be imported and called. Those that
+            the caller has put into it himself always may.
+
     Raises:
+        UntrustedError: if its file names code and is not trusted; nothing was imported or called.
         UnknownNameError: if a name is not known.
         ParameterError: if arguments do not fit, or are out of range.
     """
     general = experiment.experiment
     framework = framework_module(general.framework)
     framework.activate()
+    resolve = trusted if trust else Untrusted("The experiment file", REMEDY, experiment.of_file)
+    network = NetworkSpec(experiment.network.name, experiment.network.arguments, resolve)
+    source = data_source(experiment.data, resolve)
     physics = construct(experiment.physics.model_dump())
-    network = NetworkSpec(experiment.network.name, experiment.network.arguments)
     framework.seed(general.seed)
     net = network.build()
     optimizer, schedule = framework.optimizer(net, experiment.optimizer)
     with math.precision(general.precision):
-        data, validation = training_data(experiment.data, physics, general.seed)
+        data, validation = source(physics, general.seed)
     return Built(experiment, physics, network, net, optimizer, schedule, data, validation)
 
 

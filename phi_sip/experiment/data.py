@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..data import (
 )
 from ..errors import ParameterError, UnknownNameError
 from ..physics.base import InvertiblePhysics
-from ..references import imported
+from ..references import Resolver
 from ..training.steps import Data as DataFunction
 from .specification import Data
 
@@ -38,29 +39,40 @@ KINDS: dict[str, Callable[..., Samples[Any, Field]]] = {
 STORED: dict[str, Callable[..., Any]] = {"stored": stored, "scenes": scenes}
 
 
-def training_data(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
+Source = Callable[[InvertiblePhysics, int], tuple[DataFunction, Batch]]
+
+
+def data_source(spec: Data, resolve: Resolver) -> Source:
     """
-    Batches by step, and a validation batch that is in none of them.
+    What makes, of physics and seed, batches by step, and a validation batch that is in none of them.
 
     Raises:
         UnknownNameError: if there is no such kind of data.
-        ParameterError: if the arguments do not fit it.
+        UntrustedError: if `resolve` refuses to import it.
     """
     if ":" in spec.kind:
-        of_step = imported(spec.kind)(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
-        return by_step(of_step), of_step(0)
+        return partial(_of_ones_own, resolve(spec.kind, spec.arguments), spec)
     if spec.kind in STORED:
-        return _from_files(spec, seed)
+        return partial(_from_files, spec)
     if spec.kind not in KINDS:
         raise UnknownNameError(
             f"data.kind = '{spec.kind}', but it must be one of {', '.join((*KINDS, *STORED))}, or module:function."
         )
+    return partial(_random, spec)
+
+
+def _of_ones_own(make: Any, spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
+    of_step = make(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
+    return by_step(of_step), of_step(0)
+
+
+def _random(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
     training, held_out = (_observed(spec, physics, samples) for samples in (spec.batch_size, spec.validation))
     of_step = Samples(lambda step: training.draw(step_seed(seed, step)), training.finish)
     return by_step(of_step), held_out(step_seed(seed, 0))
 
 
-def _from_files(spec: Data, seed: int) -> tuple[DataFunction, Batch]:
+def _from_files(spec: Data, _: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
     if spec.noise_std:
         raise ParameterError(
             f"data.noise_std = {spec.noise_std}, but observations in files have the noise that they have."

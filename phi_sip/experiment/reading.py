@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from .. import toml
 from ..checkpoints.atomic import written_file
 from ..errors import ConfigurationError
-from .specification import Experiment
+from .specification import CODE, Experiment
+
+LARGEST = 4 << 20  # bytes of an experiment file
 
 
 def read_experiment(path: str | Path | None = None, overrides: Iterable[Mapping[str, Any]] = ()) -> Experiment:
@@ -28,10 +30,11 @@ def read_experiment(path: str | Path | None = None, overrides: Iterable[Mapping[
     """
     source = "the defaults" if path is None else str(path)
     tables = Experiment().model_dump(exclude_none=True) if path is None else _parse(Path(path))
+    of_file = _references(tables)
     for override in overrides:
-        tables = _over(tables, override)
+        tables, of_file = _over(tables, override), of_file - _references(override)
     try:
-        return Experiment.model_validate(tables)
+        return Experiment.model_validate(tables).read_from_file(of_file)
     except ValidationError as error:
         problems = [_problem(entry) for entry in error.errors(include_url=False)]
         raise ConfigurationError(
@@ -68,11 +71,21 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise ConfigurationError(f"{path} has {size} bytes, but an experiment file has at most {LARGEST}.")
         return toml.loads(path.read_bytes().decode())
     except (toml.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}.") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _references(tables: Mapping[str, Any]) -> frozenset[str]:
+    """The `module:function` that tables hold where code can be named."""
+    places = [(tables.get(table), key) for table, key in CODE]
+    found = [table.get(key) for table, key in places if isinstance(table, Mapping)]
+    return frozenset(name for name in found if isinstance(name, str) and ":" in name)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -77,7 +77,8 @@ class Network(Table):
     `[network]`
 
     Attributes:
-        name: `u_net`, `conv_net`, `res_net`, `mlp` of `phiml.nn`, or `module:function`.
+        name: Registered name, see `phi-sip physics --networks`: `u_net`, `conv_net`, `res_net`, `mlp` of `phiml.nn` and
+            those of plugins; or `module:function`.
         arguments: Its keyword arguments.
     """
 
@@ -160,7 +161,12 @@ class Training(Table):
 
 
 class Experiment(Table):
-    """A whole experiment file. Every table and key may be left out."""
+    """
+    A whole experiment file. Every table and key may be left out.
+
+    Attributes:
+        of_file: The references `module:function` that a file holds; others are those of the caller.
+    """
 
     experiment: General = Field(default_factory=General)
     physics: Physics = Field(default_factory=Physics)
@@ -168,7 +174,21 @@ class Experiment(Table):
     network: Network = Field(default_factory=Network)
     optimizer: Optimizer = Field(default_factory=Optimizer)
     training: Training = Field(default_factory=Training)
+    _of_file: frozenset[str] = PrivateAttr(frozenset())
 
+    @property
+    def of_file(self) -> frozenset[str]:
+        return self._of_file
+
+    def read_from_file(self, references: frozenset[str]) -> Experiment:
+        """This experiment, of whose references these come from a file."""
+        experiment = self.model_copy()
+        experiment._of_file = references
+        return experiment
+
+
+# Where `module:function` may stand.
+CODE = (("data", "kind"), ("network", "name"))
 
 # What `--quick` changes: done in seconds, to see that everything works.
 QUICK: dict[str, Any] = {

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from phi.field import Field
 
-from ..errors import GridMismatchError
+from ..errors import GridMismatchError, ParameterError
 from ..files import GridArray
+from ..files.boundaries import boundary_of
 from ..order import by_name
 
 UNEQUAL = 1e-3  # relative, by which lengths of cells may differ: files often hold rounded centers
@@ -41,10 +42,23 @@ class TrainingGrid:
 
     @staticmethod
     def of_description(description: Mapping[str, Any]) -> TrainingGrid:
-        """From what `describe` returned."""
-        return TrainingGrid(
-            tuple(description["axes"]), tuple(map(float, description["cell_size"])), description["boundary"]
-        )
+        """
+        From what `describe` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is no such description.
+        """
+        axes, lengths = tuple(description["axes"]), tuple(map(float, description["cell_size"]))
+        boundary = description["boundary"]
+        named = len(set(axes)) == len(axes) == len(lengths) > 0 and all(str(axis).isidentifier() for axis in axes)
+        if not named or not all(0 < length < np.inf for length in lengths) or not isinstance(boundary, str | None):
+            raise ValueError(f"axes {axes}, cells of {lengths} and boundary {boundary!r} are no grid")
+        try:
+            if boundary is not None:
+                boundary_of(boundary)
+        except ParameterError as error:
+            raise ValueError(str(error)) from error
+        return TrainingGrid(axes, lengths, boundary)
 
     def describe(self) -> dict[str, Any]:
         """As plain data."""

@@ -21,19 +21,20 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     finish_replacing(folder)
     new, old = _beside(folder)
     for left_behind in (new, old):
-        if left_behind.exists():
+        if os.path.lexists(left_behind):
             remove(left_behind)
     with written_folder(new) as unfinished:
         yield unfinished
-    if folder.exists():
+    if os.path.lexists(folder):  # of a link, the link: what it leads to is left alone
         os.rename(folder, old)
     try:
         os.rename(new, folder)
     except OSError:
-        if old.exists():
-            os.rename(old, folder)
-        raise
-    if old.exists():
+        if os.path.lexists(new):  # else another process has given it its name, see `finish_replacing`
+            if os.path.lexists(old):
+                os.rename(old, folder)
+            raise
+    if os.path.lexists(old):
         remove(old)
 
 
@@ -42,8 +43,8 @@ def finish_replacing(folder: Path) -> None:
     Gives `folder` its name if a process was killed when it had taken the name from the folder before. Where that is
     not allowed, nothing is done.
     """
-    whole = [place for place in _beside(folder) if place.exists()]
-    if whole and not folder.exists():
+    whole = [place for place in _beside(folder) if os.path.lexists(place)]
+    if whole and not os.path.lexists(folder):
         with suppress(OSError):
             os.rename(whole[0], folder)
 

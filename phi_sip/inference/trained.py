@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,16 @@ from ..networks import NetworkSpec
 from ..operator import sip_inverse
 from ..physics.base import InvertiblePhysics
 from ..predict import call_network
+from ..references import Resolver, Untrusted, trusted
 from ..trainers.base import defined_in
 from ..training.run_folder import installed_versions
 from .grid import TrainingGrid
 from .replacing import finish_replacing, replaced_folder
 from .weights import weights_module
+from .weights.measured import check_network
 
 KIND = "trained inverse"
+REMEDY = "say so: load_inverse(folder, trust=True), or phi-sip invert --trust"
 # framework → packages that its networks come from
 FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("keras", "tensorflow"), "jax": ("phiml.backend.jax",)}
 
@@ -166,22 +170,37 @@ def save_inverse(
     return folder
 
 
-def load_inverse(folder: str | Path) -> TrainedInverse:
+def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
     """
-    Loads what `save_inverse` saved. No code is loaded, but a network `module:function` is called.
+    Loads what `save_inverse` saved. The folder may come from anybody: it is read as data, and measured before it is
+    read. Only registered physics and networks are made.
+
+    Args:
+        folder: Where it is.
+        trust: Whether a network `module:function` that the folder names may be imported and called. Say so only if you
+            know what this function does with the arguments that the folder gives.
 
     Raises:
         CheckpointError: if the folder is damaged, or holds something else.
+        UntrustedError: if it names a network `module:function` and is not trusted; nothing was imported or called.
         UnknownNameError: if the plugin of the physics, or the function of the network, is not installed.
         UnsupportedError: if its framework is not installed.
     """
     folder = Path(folder)
     finish_replacing(folder)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder.resolve())
     if manifest.content.get("kind") != KIND:
         raise CheckpointError(f"{folder} holds no {KIND}, but something else. phi-sip train writes one to RUN/model.")
     if manifest.framework not in FRAMEWORKS:
         raise CheckpointError(f"{folder} is of '{manifest.framework}', but known are {', '.join(FRAMEWORKS)}.")
+    resolve = trusted if trust else Untrusted(str(folder), REMEDY)
+    network = _network_of(folder, manifest.content.get("network"), resolve)
+    with _reading("physics", folder):
+        physics = construct(manifest.content.get("physics"))
+    with _reading("grid", folder):
+        grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
+    if not isinstance(physics, InvertiblePhysics):
+        raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
     module = weights_module(manifest.framework)
     try:
         backend = module.backend()
@@ -190,20 +209,38 @@ def load_inverse(folder: str | Path) -> TrainedInverse:
             f"{folder} needs {manifest.framework}, which cannot be imported here: {error}. Install it: "
             f"pip install 'phi-sip[{manifest.framework}]', or find out what is wrong: phi-sip doctor"
         ) from error
-    network = NetworkSpec(**manifest.content["network"])
     with backend:
-        net = network.build()
         try:
+            check_network(network, folder / module.FILE)
+            net = network.build()
             module.load(net, folder)
         except Exception as error:
             raise CheckpointError(
                 f"The weights in {folder} do not fit the network {network.describe()}: {error}. Was it made by another "
-                f"version? Then: {manifest.content['versions']}"
+                f"version? Then: {manifest.content.get('versions')}"
             ) from error
-    physics = construct(manifest.content["physics"])
-    description = {"framework": manifest.framework, "files": dict(manifest.files), **manifest.content}
-    grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
+    description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
     return TrainedInverse(physics, network, grid, backend, description, module.evaluation(net))
+
+
+def _network_of(folder: Path, data: Any, resolve: Resolver) -> NetworkSpec:
+    named = isinstance(data, Mapping) and isinstance(data.get("name"), str)
+    if not named or not isinstance(data.get("arguments"), Mapping):
+        raise CheckpointError(f"{folder} does not say which network it holds: {data!r} has no name and arguments.")
+    return NetworkSpec(data["name"], data["arguments"], resolve)
+
+
+@contextmanager
+def _reading(what: str, folder: Path) -> Iterator[None]:
+    """What a manifest says can be anything: what fails on it fails clearly."""
+    try:
+        yield
+    except SipError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{folder} says nothing that makes sense about its {what}: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _framework_of(net: Any) -> str:

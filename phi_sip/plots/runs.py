@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .samples import Arrays, figures_of_samples
-from .style import COLORS, DASHES, LABELS, MARKERS, label_log_axis
+from .samples import Arrays, drawings_of_samples
+from .style import COLORS, DASHES, LABELS, MARKERS, as_label, label_log_axis
 
 if TYPE_CHECKING:
     from ..training.records import RunRecord
@@ -46,9 +47,14 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
 
 def _curve(axes: Axes, run: RunRecord, quantity: str, place: str, i: int) -> None:
     color = COLORS[i % len(COLORS)]
+    name = as_label(run.name)
     kinds: list[tuple[Sequence[Any], str, dict[str, Any]]] = [
-        (run.steps, f"{run.name}, training", {"linestyle": DASHES[i % len(DASHES)], "lw": 1.4, "alpha": 0.8}),
-        (run.validations, f"{run.name}, validation", {"linestyle": "", "marker": MARKERS[i % len(MARKERS)], "ms": 7}),
+        (run.steps, f"{name}, training", {"linestyle": DASHES[i % len(DASHES)], "lw": 1.4, "alpha": 0.8}),
+        (
+            run.validations,
+            f"{name}, validation",
+            {"linestyle": "", "marker": MARKERS[i % len(MARKERS)], "ms": 7},
+        ),
     ]
     for records, label, extra in kinds:
         points = [(getattr(r, place), getattr(r, quantity)) for r in records if getattr(r, quantity) is not None]
@@ -63,7 +69,8 @@ def plot_final_errors(runs: Sequence[RunRecord]) -> Figure:
     values = [getattr(run.validations[-1], quantity) if run.validations else np.nan for run in runs]
     figure = Figure(figsize=(7, 0.55 * len(runs) + 1.3), layout="constrained")
     axes = figure.add_subplot()
-    bars = axes.barh([run.name for run in runs], values, color=[COLORS[i % len(COLORS)] for i in range(len(runs))])
+    colors, names = [COLORS[i % len(COLORS)] for i in range(len(runs))], [as_label(run.name) for run in runs]
+    bars = axes.barh(range(len(runs)), values, tick_label=names, color=colors)
     axes.bar_label(bars, fmt="%.4g", padding=4)
     axes.invert_yaxis()
     axes.margins(x=0.15)
@@ -73,5 +80,18 @@ def plot_final_errors(runs: Sequence[RunRecord]) -> Figure:
 
 def figures_of(run: RunRecord, samples: Arrays) -> dict[str, Figure]:
     """All figures that can be drawn of one run, by name."""
-    curves = {"curves": plot_curves([run])} if run.steps else {}
-    return curves | figures_of_samples(samples)
+    return {name: draw() for name, draw in drawings_of(run, samples).items()}
+
+
+def drawings_of(run: RunRecord, samples: Arrays) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure of one run, by name."""
+    curves = {"curves": partial(plot_curves, [run])} if run.steps else {}
+    return curves | drawings_of_samples(samples)
+
+
+def comparisons_of(runs: Sequence[RunRecord]) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure of several runs side by side, by name."""
+    if len(runs) == 1 or not any(run.steps for run in runs):
+        return {}
+    final = {"final": partial(plot_final_errors, runs)} if any(run.validations for run in runs) else {}
+    return {"curves": partial(plot_curves, runs), **final}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from .inversions import plot_damping, plot_reconstructions
-from .style import COLORS, DASHES, MARKERS
+from .style import COLORS, DASHES, MARKERS, as_label
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -20,7 +21,13 @@ NAMES = {"x_true": "truth x*", "x": "prediction x", "x_target": "corrected x̃",
 
 def figures_of_samples(samples: Arrays) -> dict[str, Figure]:
     """All figures that can be drawn of these arrays, by name."""
-    return {name: plot(samples) for name, (needed, plot) in _FIGURES.items() if {"axes", *needed} <= set(samples)}
+    return {name: draw() for name, draw in drawings_of_samples(samples).items()}
+
+
+def drawings_of_samples(samples: Arrays) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure of these arrays, by name."""
+    drawn = {name: plot for name, (needed, plot) in _FIGURES.items() if {"axes", *needed} <= set(samples)}
+    return {name: partial(plot, samples) for name, plot in drawn.items()}
 
 
 def first_sample(samples: Arrays, name: str) -> np.ndarray:
@@ -53,10 +60,14 @@ def _lines(samples: Arrays, shown: Mapping[str, np.ndarray]) -> Figure:
         center, deviation = shown[NAMES["x_target"]], first_sample(samples, "uncertainty")
         band = (center - 2 * deviation, center + 2 * deviation)
         axes.fill_between(np.arange(len(center)), *band, color="0.5", alpha=0.25, lw=0, label="x̃ ± 2 σ")
-    axes.set(xlabel=f"cell along {samples['axes'][0]}", ylabel="value")
+    axes.set(xlabel=_along(samples), ylabel="value")
     axes.grid(True, alpha=0.25)
     axes.legend(frameon=False)
     return figure
+
+
+def _along(samples: Arrays) -> str:
+    return f"cell along {as_label(str(samples['axes'][0]))}"
 
 
 def plot_spectra(samples: Arrays) -> Figure:
@@ -80,7 +91,7 @@ def plot_uncertainty(samples: Arrays) -> Figure:
     grid = figure.subplots(1, panels, squeeze=False)[0]
     if deviation.ndim == 1:
         grid[0].plot(deviation, color=COLORS[0], lw=2)
-        grid[0].set(title="standard deviation of x̃", xlabel=f"cell along {samples['axes'][0]}", ylim=(0, None))
+        grid[0].set(title="standard deviation of x̃", xlabel=_along(samples), ylim=(0, None))
         grid[0].grid(True, alpha=0.25)
     else:
         _image(figure, grid[0], deviation, "standard deviation of x̃", "cividis")

@@ -8,6 +8,8 @@ from matplotlib.axis import Axis
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogFormatter
 
+from ..printable import in_one_line
+
 # Okabe and Ito, "Color Universal Design", 2008; the line styles tell the curves apart in black and white.
 STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#000000", (0, (5, 1, 1, 1))))
 # The rest of Okabe and Ito's colours, but yellow; then Paul Tol's wine, indigo and olive, which all can tell apart too.
@@ -22,6 +24,12 @@ class DecimalLogFormatter(LogFormatter):
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def as_label(name: str) -> str:
+    """A name as it is shown in a figure: no formula of Matplotlib, and no label that it leaves out."""
+    shown = in_one_line(name, longest=60).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def label_log_axis(axis: Axis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +79,22 @@ def _row(run: RunRecord, quantity: str, common: float | None, first: float | Non
         final,
         error(best) if best else None,
         best.step if best else None,
-        final / first if final is not None and first else None,
+        _ratio(final, first),
         reached,
-        str(run.info.get("ended", "still running, or killed")),
+        ending(run),
     )
+
+
+def ending(run: RunRecord) -> str:
+    """How a run ended, as its folder says."""
+    said = run.info.get("ended")
+    return said if isinstance(said, str) else "still running, or killed"
+
+
+def _ratio(final: float | None, first: float | None) -> float | None:
+    """`None` where it is not known or no number."""
+    ratio = final / first if final is not None and first else None
+    return ratio if ratio is not None and math.isfinite(ratio) else None
 
 
 def _final(run: RunRecord, quantity: str) -> float | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..archives import read_arrays
 from ..errors import RecordError
+from ..printable import in_one_line
 from ..training.records import RunRecord, read_run
 from ..training.run_folder import SAMPLES
 
@@ -27,6 +28,9 @@ class RunFolder:
     samples: dict[str, np.ndarray]
 
 
+LARGEST = 2 << 30  # bytes of samples.npz in memory
+
+
 def read_folders(paths: list[Path]) -> list[RunFolder]:
     """
     Reads several runs; those of one name are told apart by their paths.
@@ -37,16 +41,17 @@ def read_folders(paths: list[Path]) -> list[RunFolder]:
     folders = [RunFolder(path, read_run(path), _samples(path / SAMPLES)) for path in paths]
     names = [folder.run.name for folder in folders]
     return [
-        folder if names.count(folder.run.name) == 1 else replace(folder, run=replace(folder.run, name=str(folder.path)))
+        folder
+        if names.count(folder.run.name) == 1
+        else replace(folder, run=replace(folder.run, name=in_one_line(str(folder.path))))
         for folder in folders
     ]
 
 
 def _samples(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        if not path.exists():
+            return {}
+        return read_arrays(path, LARGEST)
+    except Exception as error:  # NumPy and zipfile have many for what is damaged
         raise RecordError(f"{path} cannot be read: {error}. Remove it, and the report goes without.") from error

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,13 +14,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..checkpoints.atomic import written_file
-from ..errors import ParameterError, RunFolderError, UnsupportedError
-from ..plots.runs import figures_of, plot_curves, plot_final_errors
-from .comparison import rows_of
+from ..checkpoints.atomic import refuse_link, written_file
+from ..errors import ParameterError, RecordWarning, RunFolderError, UnsupportedError
+from ..plots.runs import comparisons_of, drawings_of
+from ..printable import in_one_line, printable
+from .comparison import ending, rows_of
 from .folders import RunFolder, read_folders
 
-DPI = 110
+DPI = 130
+LONGEST = 2000  # characters of a fact
+LARGEST_SIZE = 10**9  # of a dim of an array of weights
 CAPTIONS = {
     "curves": "Errors over steps and time: lines of the training, marks of the validation.",
     "final": "Last validation error.",
@@ -64,16 +70,16 @@ def write_report(paths: list[Path], page: Path) -> Path:
         raise ParameterError("write_report: no runs. Give the folder of at least one.")
     template = _template()
     folders = read_folders(list(paths))
-    comparing = _comparing(folders)
-    drawn = {folder.path: figures_of(folder.run, folder.samples) for folder in folders}
+    comparing = _drawn(comparisons_of([folder.run for folder in folders]), "the comparison")
+    drawn = [_drawn(drawings_of(folder.run, folder.samples), str(folder.path)) for folder in folders]
     try:
         if len(folders) == 1:
-            _save(drawn[folders[0].path], folders[0].path / "figures")
+            _save(drawn[0], folders[0].path / "figures")
         html = template.render(
             title=" against ".join(folder.run.name for folder in folders),
             rows=rows_of([folder.run for folder in folders]),
             comparing=_pictures(comparing),
-            runs=[(folder.run, _facts(folder), _pictures(drawn[folder.path])) for folder in folders],
+            runs=[(folder.run, _facts(folder), _pictures(d)) for folder, d in zip(folders, drawn, strict=True)],
         )
         page.parent.mkdir(parents=True, exist_ok=True)
         with written_file(page) as unfinished:
@@ -88,75 +94,88 @@ def _template() -> Any:
         from jinja2 import Environment, StrictUndefined
     except ModuleNotFoundError as error:
         raise UnsupportedError("Reports need jinja2. Install it: pip install 'phi-sip[report]'.") from error
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     environment.filters["number"] = _number
     return environment.from_string(files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8"))
 
 
-def _comparing(folders: list[RunFolder]) -> dict[str, Figure]:
-    runs = [folder.run for folder in folders]
-    if len(runs) == 1 or not any(run.steps for run in runs):
-        return {}
-    found = {"curves": plot_curves(runs)}
-    if any(run.validations for run in runs):
-        found["final"] = plot_final_errors(runs)
-    return found
+def _shown(value: Any) -> Any:
+    """All that the template puts into the page comes through here."""
+    return printable(value) if isinstance(value, str) else value
+
+
+def _drawn(drawings: Mapping[str, Callable[[], Figure]], of: str) -> dict[str, bytes]:
+    """Pictures as PNG, by name. What cannot be drawn of the files of anybody is left out, with a warning."""
+    pictures = {}
+    for name, draw in drawings.items():
+        buffer = io.BytesIO()
+        try:
+            draw().savefig(buffer, dpi=DPI, format="png")
+        except Exception as error:
+            warnings.warn(
+                f"The figure '{name}' of {of} is left out, as it cannot be drawn: {type(error).__name__}: {error}. The "
+                f"records or samples are damaged.",
+                RecordWarning,
+                stacklevel=2,
+            )
+            continue
+        pictures[name] = buffer.getvalue()
+    return pictures
 
 
 def _facts(folder: RunFolder) -> dict[str, str]:
     info = folder.run.info
-    versions = info.get("versions") if isinstance(info.get("versions"), dict) else {}
+    versions = info.get("versions")
     facts = {
         "folder": str(folder.path),
-        "begun": info.get("created"),
-        "ended": info.get("ended", "still running, or killed"),
-        "framework": info.get("framework"),
+        "begun": _plain(info.get("created")),
+        "ended": ending(folder.run),
+        "framework": _plain(info.get("framework")),
         "physics": _plain(info.get("physics")),
         "network": _weights(info.get("network")),
-        "versions": ", ".join(f"{name} {number}" for name, number in (versions or {}).items()),
+        "versions": _plain(versions) if isinstance(versions, dict) else None,
     }
-    return {name: str(value) for name, value in facts.items() if value}
+    return {name: value for name, value in facts.items() if value}
 
 
-def _plain(value: Any) -> str | None:
+def _plain(value: Any, depth: int = 8) -> str | None:
     """Nested plain data in one line: heat(diffusivity 1.0, time 8.0)."""
     if not isinstance(value, dict):
-        return None if value is None else str(value)
+        return None if value is None else in_one_line(value if isinstance(value, str) else repr(value)[:LONGEST])
+    if depth == 0:
+        return "…"
     name = value.get("name") or value.get("type")
     inner = value.get("parameters", {key: v for key, v in value.items() if key not in ("name", "type")})
-    text = ", ".join(f"{key} {_plain(v)}" for key, v in inner.items()) if isinstance(inner, dict) else str(inner)
+    pairs = inner.items() if isinstance(inner, dict) else [("", inner)]
+    text = ", ".join(f"{key} {_plain(v, depth - 1)}".strip() for key, v in pairs)[:LONGEST]
     return f"{name}({text})" if name and text else str(name or text)
 
 
 def _weights(layout: Any) -> str | None:
-    if not isinstance(layout, list):
+    """How many weights a layout, a list of shapes and types, has."""
+    shapes = [entry[0] for entry in layout if isinstance(entry, list) and entry] if isinstance(layout, list) else []
+    sizes = [size for shape in shapes if isinstance(shape, list) for size in shape]
+    if not shapes or not all(type(size) is int and 0 <= size <= LARGEST_SIZE for size in sizes):
         return None
-    count = sum(_product(entry[0]) for entry in layout if isinstance(entry, list) and entry)
-    return f"{count:,} numbers in {len(layout)} arrays"
+    count = sum(math.prod(shape) for shape in shapes if isinstance(shape, list) and len(shape) < 16)
+    return f"{count:,} numbers in {len(shapes)} arrays"
 
 
-def _product(shape: Any) -> int:
-    result = 1
-    for size in shape if isinstance(shape, list) else []:
-        result *= int(size)
-    return result
-
-
-def _save(figures: dict[str, Figure], folder: Path) -> None:
+def _save(figures: Mapping[str, bytes], folder: Path) -> None:
+    refuse_link(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
+    for name, picture in figures.items():
         with written_file(folder / f"{name}.png") as path:
-            figure.savefig(path, dpi=150, format="png")
+            path.write_bytes(picture)
 
 
-def _pictures(figures: dict[str, Figure]) -> list[Picture]:
-    pictures = []
-    for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=DPI, format="png")
-        data = base64.b64encode(buffer.getvalue()).decode()
-        pictures.append(Picture(name, CAPTIONS[name], f"data:image/png;base64,{data}"))
-    return pictures
+def _pictures(figures: Mapping[str, bytes]) -> list[Picture]:
+    return [
+        Picture(name, CAPTIONS[name], f"data:image/png;base64,{base64.b64encode(picture).decode()}")
+        for name, picture in figures.items()
+    ]
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from phiml.math import Tensor
-from rich.console import Console
 
 from ..checkpoints import CheckpointStore
 from ..checks import check_count
@@ -19,6 +18,7 @@ from ..interrupts import interrupts_between_steps
 from ..physics.base import InvertiblePhysics
 from ..plugins import get_plugin_manager
 from ..solvers.base import InverseSolver
+from ..terminal import PlainConsole
 from ..update import sip_update_weights
 from .callbacks import Callback
 from .files import RunFiles
@@ -117,7 +117,7 @@ def train(
     with locked(place) if place is not None else nullcontext(), interrupts_between_steps() as check_interrupt:
         saving = None if place is None else Saving(place, CheckpointStore(place / CHECKPOINTS, keep), state, physics)
         files = [] if place is None else [RunFiles(place)]
-        shown = [progress_on(Console(), steps)] if progress else []
+        shown = [progress_on(PlainConsole(), steps)] if progress else []
         update = partial(
             sip_update_weights,
             net,
@@ -164,8 +164,8 @@ def training_state(net: Any, optimizer: Any, schedule: Any = None) -> TrainingSt
     Raises:
         UnsupportedError: if there is none.
     """
-    state: TrainingState | None = get_plugin_manager().hook.sip_training_state(
-        net=net, optimizer=optimizer, schedule=schedule
+    state: TrainingState | None = get_plugin_manager().first_result(
+        "sip_training_state", net=net, optimizer=optimizer, schedule=schedule
     )
     if state is None:
         raise UnsupportedError(

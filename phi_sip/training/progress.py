@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..printable import in_one_line, printable
 from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
 
@@ -17,17 +18,19 @@ class ProgressBar(Callback):
     def __init__(self, console: Console, steps: int | None) -> None:
         self._console, self._steps = console, steps
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[losses]}", markup=False),
             console=console,
         )
 
     def on_start(self, run: RunRecord) -> None:
-        self._task = self._progress.add_task(run.name, total=self._steps, completed=run.last_step, losses="")
+        self._task = self._progress.add_task(
+            in_one_line(run.name), total=self._steps, completed=run.last_step, losses=""
+        )
         self._progress.start()
 
     def on_step(self, record: StepRecord) -> None:
@@ -36,11 +39,11 @@ class ProgressBar(Callback):
         )
 
     def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
-        self._console.print(f"step {record.step}, validation: {losses(record)}")
+        self._console.print(f"step {record.step}, validation: {losses(record)}", markup=False)
 
     def on_end(self, run: RunRecord, reason: str) -> None:
         self._progress.stop()
-        self._console.print(f"Ended after step {run.last_step}: {reason}.")
+        self._console.print(printable(f"Ended after step {run.last_step}: {reason}."), markup=False)
 
 
 class ProgressLines(Callback):
@@ -62,7 +65,7 @@ class ProgressLines(Callback):
         self._print(f"Ended after step {run.last_step}: {reason}.")
 
     def _print(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False)
+        self._console.print(printable(line), soft_wrap=True, highlight=False, markup=False)
 
 
 def progress_on(console: Console, steps: int | None) -> Callback:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RecordError
+from ..printable import in_one_line
 from ..records import TrainingRecord
 
 QUANTITIES = ("x_l2", "y_l2")  # errors of a validation
 RECORDS, INFO = "records.jsonl", "run.json"
+LARGEST_RECORDS, LARGEST_INFO, LONGEST_LINE = 1 << 30, 16 << 20, 1 << 16  # bytes; a million steps have 0.2e9
 
 
 @dataclass(frozen=True)
@@ -124,32 +127,46 @@ def line_of(record: StepRecord | ValidationRecord) -> str:
 
 def read_run(folder: str | Path) -> RunRecord:
     """
-    Reads the records of a run. A last line that was torn, as the process was killed, is left out.
+    Reads the records of a run, line by line. A last line that was torn, as the process was killed, is left out.
 
     Args:
         folder: Folder of the run.
 
     Raises:
-        RecordError: if there is no run in it, or a line that is not the last cannot be read.
+        RecordError: if there is no run in it, a line that is not the last cannot be read, or a file is larger than the
+            records of a run are.
     """
     folder = Path(folder)
     info = _read_info(folder / INFO)
-    run = RunRecord(str(info.get("name", folder.name)), info)
+    name = info.get("name")
+    run = RunRecord(in_one_line(name) if isinstance(name, str) and name.strip() else folder.name, info)
+    path = folder / RECORDS
     try:
-        text = (folder / RECORDS).read_bytes().decode()
+        _check_size(path, LARGEST_RECORDS)
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise RecordError(f"{path}, line {number} is not a record: it is too long.")
+                if line.endswith(b"\n"):
+                    record = _parse(line, f"{path}, line {number}")
+                    (run.steps if isinstance(record, StepRecord) else run.validations).append(record)  # type: ignore[arg-type]
     except FileNotFoundError:
         return run
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{folder / RECORDS} cannot be read: {error}.") from error
-    whole, _, _ = text.rpartition("\n")
-    for number, line in enumerate(whole.splitlines(), 1):
-        record = _parse(line, f"{folder / RECORDS}, line {number}")
-        (run.steps if isinstance(record, StepRecord) else run.validations).append(record)  # type: ignore[arg-type]
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error}.") from error
     return run
+
+
+def _check_size(path: Path, largest: int) -> None:
+    """Measures a file before it is read."""
+    size = path.stat().st_size
+    if not path.is_file() or size > largest:
+        raise OSError(f"it is no file, or has {size} bytes and therefore more than the {largest} that are read")
 
 
 def _read_info(path: Path) -> dict[str, Any]:
     try:
+        _check_size(path, LARGEST_INFO)
         info = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise RecordError(f"{path.parent} is not the folder of a run: it has no {path.name}.") from error
@@ -160,15 +177,26 @@ def _read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def _parse(line: str, where: str) -> StepRecord | ValidationRecord:
+def _parse(line: bytes, where: str) -> StepRecord | ValidationRecord:
     try:
-        values = json.loads(line)
+        values = json.loads(line.decode())
         cls = KINDS[values.pop("kind")]
         record = cls(**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(f"{where} is not a record: {error!r}. Remove this line, or restore the file.") from error
     for entry in fields(record):
-        value = getattr(record, entry.name)
-        if not (isinstance(value, (int, float)) and not isinstance(value, bool)) and value is not None:
-            raise RecordError(f"{where} is not a record: {entry.name} is {value!r}, not a number.")
+        if not _is_right(entry.name, getattr(record, entry.name)):
+            raise RecordError(
+                f"{where} is not a record: {entry.name} is {getattr(record, entry.name)!r:.100}. Remove this line, or "
+                f"restore the file."
+            )
     return record
+
+
+def _is_right(name: str, value: Any) -> bool:
+    """Steps are counted; the rest are finite numbers, of which some need not be known."""
+    if name == "step":
+        return type(value) is int and 0 <= value < 2**63
+    if value is None:
+        return name in ("x_l2", "learning_rate")
+    return type(value) in (int, float) and abs(value) < sys.float_info.max

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.atomic import remove_unfinished, written_file
+from ..checkpoints.atomic import refuse_link, remove_unfinished, written_file
 from ..errors import RunFolderError, UnsupportedError
 from .callbacks import Arrays
 from .records import INFO, RECORDS, RunRecord, StepRecord, ValidationRecord, line_of, read_run
@@ -37,6 +37,8 @@ def locked(folder: Path) -> Iterator[None]:
         raise UnsupportedError("Runs in a folder need filelock. Install it: pip install 'phi-sip[train]'.") from error
     lock = FileLock(folder / LOCK)
     try:
+        for name in (LOCK, CHECKPOINTS, "tensorboard"):
+            refuse_link(folder / name)
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
         remove_unfinished(folder)

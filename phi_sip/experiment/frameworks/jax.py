@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ..specification import Optimizer
@@ -28,5 +29,26 @@ def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
 
     rate: Any = spec.learning_rate
     if spec.schedule is not None:
-        rate = made("schedule", optax, spec.schedule.name, spec.schedule.arguments)
-    return OptaxOptimizer(net, made("optimizer", optax, spec.name, {"learning_rate": rate, **spec.arguments})), None
+        rate = made("schedule", optax, _makes_schedules, spec.schedule.name, spec.schedule.arguments)
+    return OptaxOptimizer(
+        net, made("optimizer", optax, _makes_optimizers, spec.name, {"learning_rate": rate, **spec.arguments})
+    ), None
+
+
+def _makes_optimizers(member: Any) -> bool:
+    """Whether this is a function of optax that takes a learning rate."""
+    return _is_of_optax(member) and "learning_rate" in inspect.signature(member).parameters
+
+
+def _makes_schedules(member: Any) -> bool:
+    """Whether this is a function of optax that says that it returns a schedule."""
+    import optax
+
+    if not _is_of_optax(member):
+        return False
+    returned = inspect.signature(member).return_annotation
+    return bool(returned == optax.Schedule) or str(returned).endswith("Schedule")
+
+
+def _is_of_optax(member: Any) -> bool:
+    return inspect.isfunction(member) and member.__module__.partition(".")[0] == "optax"

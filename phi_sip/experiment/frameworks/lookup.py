@@ -9,28 +9,43 @@ from typing import Any
 
 from ...errors import ParameterError, UnknownNameError
 
+IsOne = Callable[[Any], bool]
 
-def made(what: str, module: ModuleType, name: str, arguments: Mapping[str, Any]) -> Any:
+
+def made(what: str, module: ModuleType, is_one: IsOne, name: str, arguments: Mapping[str, Any]) -> Any:
     """
     What `name` of a module makes of arguments.
+
+    Args:
+        what: `optimizer` or `schedule`.
+        module: Where they are.
+        is_one: Whether a member of the module makes one: a file may name nothing else.
+        name: Upper and lower case are the same.
+        arguments: Keyword arguments.
 
     Raises:
         UnknownNameError: if there is no such name.
         ParameterError: if the arguments do not fit.
     """
     try:
-        return named(what, module, name)(**arguments)
+        return named(what, module, is_one, name)(**arguments)
     except (TypeError, ValueError) as error:
         raise ParameterError(
             f"{what} '{name}' of {module.__name__} does not take {dict(arguments)}: {error}"
         ) from error
 
 
-def named(what: str, module: ModuleType, name: str) -> Callable[..., Any]:
-    """The public callable of a module with this name; upper and lower case are the same."""
-    public = {key.lower(): key for key in dir(module) if not key.startswith("_") and callable(getattr(module, key))}
+def named(what: str, module: ModuleType, is_one: IsOne, name: str) -> Callable[..., Any]:
+    """The member of a module that makes one and has this name."""
+    members = {key: getattr(module, key) for key in dir(module) if not key.startswith("_")}
+    public = {key.lower(): key for key, member in members.items() if is_one(member)}
     if name.lower() not in public:
         close = difflib.get_close_matches(name.lower(), public, n=1)
         hint = f" Did you mean '{public[close[0]]}'?" if close else ""
         raise UnknownNameError(f"{module.__name__} has no {what} '{name}'.{hint}")
-    return getattr(module, public[name.lower()])  # type: ignore[no-any-return]
+    return members[public[name.lower()]]  # type: ignore[no-any-return]
+
+
+def derived_from(base: type) -> IsOne:
+    """Whether something is a class derived from `base`."""
+    return lambda member: isinstance(member, type) and issubclass(member, base) and member is not base

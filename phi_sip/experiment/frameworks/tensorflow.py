@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..specification import Optimizer
-from .lookup import made
+from .lookup import derived_from, made
 
 
 def activate() -> None:
@@ -26,5 +26,8 @@ def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
 
     rate: Any = spec.learning_rate
     if spec.schedule is not None:
-        rate = made("schedule", keras.optimizers.schedules, spec.schedule.name, spec.schedule.arguments)
-    return made("optimizer", keras.optimizers, spec.name, {"learning_rate": rate, **spec.arguments}), None
+        schedules = keras.optimizers.schedules
+        is_one = derived_from(schedules.LearningRateSchedule)
+        rate = made("schedule", schedules, is_one, spec.schedule.name, spec.schedule.arguments)
+    is_one = derived_from(keras.optimizers.Optimizer)
+    return made("optimizer", keras.optimizers, is_one, spec.name, {"learning_rate": rate, **spec.arguments}), None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..specification import Optimizer
-from .lookup import made
+from .lookup import derived_from, made
 
 
 def activate() -> None:
@@ -25,8 +25,11 @@ def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
     import torch
 
     arguments = {"params": net.parameters(), "lr": spec.learning_rate, **spec.arguments}
-    found = made("optimizer", torch.optim, spec.name, arguments)
+    found = made("optimizer", torch.optim, derived_from(torch.optim.Optimizer), spec.name, arguments)
     if spec.schedule is None:
         return found, None
     schedules = torch.optim.lr_scheduler
-    return found, made("schedule", schedules, spec.schedule.name, {"optimizer": found, **spec.schedule.arguments})
+    is_one = derived_from(schedules.LRScheduler)
+    return found, made(
+        "schedule", schedules, is_one, spec.schedule.name, {"optimizer": found, **spec.schedule.arguments}
+    )

@@ -13,6 +13,9 @@ from phiml.backend import Backend
 class WeightsModule(Protocol):
     """What each file of this package holds."""
 
+    FILE: str
+    """Name of the file of weights."""
+
     def backend(self) -> Backend:
         """PhiML's backend; imports the framework."""
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...archives import shapes_in
 from ...errors import CheckpointError
+from .measured import check_archive
 
 
 def write_arrays(file: Path, arrays: Sequence[Any]) -> None:
@@ -25,12 +27,13 @@ def read_arrays(file: Path, like: Sequence[Any]) -> list[Any]:
         like: Arrays of the same shapes. Types that NumPy does not know, as `bfloat16`, are read as those of `like`.
 
     Raises:
-        CheckpointError: if the shapes differ.
+        CheckpointError: if the shapes differ, or the file unpacks to more than these arrays; before it is read.
     """
-    with np.load(file, allow_pickle=False) as archive:
-        arrays = list(archive.values())
-    found, expected = ([tuple(array.shape) for array in values] for values in (arrays, like))
+    check_archive(file, len(like), sum(array.nbytes for array in like))
+    found, expected = shapes_in(file), [tuple(array.shape) for array in like]
     if found != expected:
         raise CheckpointError(f"The weights have the shapes {found}, but the network has {expected}.")
+    with np.load(file, allow_pickle=False) as archive:
+        arrays = list(archive.values())
     types = [np.dtype(array.dtype) for array in like]
     return [a.view(known) if a.dtype.kind == "V" else a for a, known in zip(arrays, types, strict=True)]

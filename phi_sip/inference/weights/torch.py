@@ -9,6 +9,7 @@ from typing import Any
 from phiml.backend import Backend
 
 from ...trainers.torch import call_module
+from .measured import check_archive
 
 FILE = "weights.pt"
 
@@ -28,6 +29,8 @@ def save(net: Any, folder: Path) -> None:
 def load(net: Any, folder: Path) -> None:
     import torch
 
+    tensors = net.state_dict().values()
+    check_archive(folder / FILE, len(tensors), sum(tensor.numel() * tensor.element_size() for tensor in tensors))
     net.load_state_dict(torch.load(folder / FILE, map_location="cpu", weights_only=True))
     net.eval()
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...errors import UnsupportedError
+from ...archives import unpacked_size
+from ...errors import CheckpointError, UnsupportedError
 from ...hookspecs import hookimpl
 from ...physics.base import InvertiblePhysics
 from ...trainers.base import defined_in
@@ -71,6 +72,8 @@ class TorchState(TrainingState):
 
     def restore(self, folder: Path) -> None:
         torch = self._torch
+        if unpacked_size(folder / FILE) > (folder / FILE).stat().st_size:
+            raise CheckpointError(f"{FILE} is compressed, as PyTorch writes none, so it was not read.")
         state = torch.load(folder / FILE, map_location="cpu", weights_only=True)
         for module, saved in zip(self._modules, state["modules"], strict=True):
             module.load_state_dict(saved)

@@ -1,0 +1,30 @@
+"""What `phi-sip train` asks of experiment files and names that may come from anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from ..training.records import INFO
+from ..training.run_folder import CHECKPOINTS
+from .running import MODEL
+
+LONGEST_NAME = 200  # bytes, as file systems have it, with room for a number
+
+
+def is_of_a_run(file: Path | None) -> bool:
+    """Whether an experiment file lies in the folder of a run."""
+    return file is not None and any((file.resolve().parent / name).exists() for name in (INFO, CHECKPOINTS, MODEL))
+
+
+def check_name(name: str) -> None:
+    """
+    Raises:
+        ConfigurationError: if this cannot be the name of a folder, or is that of a place elsewhere.
+    """
+    whole = name == Path(name).name and name not in ("", "..") and "\\" not in name
+    if not whole or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        raise ConfigurationError(
+            f"experiment.name = {name[:LONGEST_NAME]!r} cannot be the name of a folder: it has /, \\ or control "
+            f"characters, or more than {LONGEST_NAME} bytes. Give another name, or a folder: --output."
+        )
