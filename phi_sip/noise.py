@@ -18,6 +18,7 @@ from .spectral import SpectralBasis
 
 _BLOCK, _PART = channel("_block"), channel("_part")
 _FIRST_BLOCK, _GROWTH, _LARGEST_SAMPLE = 8.0, 1.3, 16384
+_LARGEST_RISE = 10.0  # of the power of x towards the modes of least gain
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,21 @@ class EmptyModes:
         σ² = mean |â_k|² over the modes k of y* with h_k below some gain
 
     Modes are sorted by gain into growing blocks. From the block of least gain upwards they are counted as empty as long
-    as the mean power of the next block does not exceed that of those before, by an F test: the plateau in the spectrum
-    of y*. It is noise if it is wider than a factor of ten in h, as the power of signal would rise with h²; or if, being
-    signal, it would mean that the power of x, |â_k|² / h_k², rises towards the modes of least gain. Where it is
-    neither, σ is not known: every mode holds signal, the inverse is well-posed, and y* is taken at its word, σ being
-    that of rounding.
+    as the mean power of the next block does not exceed that of those before, by an F test. This plateau is noise if
+    both of these hold, else σ is not known:
 
+    - It cannot be signal. Signal of the same power in y* would have the power |â_k|² / h_k² in x. From some block of the
+      plateau, or the first one above it, to the block of least gain its mean would have to rise by more than a factor
+      of 10 and what chance explains, by an F test. Without noise this is found with no more than the probability
+      `significance` per block, whatever x is, as long as its power does not rise by more than 10 times towards the
+      modes of least gain.
+    - It can be white noise, which fills all modes alike: no block holds less than half its power, by an F test.
+
+    Where σ is not known, y* is taken at its word, σ being that of rounding. 
     Args:
         pooled: Whether all batch entries, of all workers, have the same noise, and share one estimate. Else each has
             its own.
-        significance: Probability with which the test takes noise for signal, per block.
+        significance: Probability with which a test takes noise for signal, or signal for noise, per block.
 
     Raises:
         ParameterError: if an argument is out of range.
@@ -78,49 +84,48 @@ class EmptyModes:
             log_gain: log h_k.
             basis: The modes.
         """
-        picked, weights = _blocks(log_gain, basis)
-        if weights.shape.get_size("_block") < 2:
+        blocks = _blocks(log_gain, basis)
+        if blocks.number < 2:
             unknown = math.sum(power, basis.modes.names) * 0
             return NoiseEstimate(unknown, unknown + float("inf"), unknown > 0)
-        counts = math.sum(weights, "_mode")
-        sums, log_gains = (self._sums(values, picked, weights, basis) for values in (power, log_gain))
-        entries = (sums.shape & log_gains.shape).batch if self.pooled else EMPTY_SHAPE
+        power = blocks.modes_of(power)
+        counts, lowest = math.sum(blocks.members, "_mode"), blocks.lowest_log_gain
+        entries = (power.shape & lowest.shape).batch if self.pooled else EMPTY_SHAPE
         observations = entries.volume * (workers.count() if self.pooled else 1)
-        ratio = math.to_float(_largest_ratio(self.significance, tuple(counts.numpy(_BLOCK) * observations)))
+        ratios = math.to_float(_largest_ratios(self.significance, tuple(counts.numpy(_BLOCK) * observations)))
+        sums, state_sums = blocks.sums(power), blocks.sums(power * blocks.state_power)
         if self.pooled:
-            ratio = workers.largest(math.convert(ratio, sums.default_backend))
-            parts = [math.sum(math.expand(values, entries), entries) for values in (sums, log_gains, counts)]
-            sums, log_gains, counts = math.unstack(workers.total(math.stack(parts, _PART)), _PART)
-        return self._plateau(sums, counts, log_gains / counts, ratio)
+            ratios = workers.largest(math.convert(ratios, power.default_backend))
+            common = -workers.largest(math.convert(math.max(-lowest, entries), power.default_backend))
+            state_sums, lowest = state_sums * math.exp(2 * (common - lowest)), common
+            parts = [math.sum(math.expand(values, entries), entries) for values in (sums, state_sums, counts)]
+            sums, state_sums, counts = math.unstack(workers.total(math.stack(parts, _PART)), _PART)
+        return self._plateau(sums, math.log(_positive(state_sums / counts)) - 2 * lowest, counts, ratios)
 
     @staticmethod
-    def _sums(per_mode: Tensor, picked: np.ndarray, weights: Tensor, basis: SpectralBasis) -> Tensor:
-        flat = math.pack_dims(math.expand(per_mode, basis.modes), basis.modes.names, instance("_mode"))
-        if len(picked) < basis.modes.volume:
-            flat = flat[{"_mode": math.wrap(picked, instance("_mode"))}]
-        return math.dot(flat, "_mode", weights, "_mode")
-
-    @staticmethod
-    def _plateau(sums: Tensor, counts: Tensor, gains: Tensor, ratio: Tensor) -> NoiseEstimate:
+    def _plateau(sums: Tensor, log_state_power: Tensor, counts: Tensor, ratios: Tensor) -> NoiseEstimate:
         """
         Args:
             sums: Σ |â|² per block, of growing gain.
+            log_state_power: log of the mean of |â|² / h² per block.
             counts: Number of modes per block.
-            gains: Mean log h per block.
-            ratio: That of the mean power of a block to that of all before it, above which it holds signal.
+            ratios: See `_largest_ratios`.
         """
+        above_all_before, below_first = math.unstack(ratios, _PART)
         total_power, total = (math.cumulative_sum(v, _BLOCK) for v in (sums, counts))
-        before, following = {"_block": slice(0, -1)}, {"_block": slice(1, None)}
-        rises = math.to_float(sums[following] / counts[following] > ratio * total_power[before] / total[before])
-        empty = math.to_float(math.cumulative_sum(rises, _BLOCK) == 0)
-        first = {"_block": 0}
+        first, before, following = {"_block": 0}, {"_block": slice(0, -1)}, {"_block": slice(1, None)}
+        power = sums[following] / counts[following]
+        rises = math.to_float(power > above_all_before * total_power[before] / total[before])
+        steps = math.cumulative_sum(rises, _BLOCK)
+        empty = math.to_float(steps == 0)
         modes = counts[first] + math.sum(empty * counts[following], _BLOCK)
         mean = (sums[first] + math.sum(empty * sums[following], _BLOCK)) / modes
-        wide = math.max(empty * (gains[following] - gains[first]), _BLOCK) >= float(np.log(10))
-        next_above = rises * math.to_float(math.cumulative_sum(rises, _BLOCK) == 1)
-        log_power = math.log(_positive(sums / counts)) - 2 * gains
-        rising = log_power[first] > math.sum(next_above * log_power[following], _BLOCK) + float(np.log(6))
-        known = wide | rising | (math.sum(next_above, _BLOCK) == 0)
+        fills_all = math.min(math.to_float(mean <= below_first * power), _BLOCK) > 0
+        rise = log_state_power[first] - log_state_power[following] - math.log(below_first)
+        next_above = (steps == 1) & (rises > 0)
+        compared = (empty > 0) | next_above
+        is_signal = math.max(math.where(compared, rise, -float("inf")), _BLOCK) <= float(np.log(_LARGEST_RISE))
+        known = fills_all & ~is_signal
         return NoiseEstimate(
             math.where(known, math.sqrt(mean), 0.0),
             math.where(known, 1 / math.sqrt(2 * modes), float("inf")),
@@ -129,37 +134,88 @@ class EmptyModes:
 
 
 @lru_cache(maxsize=64)
-def _largest_ratio(significance: float, counts: tuple[float, ...]) -> Tensor:
-    """Ratio of the mean power of each block to that of all before it that chance exceeds with this probability."""
-    return math.wrap(stats.f.isf(significance, counts[1:], np.cumsum(counts)[:-1]), _BLOCK)
+def _largest_ratios(significance: float, counts: tuple[float, ...]) -> Tensor:
+    """
+    Ratios that chance exceeds with this probability where all modes have the same power, for all blocks but the first:
+    of the mean power of the block to that of all before it, and of that of the first block to that of the block.
+    """
+    above_all_before = stats.f.isf(significance, counts[1:], np.cumsum(counts)[:-1])
+    below_first = stats.f.isf(significance, counts[0], counts[1:])
+    return math.wrap(np.stack([above_all_before, below_first]), _PART, _BLOCK)
 
 
 def _positive(power: Tensor) -> Tensor:
     return math.maximum(power, float(np.finfo(f"float{power.dtype.precision}").tiny))
 
 
-def _blocks(log_gain: Tensor, basis: SpectralBasis) -> tuple[np.ndarray, Tensor]:
-    """Indices of the modes in use, and their weight in each block; blocks in the order of the mean gain."""
-    gain = math.mean(log_gain, log_gain.shape.without(basis.modes)).numpy(basis.modes).ravel()
-    picked, members = _sorted_blocks(basis, gain.astype(np.float64).tobytes())
-    return picked, math.to_float(members)
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """
+    Modes in blocks of growing gain.
+
+    Attributes:
+        modes: All modes of the basis.
+        picked: Indices of the modes in use, without the constant, or what decays least: that is signal.
+        members: Multiplicity of each of them in its block, 0 in other blocks; along `_mode` and `_block`.
+        lowest_log_gain: log of the lowest gain h_b in each block; with the dims that gains have besides modes.
+        state_power: h_b² / h_k² of each mode in use: the power of x, in units of that which h_b would need; ≤ 1.
+    """
+
+    modes: Shape
+    picked: np.ndarray
+    members: Tensor
+    lowest_log_gain: Tensor
+    state_power: Tensor
+
+    @property
+    def number(self) -> int:
+        """How many blocks there are."""
+        return int(self.members.shape.get_size("_block"))
+
+    def modes_of(self, per_mode: Tensor) -> Tensor:
+        """The values of the modes in use, along `_mode`."""
+        flat = math.pack_dims(math.expand(per_mode, self.modes), self.modes.names, instance("_mode"))
+        if len(self.picked) < self.modes.volume:
+            flat = flat[{"_mode": math.wrap(self.picked, instance("_mode"))}]
+        return flat
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sums per block."""
+        return math.dot(values, "_mode", self.members, "_mode")
+
+
+def _blocks(log_gain: Tensor, basis: SpectralBasis) -> _Blocks:
+    """The blocks, in the order of the mean gain of all entries."""
+    entries = log_gain.shape.without(basis.modes)
+    gains = math.expand(log_gain, basis.modes).numpy([*entries.names, *basis.modes.names])
+    picked, *tables = _sorted_blocks(basis, entries, gains.astype(np.float64).tobytes())
+    return _Blocks(basis.modes, picked, *(math.to_float(table) for table in tables))
 
 
 @lru_cache(maxsize=64)
-def _sorted_blocks(basis: SpectralBasis, log_gain: bytes) -> tuple[np.ndarray, Tensor]:
-    gain = np.frombuffer(log_gain)
+def _sorted_blocks(basis: SpectralBasis, entries: Shape, log_gain: bytes) -> tuple[np.ndarray, Tensor, Tensor, Tensor]:
+    gains = np.frombuffer(log_gain).reshape(-1, basis.modes.volume)
+    mean = gains.mean(0)
     multiplicity = math.expand(basis.multiplicity(), basis.modes).numpy(basis.modes).ravel()
-    order = np.argsort(gain, kind="stable")
-    order = order[gain[order] < gain.max()]  # the constant, or what decays least, is signal
+    order = np.argsort(mean, kind="stable")
+    order = order[mean[order] < mean.max()]
     order = order[:: max(1, len(order) // _LARGEST_SAMPLE)]
     ends = _FIRST_BLOCK * np.cumsum(_GROWTH ** np.arange(100))
     block = np.searchsorted(ends, np.cumsum(multiplicity[order]) - 1, side="right")
-    members = (block[:, None] == np.arange(block.max(initial=-1) + 1)) * multiplicity[order][:, None]
-    if len(order) < gain.size // 2:
-        return order, math.wrap(members, instance("_mode"), _BLOCK)
-    everywhere = np.zeros((gain.size, members.shape[1]))  # zeros cost less than picking
-    everywhere[order] = members
-    return np.arange(gain.size), math.wrap(everywhere, instance("_mode"), _BLOCK)
+    number = block.max(initial=-1) + 1
+    lowest = np.stack([gains[:, order[block == b]].min(1) for b in range(number)], -1) if number else gains[:, :0]
+    # All modes, most of them 0, cost less than picking.
+    picked, place = (order, np.arange(len(order))) if len(order) < mean.size // 2 else (np.arange(mean.size), order)
+    members, state_power = np.zeros((len(picked), number)), np.ones((len(gains), len(picked)))
+    members[place, block] = multiplicity[order]
+    state_power[:, place] = np.exp(2 * (lowest[:, block] - gains[:, order]))
+    mode = instance("_mode")
+    return (
+        picked,
+        math.wrap(members, mode, _BLOCK),
+        math.reshaped_tensor(lowest, [entries, _BLOCK], convert=False),
+        math.reshaped_tensor(state_power, [entries, mode], convert=False),
+    )
 
 
 def resolve_noise(owner: str, noise_std: float | Tensor | EmptyModes | str) -> float | Tensor | EmptyModes:
