@@ -65,6 +65,10 @@ class CheckpointWarning(UserWarning):
     """A checkpoint was left out; the message says why, and what is used in its place."""
 
 
+class MisfitWarning(UserWarning):
+    """What a trained inverse predicts does not explain an observation; the message says how much and what to do."""
+
+
 class PluginWarning(UserWarning):
     """A plugin was left out; the message names its distribution and the cause."""
 

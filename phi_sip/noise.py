@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
 
 import numpy as np
 from phiml import math
-from phiml.math import EMPTY_SHAPE, Tensor, channel, instance
+from phiml.math import EMPTY_SHAPE, Shape, Tensor, channel, instance
 from scipy import stats
 
 from . import workers
@@ -19,6 +20,7 @@ from .spectral import SpectralBasis
 _BLOCK, _PART = channel("_block"), channel("_part")
 _FIRST_BLOCK, _GROWTH, _LARGEST_SAMPLE = 8.0, 1.3, 16384
 _LARGEST_RISE = 10.0  # of the power of x towards the modes of least gain
+_FIRST = {"_block": 0}
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,20 @@ class EmptyModes:
         σ² = mean |â_k|² over the modes k of y* with h_k below some gain
 
     Modes are sorted by gain into growing blocks. From the block of least gain upwards they are counted as empty as long
-    as the mean power of the next block does not exceed that of those before, by an F test. This plateau is noise if
-    both of these hold, else σ is not known:
+    as the mean power of the next block does not exceed that of those before, by an F test. σ is known if this plateau
+    cannot be signal and can be white noise:
 
-    - It cannot be signal. Signal of the same power in y* would have the power |â_k|² / h_k² in x. From some block of the
-      plateau, or the first one above it, to the block of least gain its mean would have to rise by more than a factor
-      of 10 and what chance explains, by an F test. Without noise this is found with no more than the probability
-      `significance` per block, whatever x is, as long as its power does not rise by more than 10 times towards the
-      modes of least gain.
-    - It can be white noise, which fills all modes alike: no block holds less than half its power, by an F test.
+    - As signal it would have the power |â_k|² / h_k² in x. The geometric mean of that over the block of least gain must
+      be more than ten times the mean over some other block of the plateau, or the block above it, and more than chance
+      explains, by an F test. So noise is found where there is none with no more than the probability `significance` per
+      block, if the power of x does not rise towards the modes of least gain, and hardly ever if it rises a few times.
+      A plateau of constant power must span about a factor of four in h. Single strong modes do not count, as the mean
+      is a geometric one.
+    - White noise fills all modes: no block holds less, by an F test.
 
-    Where σ is not known, y* is taken at its word, σ being that of rounding. 
+    Else σ is not known, and y* is taken at its word, σ being that of rounding. Where the physics hardly damps, that is
+    right, as the inverse amplifies nothing; what lies between loses some accuracy, see `docs/noise.md`.
+
     Args:
         pooled: Whether all batch entries, of all workers, have the same noise, and share one estimate. Else each has
             its own.
@@ -89,42 +94,50 @@ class EmptyModes:
             unknown = math.sum(power, basis.modes.names) * 0
             return NoiseEstimate(unknown, unknown + float("inf"), unknown > 0)
         power = blocks.modes_of(power)
+        state_power = power * blocks.state_power  # |â_k|² / h_k² in units of 1 / h_b²
         counts, lowest = math.sum(blocks.members, "_mode"), blocks.lowest_log_gain
+        sums, state_sums, first_logs = (
+            blocks.sums(power),
+            blocks.sums(state_power),
+            blocks.sum_of_first_logs(state_power),
+        )
         entries = (power.shape & lowest.shape).batch if self.pooled else EMPTY_SHAPE
         observations = entries.volume * (workers.count() if self.pooled else 1)
         ratios = math.to_float(_largest_ratios(self.significance, tuple(counts.numpy(_BLOCK) * observations)))
-        sums, state_sums = blocks.sums(power), blocks.sums(power * blocks.state_power)
         if self.pooled:
             ratios = workers.largest(math.convert(ratios, power.default_backend))
             common = -workers.largest(math.convert(math.max(-lowest, entries), power.default_backend))
-            state_sums, lowest = state_sums * math.exp(2 * (common - lowest)), common
-            parts = [math.sum(math.expand(values, entries), entries) for values in (sums, state_sums, counts)]
-            sums, state_sums, counts = math.unstack(workers.total(math.stack(parts, _PART)), _PART)
-        return self._plateau(sums, math.log(_positive(state_sums / counts)) - 2 * lowest, counts, ratios)
+            state_sums = state_sums * math.exp(2 * (common - lowest))
+            first_logs = first_logs + (2 * (common - lowest) * counts)[_FIRST]
+            sums, state_sums, counts = _pooled(entries, sums, state_sums, counts)
+            (first_logs,) = _pooled(entries, first_logs)
+            lowest = common
+        log_state_power = math.log(_positive(state_sums / counts)) - 2 * lowest
+        log_first = first_logs / counts[_FIRST] - 2 * lowest[_FIRST]
+        return self._plateau(sums, counts, log_first - log_state_power, ratios)
 
     @staticmethod
-    def _plateau(sums: Tensor, log_state_power: Tensor, counts: Tensor, ratios: Tensor) -> NoiseEstimate:
+    def _plateau(sums: Tensor, counts: Tensor, rise: Tensor, ratios: Tensor) -> NoiseEstimate:
         """
         Args:
             sums: Σ |â|² per block, of growing gain.
-            log_state_power: log of the mean of |â|² / h² per block.
             counts: Number of modes per block.
+            rise: Mean of log |â|² / h² in the first block, less the log of the mean of |â|² / h² in each block.
             ratios: See `_largest_ratios`.
         """
         above_all_before, below_first = math.unstack(ratios, _PART)
         total_power, total = (math.cumulative_sum(v, _BLOCK) for v in (sums, counts))
-        first, before, following = {"_block": 0}, {"_block": slice(0, -1)}, {"_block": slice(1, None)}
+        before, following = {"_block": slice(0, -1)}, {"_block": slice(1, None)}
         power = sums[following] / counts[following]
         rises = math.to_float(power > above_all_before * total_power[before] / total[before])
         steps = math.cumulative_sum(rises, _BLOCK)
         empty = math.to_float(steps == 0)
-        modes = counts[first] + math.sum(empty * counts[following], _BLOCK)
-        mean = (sums[first] + math.sum(empty * sums[following], _BLOCK)) / modes
-        fills_all = math.min(math.to_float(mean <= below_first * power), _BLOCK) > 0
-        rise = log_state_power[first] - log_state_power[following] - math.log(below_first)
-        next_above = (steps == 1) & (rises > 0)
-        compared = (empty > 0) | next_above
-        is_signal = math.max(math.where(compared, rise, -float("inf")), _BLOCK) <= float(np.log(_LARGEST_RISE))
+        modes = counts[_FIRST] + math.sum(empty * counts[following], _BLOCK)
+        mean = (sums[_FIRST] + math.sum(empty * sums[following], _BLOCK)) / modes
+        compared = math.to_float((steps == 0) | ((steps == 1) & (rises > 0)))  # the plateau, and the block above it
+        too_steep = rise[following] > math.log(math.maximum(below_first, _LARGEST_RISE))
+        is_signal = math.sum(compared * math.to_float(too_steep), _BLOCK) == 0
+        fills_all = math.sum(math.to_float(mean > below_first * power), _BLOCK) == 0
         known = fills_all & ~is_signal
         return NoiseEstimate(
             math.where(known, math.sqrt(mean), 0.0),
@@ -142,6 +155,12 @@ def _largest_ratios(significance: float, counts: tuple[float, ...]) -> Tensor:
     above_all_before = stats.f.isf(significance, counts[1:], np.cumsum(counts)[:-1])
     below_first = stats.f.isf(significance, counts[0], counts[1:])
     return math.wrap(np.stack([above_all_before, below_first]), _PART, _BLOCK)
+
+
+def _pooled(entries: Shape, *values: Tensor) -> Sequence[Tensor]:
+    """Sums over these dims and all workers, in one reduction."""
+    parts = [math.sum(math.expand(part, entries), entries) for part in values]
+    return math.unstack(workers.total(math.stack(parts, _PART)), _PART)  # type: ignore[no-any-return]
 
 
 def _positive(power: Tensor) -> Tensor:
@@ -182,6 +201,12 @@ class _Blocks:
     def sums(self, values: Tensor) -> Tensor:
         """Sums per block."""
         return math.dot(values, "_mode", self.members, "_mode")
+
+    def sum_of_first_logs(self, values: Tensor) -> Tensor:
+        """Σ log of the values of the first block."""
+        first = self.members[_FIRST]
+        inside = {"_mode": math.wrap(np.flatnonzero(first.numpy("_mode")), instance("_mode"))}
+        return math.dot(math.log(_positive(values[inside])), "_mode", first[inside], "_mode")
 
 
 def _blocks(log_gain: Tensor, basis: SpectralBasis) -> _Blocks:
