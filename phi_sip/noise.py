@@ -20,6 +20,7 @@ from .spectral import SpectralBasis
 _BLOCK, _PART = channel("_block"), channel("_part")
 _FIRST_BLOCK, _GROWTH, _LARGEST_SAMPLE = 8.0, 1.3, 16384
 _LARGEST_RISE = 10.0  # of the power of x towards the modes of least gain
+_UNEVEN = 2.0  # factor by which noise may differ between blocks of modes and still count as white
 _FIRST = {"_block": 0}
 
 
@@ -52,11 +53,11 @@ class EmptyModes:
 
     - As signal it would have the power |â_k|² / h_k² in x. The geometric mean of that over the block of least gain must
       be more than ten times the mean over some other block of the plateau, or the block above it, and more than chance
-      explains, by an F test. So noise is found where there is none with no more than the probability `significance` per
-      block, if the power of x does not rise towards the modes of least gain, and hardly ever if it rises a few times.
-      A plateau of constant power must span about a factor of four in h. Single strong modes do not count, as the mean
-      is a geometric one.
-    - White noise fills all modes: no block holds less, by an F test.
+      explains, by an F test; and so must be what makes it rise, 1 / h². So where h ranges over less than a factor of
+      three, no noise is ever found; elsewhere noise is found where there is none with no more than the probability
+      `significance` per block, if the power of x does not rise towards the modes of least gain. Single strong modes do
+      not count, as the mean is a geometric one.
+    - White noise fills all modes: no block holds less than half of it, by an F test.
 
     Else σ is not known, and y* is taken at its word, σ being that of rounding. Where the physics hardly damps, that is
     right, as the inverse amplifies nothing; what lies between loses some accuracy, see `docs/noise.md`.
@@ -114,30 +115,34 @@ class EmptyModes:
             lowest = common
         log_state_power = math.log(_positive(state_sums / counts)) - 2 * lowest
         log_first = first_logs / counts[_FIRST] - 2 * lowest[_FIRST]
-        return self._plateau(sums, counts, log_first - log_state_power, ratios)
+        return self._plateau(sums, counts, lowest, log_first - log_state_power, ratios)
 
     @staticmethod
-    def _plateau(sums: Tensor, counts: Tensor, rise: Tensor, ratios: Tensor) -> NoiseEstimate:
+    def _plateau(sums: Tensor, counts: Tensor, log_gain: Tensor, rise: Tensor, ratios: Tensor) -> NoiseEstimate:
         """
         Args:
             sums: Σ |â|² per block, of growing gain.
             counts: Number of modes per block.
+            log_gain: log of the lowest h per block.
             rise: Mean of log |â|² / h² in the first block, less the log of the mean of |â|² / h² in each block.
             ratios: See `_largest_ratios`.
         """
-        above_all_before, below_first = math.unstack(ratios, _PART)
+        above_before, below_before, below_first = math.unstack(ratios, _PART)
         total_power, total = (math.cumulative_sum(v, _BLOCK) for v in (sums, counts))
         before, following = {"_block": slice(0, -1)}, {"_block": slice(1, None)}
         power = sums[following] / counts[following]
-        rises = math.to_float(power > above_all_before * total_power[before] / total[before])
+        mean_before = total_power[before] / total[before]
+        rises = math.to_float(power > above_before * mean_before)
         steps = math.cumulative_sum(rises, _BLOCK)
         empty = math.to_float(steps == 0)
         modes = counts[_FIRST] + math.sum(empty * counts[following], _BLOCK)
         mean = (sums[_FIRST] + math.sum(empty * sums[following], _BLOCK)) / modes
         compared = math.to_float((steps == 0) | ((steps == 1) & (rises > 0)))  # the plateau, and the block above it
-        too_steep = rise[following] > math.log(math.maximum(below_first, _LARGEST_RISE))
+        wide = 2 * (log_gain[following] - log_gain[_FIRST]) > float(np.log(_LARGEST_RISE))
+        too_steep = wide & (rise[following] > math.log(math.maximum(below_first, _LARGEST_RISE)))
         is_signal = math.sum(compared * math.to_float(too_steep), _BLOCK) == 0
-        fills_all = math.sum(math.to_float(mean > below_first * power), _BLOCK) == 0
+        falls = empty * math.to_float(mean_before > _UNEVEN * below_before * power)
+        fills_all = math.sum(falls + math.to_float(mean > _UNEVEN * below_first * power), _BLOCK) == 0
         known = fills_all & ~is_signal
         return NoiseEstimate(
             math.where(known, math.sqrt(mean), 0.0),
@@ -150,11 +155,11 @@ class EmptyModes:
 def _largest_ratios(significance: float, counts: tuple[float, ...]) -> Tensor:
     """
     Ratios that chance exceeds with this probability where all modes have the same power, for all blocks but the first:
-    of the mean power of the block to that of all before it, and of that of the first block to that of the block.
+    of the mean power of the block to that of all before it, the inverse of that, and of the first block to the block.
     """
-    above_all_before = stats.f.isf(significance, counts[1:], np.cumsum(counts)[:-1])
-    below_first = stats.f.isf(significance, counts[0], counts[1:])
-    return math.wrap(np.stack([above_all_before, below_first]), _PART, _BLOCK)
+    block, before = counts[1:], np.cumsum(counts)[:-1]
+    pairs = (block, before), (before, block), (counts[0], block)
+    return math.wrap(np.stack([stats.f.isf(significance, *pair) for pair in pairs]), _PART, _BLOCK)
 
 
 def _pooled(entries: Shape, *values: Tensor) -> Sequence[Tensor]:

@@ -16,7 +16,7 @@ from ..errors import MisfitWarning
 
 QUANTILE = 0.95
 SAMPLES = 256  # that are looked at, at most
-LARGEST_RATIO = 10.0  # of a misfit to that quantile, unless the misfits of the training are spread more widely
+LARGEST_RATIO = 5.0  # of a misfit to that quantile, unless the misfits of the training are spread more widely
 ROUNDING = 1e-6  # of y*, by which no answer of a network in single precision can be told from a better one
 NAMED = 8  # samples in a message
 
@@ -60,8 +60,8 @@ class TrainingMisfit:
     @property
     def largest_ratio(self) -> float:
         """
-        The ratio that no observation like those of the training has: 10, or if it is more, what lies as far above the
-        95 % quantile as that above the median.
+        The ratio that hardly any observation like those of the training has: 5, or if it is more, that of the 95 %
+        quantile to the median.
         """
         spread = self.high / self.median if self.median > 0 else 0.0
         return max(LARGEST_RATIO, spread)
