@@ -19,6 +19,7 @@ from .spectral import SpectralBasis
 
 _BLOCK, _PART = channel("_block"), channel("_part")
 _FIRST_BLOCK, _GROWTH, _LARGEST_SAMPLE = 8.0, 1.3, 16384
+_FEWEST, _FEW = 2.0, 32.0  # modes that a block needs, and among which it may end early
 _LARGEST_RISE = 10.0  # of the power of x towards the modes of least gain
 _UNEVEN = 2.0  # factor by which noise may differ between blocks of modes and still count as white
 _FIRST = {"_block": 0}
@@ -168,6 +169,23 @@ def _pooled(entries: Shape, *values: Tensor) -> Sequence[Tensor]:
     return math.unstack(workers.total(math.stack(parts, _PART)), _PART)  # type: ignore[no-any-return]
 
 
+def _numbers(multiplicity: np.ndarray, log_gain: np.ndarray) -> np.ndarray:
+    """
+    The block of each mode: each block has 1.3 times as many modes as the one before. Among the first few modes, one of
+    at least two also ends where the gain has risen tenfold, as its modes would have too little in common.
+    """
+    numbers, number, size, inside, total = [], 0, _FIRST_BLOCK, 0.0, 0.0
+    lowest = log_gain[:1]
+    for modes, gain in zip(multiplicity, log_gain, strict=True):
+        is_full = inside >= size
+        if is_full or (inside >= _FEWEST and total < _FEW and gain > lowest + np.log(10)):
+            number, inside, lowest = number + 1, 0.0, gain
+            size *= _GROWTH if is_full else 1
+        numbers.append(number)
+        inside, total = inside + modes, total + modes
+    return np.array(numbers, int)
+
+
 def _positive(power: Tensor) -> Tensor:
     return math.maximum(power, float(np.finfo(f"float{power.dtype.precision}").tiny))
 
@@ -230,8 +248,7 @@ def _sorted_blocks(basis: SpectralBasis, entries: Shape, log_gain: bytes) -> tup
     order = np.argsort(mean, kind="stable")
     order = order[mean[order] < mean.max()]
     order = order[:: max(1, len(order) // _LARGEST_SAMPLE)]
-    ends = _FIRST_BLOCK * np.cumsum(_GROWTH ** np.arange(100))
-    block = np.searchsorted(ends, np.cumsum(multiplicity[order]) - 1, side="right")
+    block = _numbers(multiplicity[order], mean[order])
     number = block.max(initial=-1) + 1
     lowest = np.stack([gains[:, order[block == b]].min(1) for b in range(number)], -1) if number else gains[:, :0]
     # All modes, most of them 0, cost less than picking.

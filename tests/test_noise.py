@@ -125,15 +125,16 @@ FLAT = {
     "the shortest wave": checkers,
     "one wave": single_wave,
 }
+RISING = ("rising", "the shortest wave")  # towards the modes of least gain, as noise would in x
 
 
 @pytest.mark.parametrize("state", FLAT)
-@pytest.mark.parametrize("cells", [(37,), (256,), (16, 16), (64, 64), (12, 12, 12)], ids=str)
+@pytest.mark.parametrize("cells", [(37,), (256,), (64, 64), (8, 8, 8)], ids=str)
 def test_no_noise_is_found_in_flat_spectra(double, cells, state):
     """Exact observations of physics that hardly damps: signal down to the last mode, which the inverse gives back."""
     x = FLAT[state](4, *cells)
     with NUMPY:
-        for amount in (0.0, 1e-4, 1e-2, 0.05, 0.1 / len(cells), *([0.25] if state != "rising" else [])):
+        for amount in (0.0, 1e-4, 1e-2, 0.1 / len(cells), *([] if state in RISING else [0.05, 0.25])):
             physics = HeatEquation(amount, 1.0, regularization=EmpiricalBayes())
             y = physics.forward(periodic(x))
             step = sip_inverse(physics, y, y * 0)
@@ -156,7 +157,7 @@ def test_no_noise_is_found_in_flat_spectra_of_other_bases(double, boundary, pool
     amount=st.floats(0.0, 2.0),
     pooled=st.booleans(),
 )
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_no_noise_is_found_in_exact_observations(cells, exponent, amount, pooled):
     """But rounding, whatever the grid, the diffusion and the spectrum of the states."""
     with NUMPY, math.precision(64):
