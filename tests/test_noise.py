@@ -247,6 +247,7 @@ def test_noise_of_smooth_fields_is_not_underestimated(double, exponent, amount):
     boundary=st.sampled_from([PERIODIC, INSULATED, extrapolation.ZERO]),
 )
 @settings(max_examples=25)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_any_grid(sizes, amount, sigma, precision, pooled, boundary):
     rng = np.random.default_rng(0)
     with NUMPY, math.precision(precision):
