@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from phiml import math
@@ -98,11 +99,7 @@ class EmptyModes:
         power = blocks.modes_of(power)
         state_power = power * blocks.state_power  # |â_k|² / h_k² in units of 1 / h_b²
         counts, lowest = math.sum(blocks.members, "_mode"), blocks.lowest_log_gain
-        sums, state_sums, first_logs = (
-            blocks.sums(power),
-            blocks.sums(state_power),
-            blocks.sum_of_first_logs(state_power),
-        )
+        sums, state_sums, first_logs = blocks.sums(power), blocks.sums(state_power), blocks.first_logs(state_power)
         entries = (power.shape & lowest.shape).batch if self.pooled else EMPTY_SHAPE
         observations = entries.volume * (workers.count() if self.pooled else 1)
         ratios = math.to_float(_largest_ratios(self.significance, tuple(counts.numpy(_BLOCK) * observations)))
@@ -225,7 +222,7 @@ class _Blocks:
         """Sums per block."""
         return math.dot(values, "_mode", self.members, "_mode")
 
-    def sum_of_first_logs(self, values: Tensor) -> Tensor:
+    def first_logs(self, values: Tensor) -> Tensor:
         """Σ log of the values of the first block."""
         first = self.members[_FIRST]
         inside = {"_mode": math.wrap(np.flatnonzero(first.numpy("_mode")), instance("_mode"))}
@@ -236,33 +233,51 @@ def _blocks(log_gain: Tensor, basis: SpectralBasis) -> _Blocks:
     """The blocks, in the order of the mean gain of all entries."""
     entries = log_gain.shape.without(basis.modes)
     gains = math.expand(log_gain, basis.modes).numpy([*entries.names, *basis.modes.names])
-    picked, *tables = _sorted_blocks(basis, entries, gains.astype(np.float64).tobytes())
-    return _Blocks(basis.modes, picked, *(math.to_float(table) for table in tables))
+    gains = gains.reshape(-1, basis.modes.volume).astype(np.float64)
+    sorted_modes = _sorted_modes(basis, gains.mean(0).tobytes())
+    order, block = sorted_modes.order, sorted_modes.block
+    lowest = np.minimum.reduceat(gains[:, order], np.flatnonzero(np.diff(block, prepend=-1)), 1)
+    state_power = np.ones((len(gains), len(sorted_modes.picked)))
+    state_power[:, sorted_modes.place] = np.exp(2 * (lowest[:, block] - gains[:, order]))
+    return _Blocks(
+        basis.modes,
+        sorted_modes.picked,
+        math.to_float(sorted_modes.members),
+        math.to_float(math.reshaped_tensor(lowest, [entries, _BLOCK], convert=False)),
+        math.to_float(math.reshaped_tensor(state_power, [entries, instance("_mode")], convert=False)),
+    )
+
+
+class _SortedModes(NamedTuple):
+    """
+    Attributes:
+        order: Indices of the modes but the constant, of growing gain.
+        block: Which block each of them is in.
+        picked: Indices of the modes in use: these, or all, most of them with weight 0, which costs less than picking.
+        place: Where each of the ordered modes is among those.
+        members: See `_Blocks`.
+    """
+
+    order: np.ndarray
+    block: np.ndarray
+    picked: np.ndarray
+    place: np.ndarray
+    members: Tensor
 
 
 @lru_cache(maxsize=64)
-def _sorted_blocks(basis: SpectralBasis, entries: Shape, log_gain: bytes) -> tuple[np.ndarray, Tensor, Tensor, Tensor]:
-    gains = np.frombuffer(log_gain).reshape(-1, basis.modes.volume)
-    mean = gains.mean(0)
+def _sorted_modes(basis: SpectralBasis, log_gain: bytes) -> _SortedModes:
+    gain = np.frombuffer(log_gain)
     multiplicity = math.expand(basis.multiplicity(), basis.modes).numpy(basis.modes).ravel()
-    order = np.argsort(mean, kind="stable")
-    order = order[mean[order] < mean.max()]
+    order = np.argsort(gain, kind="stable")
+    order = order[gain[order] < gain.max()]
     order = order[:: max(1, len(order) // _LARGEST_SAMPLE)]
-    block = _numbers(multiplicity[order], mean[order])
-    number = block.max(initial=-1) + 1
-    lowest = np.stack([gains[:, order[block == b]].min(1) for b in range(number)], -1) if number else gains[:, :0]
-    # All modes, most of them 0, cost less than picking.
-    picked, place = (order, np.arange(len(order))) if len(order) < mean.size // 2 else (np.arange(mean.size), order)
-    members, state_power = np.zeros((len(picked), number)), np.ones((len(gains), len(picked)))
+    block = _numbers(multiplicity[order], gain[order])
+    is_part = len(order) < gain.size // 2
+    picked, place = (order, np.arange(len(order))) if is_part else (np.arange(gain.size), order)
+    members = np.zeros((len(picked), block.max(initial=-1) + 1))
     members[place, block] = multiplicity[order]
-    state_power[:, place] = np.exp(2 * (lowest[:, block] - gains[:, order]))
-    mode = instance("_mode")
-    return (
-        picked,
-        math.wrap(members, mode, _BLOCK),
-        math.reshaped_tensor(lowest, [entries, _BLOCK], convert=False),
-        math.reshaped_tensor(state_power, [entries, mode], convert=False),
-    )
+    return _SortedModes(order, block, picked, place, math.wrap(members, instance("_mode"), _BLOCK))
 
 
 def resolve_noise(owner: str, noise_std: float | Tensor | EmptyModes | str) -> float | Tensor | EmptyModes:
