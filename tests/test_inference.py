@@ -327,7 +327,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(torch_model,
     y = written(tmp_path / "y.npz", observations())
     before = y.read_bytes()
     (tmp_path / "x.zarr").mkdir()
-    monkeypatch.setattr(type(inverse), "invert", lambda *_: pytest.fail("it was computed"))
+    monkeypatch.setattr(type(inverse), "predict", lambda *_: pytest.fail("it was computed"))
     for states, message in (
         ("x.txt", "'.txt' is not known"),
         ("missing/x.npz", "there is no folder"),
