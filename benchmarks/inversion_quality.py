@@ -106,9 +106,9 @@ class Observed:
     x: Field
     y: Field
 
-    def invert(self, rule: Regularization, times: int = 1) -> SipStep:
+    def invert(self, rule: Regularization, times: int = 1, noise_std: float | str = "auto") -> SipStep:
         """The last of so many steps, from the mean of y*."""
-        physics = HeatEquation(1.0, self.case.amount, regularization=rule)
+        physics = HeatEquation(1.0, self.case.amount, noise_std, rule)
         x = physics.constrain(self.y * 0, self.y)
         for _ in range(times):
             step = sip_inverse(physics, self.y, x)
@@ -324,6 +324,71 @@ def noise_estimates_must(rows: list[Row]) -> tuple[bool, str]:
     return worst <= 0.05, f"mean estimate within {worst:.1%} of σ (≤ 5 %)"
 
 
+def white_states(*shape: Any, bounds: Box, seed: int) -> Field:
+    """Every cell for itself, from 0 to 1: a spectrum as flat as that of noise."""
+    sizes = math.concat_shapes(*shape)
+    values = np.random.default_rng(seed).random(sizes.sizes)
+    return CenteredGrid(math.tensor(values, sizes), extrapolation.PERIODIC, bounds=bounds, resolution=sizes.spatial)
+
+
+MILD = (0.01, 0.1, 0.25, 0.5, 1.0)
+STATES: dict[str, Callable[..., Field]] = {
+    "white": white_states,
+    "rectangles": heat_rectangles,
+    "smooth": smooth_fields,
+}
+
+
+def mild_diffusion(most: int) -> list[Row]:
+    """Error ÷ that with σ given, where the physics damps little; worst of ν·t = 0.01 … 1, and noise found ÷ true"""
+    rows = []
+    is_quick = most < SAMPLES
+    amounts = MILD[::2] if is_quick else MILD
+    for cells in ((256,), (16, 16)) if is_quick else ((256,), (16, 16), (64, 64), (12, 12, 12)):
+        for kind, data in STATES.items():
+            for sigma in (0.0, 1e-3) if is_quick else (0.0, 1e-6, 1e-3):
+                cases = [Case("", cells, amount=amount, data=data, samples=most // 8) for amount in amounts]
+                found = [_mild(case, sigma) for case in cases]
+                ratios = np.concatenate([row["found"] for row in found])
+                rows.append(
+                    {
+                        "case": f"{kind}, {'×'.join(map(str, cells))}",
+                        "σ": f"{sigma:g}",
+                        "known": float(np.mean(ratios > 0)),
+                        "found, least": float(min(ratios[ratios > 0], default=np.nan)),
+                        "found, most": float(max(ratios[ratios > 0], default=np.nan)),
+                        **{name: max(row[name] for row in found) for name in ("default", "empirical Bayes")},
+                    }
+                )
+    return rows
+
+
+def _mild(case: Case, sigma: float) -> Row:
+    observed = case.observe(sigma, SAMPLES)
+    stats = observed.invert(RULES["empirical Bayes"]).stats
+    known, std = (stats[name].numpy("batch").astype(float) for name in ("noise_known", "noise_std"))
+    row: Row = {"found": known * std / (sigma or ROUNDED * float(np.sqrt(np.mean(array(observed.y) ** 2))))}
+    for name in ("default", "empirical Bayes"):
+        ours, told = (array(observed.invert(RULES[name], noise_std=s).x_target) for s in ("auto", sigma))
+        row[name] = max(observed.error(ours), EXACT) / max(observed.error(told), EXACT)
+    return row
+
+
+ROUNDED, EXACT = 1e-15, 1e-9
+
+
+def mild_diffusion_must(rows: list[Row]) -> tuple[bool, str]:
+    exact, noisy = ([row for row in rows if (row["σ"] == "0") is is_exact] for is_exact in (True, False))
+    false = max((row["found, most"] for row in exact if row["known"]), default=0.0)
+    least = float(np.nanmin([row["found, least"] for row in noisy]))
+    worst, most = (max(max(row["default"], row["empirical Bayes"]) for row in part) for part in (exact, noisy))
+    text = (
+        f"without noise at most {false:.2g} × rounding is found (≤ 10), error {worst:.3f} × that with σ given "
+        f"(≤ 1.05); with noise no less than {least:.3f} of it (≥ 0.8), error {most:.3f} × (≤ 10)"
+    )
+    return false <= 10 and worst <= 1.05 and least >= 0.8 and most <= 10, text
+
+
 def coverage(most: int) -> list[Row]:
     """Share of cells within x̃ ± 1.96 · uncertainty, nominally 0.95; rms of error ÷ uncertainty; σ = 1e-3, ν·t = 8"""
     own = Case("power law", data=power_law_fields)
@@ -373,6 +438,7 @@ TABLES: dict[str, tuple[Callable[[int], list[Row]], Callable[[Sequence[Row]], tu
     "data": (over_kinds, compare_must),
     "others": (against_others, against_others_must),
     "estimate": (noise_estimates, noise_estimates_must),
+    "mild": (mild_diffusion, mild_diffusion_must),
     "coverage": (coverage, coverage_must),
 }
 

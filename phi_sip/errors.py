@@ -89,6 +89,10 @@ class RecordWarning(SipWarning):
     """Something of a run cannot be shown and was left out; the message says what and why."""
 
 
+class MisfitWarning(SipWarning):
+    """What a trained inverse predicts does not explain an observation; the message says how much and what to do."""
+
+
 class PluginWarning(SipWarning):
     """A plugin was left out; the message names its distribution and the cause."""
 

@@ -87,8 +87,9 @@ def sip_inverse(
         y_target: Observation y*: `Field`, `Tensor` or tree.
         x: State around which to invert. Batch dims of `x` and `y_target` broadcast.
         step_size: η > 0; a number, or a tensor with batch dims.
-        solver: Numerical inverse to use instead of the physics' own, by name or as object, e.g. `"gradient"`.
-            Default: the physics' own inverse; if it has none, the default numerical solver.
+        solver: Numerical inverse to use instead of the physics' own, by name or as object, e.g. `"gradient"`. It leaves
+            out what only the physics' own inverse obeys, such as `regularization` and the measurement of σ. Default:
+            the physics' own inverse; if it has none, the default numerical solver.
 
     Returns:
         `SipStep` with `x_target`, `dx`, `y`, `residual`, `uncertainty` and `stats`.

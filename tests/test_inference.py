@@ -80,10 +80,13 @@ def test_another_process_predicts_the_same_to_the_bit(framework, tmp_path):
     framework.seed(1)
     net = SPEC.build()
     sip_update_weights(net, framework.adam(net, 0.1), PHYSICS, y)
-    folder = save_inverse(tmp_path / "model", net, PHYSICS, SPEC)
+    folder = save_inverse(tmp_path / "model", net, PHYSICS, SPEC, y)
     inverse = load_inverse(folder)
     assert inverse.physics == PHYSICS
     x = inverse.predict(y)
+    misfits = ((array(PHYSICS.forward(x)) - array(y)) ** 2).mean((1, 2))
+    expected = {"median": np.median(misfits), "high": np.quantile(misfits, 0.95)}
+    assert inverse.misfit.describe() == pytest.approx(expected, rel=1e-4)
     assert x.values.dtype.precision == 64
     np.testing.assert_allclose(array(x).mean((1, 2)), array(y).mean((1, 2)))  # what the physics says exactly
     code = (
@@ -343,7 +346,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(torch_model,
     y = written(tmp_path / "y.npz", observations())
     before = y.read_bytes()
     (tmp_path / "x.zarr").mkdir()
-    monkeypatch.setattr(type(inverse), "invert", lambda *_: pytest.fail("it was computed"))
+    monkeypatch.setattr(type(inverse), "predict", lambda *_: pytest.fail("it was computed"))
     for states, message in (
         ("x.txt", "'.txt' is not known"),
         ("missing/x.npz", "there is no folder"),

@@ -14,7 +14,7 @@ from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
 
-from phi_sip import HeatEquation, sip_inverse, trees
+from phi_sip import HeatEquation, Poisson, sip_inverse, trees
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.noise import EmptyModes
 from phi_sip.regularization import EmpiricalBayes
@@ -33,7 +33,7 @@ def noisy(y: Field, sigma: float, seed: int = 0) -> Field:
     return y + math.tensor(noise, batch("batch"), *y.resolution)
 
 
-def measured(y_target: Field, amount: float = 8.0, noise_std: Any = "auto") -> tuple[np.ndarray, ...]:
+def measured(y_target: Field, amount: Any = 8.0, noise_std: Any = "auto") -> tuple[np.ndarray, ...]:
     """σ, its relative error, and whether it is known, per batch entry; the inversion itself must be sound."""
     physics = HeatEquation(amount, 1.0, noise_std, EmpiricalBayes())
     with math.precision(y_target.values.dtype.precision):
@@ -100,6 +100,96 @@ def test_no_noise_is_assumed_where_no_mode_is_empty(double, amount):
     assert np.all(np.isinf(error))
 
 
+def colored(exponent: float, *shape: int) -> np.ndarray:
+    """Random states (batch, cells…) of power |k|^(−exponent)."""
+    axes = tuple(range(1, len(shape)))
+    k2 = sum(np.meshgrid(*(np.fft.fftfreq(n) ** 2 for n in shape[1:]), indexing="ij"))
+    noise = np.fft.fftn(np.random.default_rng(5).standard_normal(shape), axes=axes)
+    return np.fft.ifftn(noise * np.where(k2 > 0, k2, 1) ** (-exponent / 4), axes=axes).real
+
+
+def checkers(*shape: int) -> np.ndarray:
+    """The shortest wave, and a tenth of it in all others."""
+    return (-1.0) ** sum(np.indices(shape[1:])) + 0.1 * colored(0, *shape)
+
+
+def single_wave(*shape: int) -> np.ndarray:
+    return np.cos(2 * np.pi * (shape[1] // 4) * np.indices(shape)[1] / shape[1])
+
+
+FLAT = {
+    "white": lambda *shape: colored(0, *shape),
+    "cells between 0 and 1": lambda *shape: np.random.default_rng(5).random(shape),
+    "one cell": lambda *shape: np.where(np.indices(shape)[1:].sum(0) == 3, 1.0, 0.0),
+    "rising": lambda *shape: colored(-2, *shape),
+    "the shortest wave": checkers,
+    "one wave": single_wave,
+}
+RISING = ("rising", "the shortest wave")  # towards the modes of least gain, as noise would in x
+
+
+@pytest.mark.parametrize("state", FLAT)
+@pytest.mark.parametrize("cells", [(37,), (256,), (64, 64), (8, 8, 8)], ids=str)
+def test_no_noise_is_found_in_flat_spectra(double, cells, state):
+    """Exact observations of physics that hardly damps: signal down to the last mode, which the inverse gives back."""
+    x = FLAT[state](4, *cells)
+    with NUMPY:
+        for amount in (0.0, 1e-4, 1e-2, 0.1 / len(cells), *([] if state in RISING else [0.05, 0.25])):
+            physics = HeatEquation(amount, 1.0, regularization=EmpiricalBayes())
+            y = physics.forward(periodic(x))
+            step = sip_inverse(physics, y, y * 0)
+            assert float(step.stats["noise_std"].max) < 1e-14, amount
+            assert np.linalg.norm(array(step.x_target) - x) < 1e-10 * np.linalg.norm(x), amount
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("boundary", [INSULATED, extrapolation.ZERO])
+def test_no_noise_is_found_in_flat_spectra_of_other_bases(double, boundary, pooled):
+    with NUMPY:
+        for amount in (0.01, 0.1):
+            y = HeatEquation(amount, 1.0).forward(grid(colored(0, 4, 24, 20), None, boundary))
+            assert not measured(y, amount, EmptyModes(pooled=pooled))[2].any()
+
+
+@given(
+    cells=st.lists(st.integers(2, 24), min_size=1, max_size=2),
+    exponent=st.floats(0.0, 4.0),
+    amount=st.floats(0.0, 2.0),
+    pooled=st.booleans(),
+)
+@settings(max_examples=40)
+def test_no_noise_is_found_in_exact_observations(cells, exponent, amount, pooled):
+    """But rounding, whatever the grid, the diffusion and the spectrum of the states."""
+    with NUMPY, math.precision(64):
+        y = HeatEquation(amount, 1.0).forward(periodic(colored(exponent, 3, *cells)))
+        found, _, _ = measured(y, amount, EmptyModes(pooled=pooled))
+    assert (found <= 1e-13 * max(abs(array(y)).max(), 1e-300)).all()
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_the_default_rule_gives_back_flat_states(double, pooled):
+    x = periodic(colored(0, 4, 37))
+    with NUMPY:
+        for physics in (HeatEquation(0.05, 1.0, EmptyModes(pooled=pooled)), Poisson(EmptyModes(pooled=pooled))):
+            step = sip_inverse(physics, physics.forward(x), x * 0)
+            assert not step.stats["noise_known"].any
+            expected = array(physics.constrain(x, x)) if isinstance(physics, Poisson) else array(x)
+            np.testing.assert_allclose(array(step.x_target), expected, atol=1e-9)
+
+
+def test_noise_of_unlike_entries_is_that_of_each(double):
+    """Of different diffusivity: what damps shows its noise, what does not keeps its signal."""
+    amounts = math.tensor([0.01, 8.0, 0.0], batch("batch"))
+    with NUMPY:
+        x = periodic(np.repeat(array(rectangles(1, x=32, y=32)) + colored(0, 1, 32, 32), 3, 0))
+        y = noisy(HeatEquation(amounts, 1.0).forward(x), 1e-3)
+        together = measured(y, amounts)
+        for i in range(3):
+            alone = measured(y.batch[i : i + 1], float(amounts.batch[i]))
+            assert together[2][i] == alone[2][0] == (i == 1)
+            np.testing.assert_allclose(together[0][i], alone[0][0], rtol=0.1)
+
+
 @pytest.mark.parametrize("precision", [32, 64])
 @pytest.mark.parametrize("amount", [0.0, 0.01, 8.0])
 @pytest.mark.parametrize("value", [0.0, 1.0, -3e20, 1e-30])
@@ -157,6 +247,7 @@ def test_noise_of_smooth_fields_is_not_underestimated(double, exponent, amount):
     boundary=st.sampled_from([PERIODIC, INSULATED, extrapolation.ZERO]),
 )
 @settings(max_examples=25)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_any_grid(sizes, amount, sigma, precision, pooled, boundary):
     rng = np.random.default_rng(0)
     with NUMPY, math.precision(precision):

@@ -13,12 +13,15 @@ from phiml.math import channel, spatial
 from scipy.sparse.linalg import lsqr
 
 from phi_sip import (
+    Composite,
     ConjugateGradient,
     EmpiricalBayes,
     HeatEquation,
+    IncompressibleFlow,
     InvertiblePhysics,
     Masked,
     ParameterError,
+    Poisson,
     TotalVariation,
     UnsupportedError,
     get_physics,
@@ -148,6 +151,22 @@ class Square(InvertiblePhysics):
 X = np.ones((2, 8, 8))
 ERRORS = {
     "noise is to be measured": (lambda: Masked(HeatEquation(1.0, 1.0), math.ones(spatial(x=8, y=8))), "noise_std"),
+    "noise of a chain is to be measured": (
+        lambda: Masked(Composite(HeatEquation(1.0, 1.0, 0.1), HeatEquation(1.0, 1.0)), math.ones(spatial(x=8, y=8))),
+        "noise_std",
+    ),
+    "a rule of the whole domain": (
+        lambda: Masked(HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes()), math.ones(spatial(x=8, y=8))),
+        r"regularization=EmpiricalBayes\(\), which only its closed-form .* solver=",
+    ),
+    "a rule of a stage": (
+        lambda: Masked(Composite(Poisson(0.0, TotalVariation()), HeatEquation(1.0, 1.0, 0.1)), math.ones(spatial(x=8))),
+        r"stages\[0\].regularization=TotalVariation",
+    ),
+    "options of an optical flow": (
+        lambda: Masked(IncompressibleFlow(math.ones(spatial(x=8, y=8)), 0.1, 2, smoothness=1.0), math.wrap(1.0)),
+        "smoothness=1.0",
+    ),
     "mask between 0 and 1": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), math.wrap(0.5)), "Threshold"),
     "nothing observed": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), math.zeros(spatial(x=8, y=8))), "1 somewhere"),
     "mask of no kind": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), None), "mask as Field"),

@@ -14,6 +14,7 @@ from .. import __version__
 from ..checks import check_count
 from ..errors import FileError
 from ..files import BATCH, CHANNEL, GridArray, Size, check_writable, joined, read_grid, write_grids
+from .misfit import per_sample
 from .trained import TrainedInverse
 
 
@@ -48,7 +49,8 @@ def invert_file(
         refine: See `TrainedInverse.invert`.
 
     Returns:
-        `samples`, and `y_l2`: ½ ‖P(x) − y*‖², mean over the samples.
+        `samples`, and `y_l2`: ½ ‖P(x) − y*‖², mean over the samples. Warns with `MisfitWarning` of samples whose states
+        explain them far worse than those of the training, when all is written.
 
     Raises:
         FileError: if a file cannot be read or written, or both are the same; before anything is computed.
@@ -65,18 +67,23 @@ def invert_file(
         grid = inverse.grid.completed(grid)
     if states.exists() and states.samefile(observations):
         raise FileError(f"{states} holds the observations, which would be lost. Name another file for the states.")
-    parts, errors = [], []
+    parts, errors, ratios = [], [], []
     for part in _batches(grid, batch_size):
-        inversion = inverse.invert(part.to_field(precision=precision), refine)
+        inversion = inverse.answer(part.to_field(precision=precision), refine)
         found = {"state": inversion.x}
         if inversion.uncertainty is not None and states.suffix != ".npy":
             found["uncertainty"] = inversion.uncertainty
         parts.append(
             {name: replace(_like(grid, GridArray.of_field(field)), units=grid.units) for name, field in found.items()}
         )
-        errors += [float(value) for value in inversion.y_l2.numpy(inversion.y_l2.shape).ravel()]
+        errors.append(per_sample(inversion.y_l2))
+        if inversion.misfit_ratio is not None:
+            ratios.append(per_sample(inversion.misfit_ratio))
     write_grids(states, {name: joined([part[name] for part in parts]) for name in parts[0]}, _about(inverse, refine))
-    return {"samples": float(len(errors)), "y_l2": float(np.mean(errors))}
+    if inverse.misfit is not None:
+        inverse.misfit.warn(np.concatenate(ratios))
+    y_l2 = np.concatenate(errors)
+    return {"samples": float(len(y_l2)), "y_l2": float(np.mean(y_l2))}
 
 
 def _batches(grid: GridArray, size: int) -> Iterator[GridArray]:

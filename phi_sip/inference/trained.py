@@ -26,6 +26,7 @@ from ..references import Resolver, Untrusted, trusted
 from ..trainers.base import defined_in
 from ..training.run_folder import installed_versions
 from .grid import TrainingGrid
+from .misfit import SAMPLES, TrainingMisfit, per_sample
 from .replacing import finish_replacing, replaced_folder
 from .weights import weights_module
 from .weights.measured import check_network
@@ -46,11 +47,14 @@ class Inversion:
         y_l2: ½ ‖P(x) − y*‖² per sample: whether they explain the observations.
         uncertainty: Standard deviation per cell to be expected of a state inverted from these observations by the
             physics' own inverse, which the network was trained to give; `None` if the physics knows none.
+        misfit_ratio: `y_l2` of each sample per value ÷ what 95 % of the samples stayed below with which the network was
+            saved; far above 1 for observations unlike those. `None` if it was saved without.
     """
 
     x: Any
     y_l2: Tensor
     uncertainty: Any
+    misfit_ratio: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class TrainedInverse:
         network: Which network it is.
         grid: What it was trained on, if that is known.
         backend: PhiML's, on which it runs.
-        description: What its folder says: framework, physics, network, grid, versions, and SHA-256 of its files.
+        description: What its folder says: framework, physics, network, grid, misfit, versions, SHA-256 of its files.
+        misfit: How well it explained observations like those of the training, if that is known.
     """
 
     physics: InvertiblePhysics
@@ -72,6 +77,7 @@ class TrainedInverse:
     backend: Backend
     description: dict[str, Any]
     evaluate: Callable[[Any], Any]
+    misfit: TrainingMisfit | None = None
 
     def predict(self, y_target: Field | Tensor) -> Any:
         """
@@ -115,10 +121,19 @@ class TrainedInverse:
             refine: How many times ≥ 0 the physics' own inverse goes on from the prediction. Once is all there is to
                 gain where it is exact; for an iterative one, the network gives the start.
 
+        Warns with `MisfitWarning` of samples that their states explain far worse than those of the training.
+
         Raises:
             ParameterError: if `refine` is no such number.
             SipError: as `predict` and `sip_inverse`.
         """
+        inversion = self.answer(y_target, refine)
+        if self.misfit is not None and inversion.misfit_ratio is not None:
+            self.misfit.warn(per_sample(inversion.misfit_ratio))
+        return inversion
+
+    def answer(self, y_target: Field | Tensor, refine: int = 0) -> Inversion:
+        """As `invert`, but without warnings, for who looks at `misfit_ratio`."""
         if not isinstance(refine, int) or refine < 0:
             raise ParameterError(f"refine = {refine!r}, but it must be an integer ≥ 0.")
         x = self.predict(y_target)
@@ -127,7 +142,8 @@ class TrainedInverse:
             step = sip_inverse(self.physics, y_target, x)
             for _ in range(refine):
                 step = sip_inverse(self.physics, y_target, step.x_target)
-        return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty)
+            ratio = None if self.misfit is None else self.misfit.ratio(step.residual, y_target)
+        return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty, ratio)
 
 
 def save_inverse(
@@ -141,8 +157,9 @@ def save_inverse(
         net: Network, made by `network.build()`.
         physics: Process, made of numbers and registered parts, see `describe`.
         network: What the network was made by.
-        observations: Some that it was trained on. Those on centered grids with other axes, lengths of cells or another
-            boundary will be refused; without, anything is inverted.
+        observations: Some like those that it was trained on, better those of the validation. Those on centered grids
+            with other axes, lengths of cells or another boundary will be refused, and those that it explains much worse
+            than these warned of; without, anything is inverted, without a word.
 
     Raises:
         UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
@@ -151,11 +168,14 @@ def save_inverse(
     folder = Path(folder)
     framework = _framework_of(net)
     is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
+    grid = TrainingGrid.of(observations) if is_grid else None
+    misfit = None if observations is None else _misfit(net, framework, physics, network, observations)
     content = {
         "kind": KIND,
         "physics": describe(physics),
         "network": network.describe(),
-        "grid": TrainingGrid.of(observations).describe() if is_grid else None,
+        "grid": None if grid is None else grid.describe(),
+        "misfit": None if misfit is None else misfit.describe(),
         "versions": installed_versions(),
     }
     try:
@@ -199,6 +219,8 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         physics = construct(manifest.content.get("physics"))
     with _reading("grid", folder):
         grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
+    with _reading("misfit", folder):
+        misfit = manifest.content.get("misfit") and TrainingMisfit.of_description(manifest.content["misfit"])
     if not isinstance(physics, InvertiblePhysics):
         raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
     module = weights_module(manifest.framework)
@@ -220,7 +242,22 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
                 f"version? Then: {manifest.content.get('versions')}"
             ) from error
     description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
-    return TrainedInverse(physics, network, grid, backend, description, module.evaluation(net))
+    return TrainedInverse(physics, network, grid, backend, description, module.evaluation(net), misfit)
+
+
+def _misfit(
+    net: Any, framework: str, physics: InvertiblePhysics, network: NetworkSpec, observations: Any
+) -> TrainingMisfit | None:
+    """Of the network on some of the observations; `None` if it cannot be evaluated on them as they are."""
+    module = weights_module(framework)
+    inverse = TrainedInverse(physics, network, None, module.backend(), {}, module.evaluation(net))
+    some = trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names[:1], slice(0, SAMPLES))], observations)
+    try:
+        x = inverse.predict(some)
+        with inverse.backend, math.precision(trees.precision_of(some)):
+            return TrainingMisfit.of(trees.subtract(physics.forward(x), trees.to_backend(some, inverse.backend)))
+    except SipError:
+        return None
 
 
 def _network_of(folder: Path, data: Any, resolve: Resolver) -> NetworkSpec:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from phiml.math import Tensor
 
 from .. import trees
+from ..noise import EmptyModes
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,19 @@ class InvertiblePhysics(ABC):
             Σ over all cells and components of the variance of the noise, with batch dims at most.
         """
         return None
+
+    @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """
+        What was given that only `inverse` obeys, by name, e.g. a rule that works in the modes of the physics. Numerical
+        solvers leave it out: who asks for one knows, and what needs one, as `Masked`, refuses it. Default: nothing.
+        """
+        return {}
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether `inverse` measures the noise in y*, so that `noise_energy` is not known: `noise_std` says how."""
+        return isinstance(getattr(self, "noise_std", None), EmptyModes)
 
     def sufficient_precision(self, y_target: Any) -> int:
         """

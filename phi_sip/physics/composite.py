@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -60,6 +60,20 @@ class Composite(InvertiblePhysics):
     def is_linear(self) -> bool:
         """Whether all stages are."""
         return all(stage.is_linear for stage in self.stages)
+
+    @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """Those of the stages, as `stages[0].regularization`."""
+        return {
+            f"stages[{i}].{name}": value
+            for i, stage in enumerate(self.stages)
+            for name, value in stage.inverse_options.items()
+        }
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether the last stage does, whose output is observed."""
+        return self.stages[-1].measures_noise
 
     def noise_energy(self, y: Any) -> Tensor | None:
         """That of the last stage, whose output is observed."""

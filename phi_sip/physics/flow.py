@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from phi.field import Field
@@ -87,6 +87,13 @@ class IncompressibleFlow(InvertiblePhysics):
                 f"IncompressibleFlow: marker is {trees.describe(self.marker)}. Give a scalar Field or Tensor: the "
                 f"density at the start, without channel dims."
             )
+
+    @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """Those of the optical flow that are not the default."""
+        options = ((option, getattr(self, option.name)) for option in fields(self))
+        inverse_only = ("smoothness", "regularization")
+        return {o.name: value for o, value in options if o.name in inverse_only and value != o.default}
 
     def forward(self, x: Field) -> Field:
         """

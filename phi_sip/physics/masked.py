@@ -13,7 +13,6 @@ from phiml.math import Tensor
 from .. import order, trees
 from ..errors import ParameterError, UnsupportedError
 from ..hookspecs import hookimpl
-from ..noise import EmptyModes
 from .base import InvertiblePhysics
 
 
@@ -24,15 +23,18 @@ class Masked(InvertiblePhysics):
 
         y = M · P(x),   M = 1 where it is observed, 0 elsewhere
 
-    The closed form of P does not apply: for linear physics conjugate gradients stand in, stopped where the noise
-    explains the residual, for others the default solver. Observations must be 0 outside: `observe(y)`.
+    The closed form of P does not apply, nor do its rules, which work in the modes of the whole domain: for linear
+    physics conjugate gradients stand in, stopped where the noise explains the residual, for others the default solver.
+    Observations must be 0 outside: `observe(y)`.
 
     Args:
         physics: What is observed. Its `noise_std` must be a number: a mask fills the modes in which `"auto"` measures.
+            It must have no `regularization`: stopping early takes its place.
         mask: `Field` or `Tensor` of 0 and 1, like the observation of `physics`; batch dims allowed.
 
     Raises:
-        ParameterError: if the mask holds anything but 0 and 1, observes nothing, or σ is not given.
+        ParameterError: if the mask holds anything but 0 and 1, observes nothing, σ is not given, or `physics` has a
+            rule, or other options, that only its closed form obeys.
         UnsupportedError: if `physics` is not an `InvertiblePhysics`, or `mask` neither a `Field` nor a `Tensor`.
     """
 
@@ -53,7 +55,14 @@ class Masked(InvertiblePhysics):
                 "Masked: the mask must be 1 where y is observed and 0 elsewhere, and 1 somewhere. Threshold it first, "
                 "e.g. math.to_float(distance < 1)."
             )
-        if isinstance(getattr(self.physics, "noise_std", 0.0), EmptyModes):
+        if self.physics.inverse_options:
+            options = ", ".join(f"{name}={value!r}" for name, value in self.physics.inverse_options.items())
+            raise ParameterError(
+                f"Masked: {type(self.physics).__name__} has {options}, which only its closed-form inverse obeys, and a "
+                f"mask leaves it none. Leave that out: the numerical solver stops where the noise, noise_std=..., "
+                f"explains the residual, or as told, e.g. by solver=ConjugateGradient(iterations=20)."
+            )
+        if self.physics.measures_noise:
             raise ParameterError(
                 f"Masked: noise_std of {type(self.physics).__name__} is to be measured in the modes that the physics "
                 f"leaves empty, but a mask fills all modes. Give it as a number, noise_std=..."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from phi.field import Field
@@ -71,6 +71,11 @@ class SpectralPhysics(InvertiblePhysics):
     def is_linear(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """The rule, if one was given."""
+        return {} if self.regularization is None else {"regularization": self.regularization}
 
     @property
     def rule(self) -> Regularization:
@@ -186,7 +191,7 @@ class SpectralPhysics(InvertiblePhysics):
 
     def noise_energy(self, y: Field) -> Tensor | None:
         """σ² times the number of values, where σ is given."""
-        if isinstance(self.noise_std, EmptyModes):
+        if self.measures_noise:
             return None
         return math.to_float(math.wrap(self.noise_std)) ** 2 * y.values.shape.non_batch.volume
 

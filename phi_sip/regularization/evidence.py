@@ -160,7 +160,8 @@ class _Observation:
         total = math.sum(self._counts, _PICKED)
         per_amplitude, power, modes = self._over_entries(explained, self.power, total)
         signal = math.maximum(power - modes, 1e-3 * modes)
-        return math.log(math.where(modes > 0, signal / per_amplitude, 1.0)) - highest
+        signal, per_amplitude = (math.where(modes > 0, values, 1.0) for values in (signal, per_amplitude))
+        return math.log(signal / per_amplitude) - highest
 
     def _inverse_variance(self, log_amplitude: Tensor, peak: Tensor, shape: Tensor) -> Tensor:
         """1 / v."""

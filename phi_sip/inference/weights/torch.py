@@ -39,7 +39,13 @@ def evaluation(net: Any) -> Callable[[Any], Any]:
     import torch
 
     def evaluate(native: Any) -> Any:
-        with torch.no_grad():
-            return call_module(net, native)
+        modes = [(module, module.training) for module in net.modules()]
+        try:
+            net.eval()
+            with torch.no_grad():
+                return call_module(net, native)
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
     return evaluate
