@@ -66,6 +66,14 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def said_by(folder: Path) -> Manifest | None:
+    """What a manifest says, whether or not the files of its folder are whole; `None` if it cannot be read."""
+    try:
+        return Manifest(**json.loads((folder / NAME).read_text())["manifest"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def _compare(folder: Path, expected: Mapping[str, str]) -> None:
     try:
         found = _checksums(folder)
