@@ -61,6 +61,10 @@ class TrainingError(SipError, RuntimeError):
     """A training run ended by an error, which is its `__cause__`; what had been learned is saved."""
 
 
+class TrainingWarning(UserWarning):
+    """A run ended early, or goes on with something changed; the message says what."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was left out; the message says why, and what is used in its place."""
 

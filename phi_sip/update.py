@@ -12,6 +12,7 @@ from phiml.math import Tensor
 from . import trees
 from .checks import check_count, check_parameter, check_same_grid, non_finite
 from .errors import NetworkOutputError, NonFiniteError, ParameterError, UnsupportedError
+from .interrupts import interruptible
 from .micro_batches import joined, split
 from .operator import OVERFLOW, SipStep, invert, resolve_solver
 from .physics.base import InvertiblePhysics
@@ -160,7 +161,8 @@ def update(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
         trainer.save()
         try:
             parts = [_Part(trainer, part, verdict) for part in split(request)]
-            results = [part.run() for part in parts]
+            with interruptible():
+                results = [part.run() for part in parts]
             _check_gradients(trainer, verdict)
             trainer.apply([part.objective for part in parts])
             verdict.expect_finite(trainer.state, lambda: NonFiniteError(_NON_FINITE_STATE))
@@ -209,6 +211,8 @@ class _Part:
         self._trainer.accumulate(trees.scale(step.dx, -1))
         x_true = self._request.x_true
         result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
+        for what, loss in (("The proxy loss", result.loss), ("The misfit y_l2", result.y_l2)):
+            self._verdict.expect_finite_state(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
         self.objective = Objective(
             self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss, result.loss.shape)
         )
@@ -273,6 +277,7 @@ def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
     return math.sum(loss, loss.shape), difference
 
 
+DIVERGED = "Lower the learning rate, or use float64."
 _NON_FINITE_GRADIENT = (
     "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
     "overflow in single precision, or use a smaller step_size."

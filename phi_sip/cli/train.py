@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .frameworks import Framework
-from .output import console
 
 if TYPE_CHECKING:
     from ..experiment import Experiment
@@ -49,7 +48,7 @@ def train(
     from ..experiment import read_experiment
     from ..experiment.reading import assignments
     from ..experiment.specification import QUICK
-    from .running import new_folder, run
+    from .running import begin
 
     flags: dict[str, dict[str, Any]] = {
         "experiment": {"framework": framework and framework.value, "seed": seed},
@@ -57,9 +56,7 @@ def train(
     }
     overrides: list[dict[str, Any]] = [QUICK] if quick else []
     experiment: Experiment = read_experiment(file, [*overrides, _given(flags), assignments(set_ or [])])
-    folder = new_folder(output, RUNS, experiment.experiment.name)
-    console().print(f"Training {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
-    run(experiment, folder, tensorboard)
+    begin(experiment, output, RUNS, tensorboard)
 
 
 def _given(flags: dict[str, dict[str, Any]]) -> dict[str, Any]:
