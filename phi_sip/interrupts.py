@@ -75,8 +75,8 @@ _current: _Signals | None = None  # of the main thread, which alone gets signals
 @contextmanager
 def interrupts_between_steps() -> Iterator[Callable[[], None]]:
     """
-    Holds Ctrl-C (SIGINT) and termination (SIGTERM) back until they are asked for. A second one takes effect at once, but
-    not within `uninterrupted`.
+    Holds Ctrl-C (SIGINT) and termination (SIGTERM) back until they are asked for. A second one takes effect at once,
+    but not within `uninterrupted`.
 
     PhiML and Keras catch every exception in places, a `KeyboardInterrupt` too, so that one that comes in the middle of
     a step can be lost. Does nothing outside the main thread, which gets no signals.

@@ -23,8 +23,8 @@ class CheckpointStore:
     Each is written beside its place, flushed to the disk and then given its name, so that a process that is killed
     at any moment leaves the ones before as they were. What is read is compared with the checksums of what was written.
 
-    A folder counts if it has exactly such a name and its manifest says the same step. All else that lies there, as a copy
-    `step-00000100-backup` that a person has made, is neither read nor removed.
+    A folder counts if it has exactly such a name and its manifest says the same step. All else that lies there, as a
+    copy `step-00000100-backup` that a person has made, is neither read nor removed.
 
     Args:
         folder: Where they are; made if it does not exist.
@@ -49,8 +49,7 @@ class CheckpointStore:
         Args:
             step: Number of steps done.
             framework: Who will be able to read it.
-            content: Plain data that go into the manifest. Only checkpoints whose `content["run"]["id"]` is the same are
-                removed.
+            content: Plain data that go into the manifest. Only those with the same `content["run"]["id"]` are removed.
             write: Writes files into the folder that it is given.
             spare: Step of one that is kept besides, however old.
 
@@ -119,8 +118,8 @@ def _read(folder: Path, step: int) -> Manifest:
     manifest = read_manifest(folder)
     if type(manifest.step) is not int or manifest.step != step:
         raise CheckpointError(
-            f"{folder} is not the checkpoint of step {step}, but of step {manifest.step}: it has been copied or renamed. "
-            f"Move it elsewhere."
+            f"{folder} is not the checkpoint of step {step}, but of step {manifest.step}: it has been copied or "
+            f"renamed. Move it elsewhere."
         )
     return manifest
 

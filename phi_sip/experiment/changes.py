@@ -35,8 +35,8 @@ def check_goes_on(folder: Any, before: Mapping[str, Any], now: Experiment) -> No
         raise ConfigurationError(
             f"The experiment of {folder} was changed since the run was begun, in what its weights depend on:\n"
             + "\n".join(f"- {said(entry)}" for entry in found)
-            + "\n(there: as the run was begun; here: as the file says now.) Change it back, or begin another run with the "
-            "file: phi-sip train FILE -o FOLDER"
+            + "\n(there: as the run was begun; here: as the file says now.) Change it back, or begin another run with "
+            "the file: phi-sip train FILE -o FOLDER"
         )
 
 

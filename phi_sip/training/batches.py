@@ -114,8 +114,8 @@ def _check_function(data: Any) -> None:
         raise ParameterError(f"train: data are Samples, which make one batch. {REMEDY}: by_step(samples).")
     if not callable(data):
         raise ParameterError(
-            f"train: data is a {type(data).__name__}, but a run that goes on must be able to begin at any step. {REMEDY}, "
-            f"e.g. by_step(make), where make(step) returns the batch of one step.{_of_files(data)}"
+            f"train: data is a {type(data).__name__}, but a run that goes on must be able to begin at any step. "
+            f"{REMEDY}, e.g. by_step(make), where make(step) returns the batch of one step.{_of_files(data)}"
         )
     try:
         inspect.signature(data).bind(1)

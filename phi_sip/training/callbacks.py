@@ -31,7 +31,7 @@ class Callback:
         """After each validation; `samples` as in `samples.npz`, see `phi_sip.training.validation`."""
 
     def on_checkpoint(self, step: int) -> None:
-        """Before the state after `step` steps is saved. Not told of the state that is saved as an error ends the run."""
+        """Before the state after `step` steps is saved, which an error here does not prevent."""
 
     def on_end(self, run: RunRecord, reason: str) -> None:
         """At the end, also by an error; `reason` says why. All callbacks are told, even if one of them raises."""
@@ -45,11 +45,11 @@ def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     The callbacks of a run.
 
     Raises:
-        ParameterError: if one is no `Callback`, has a method `on_…` that is never called, or one that does not take what
-            it is told.
+        ParameterError: if one is no `Callback`, has a method `on_…` that is never called, or one that does not take
+            what it is told.
     """
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Sequence):
-        raise ParameterError(f"train: callbacks is a {type(callbacks).__name__}. Give a list of callbacks: [callback].")
+        raise ParameterError(f"train: callbacks is a {type(callbacks).__name__}. Give a list of them: [callback].")
     for callback in callbacks:
         if not isinstance(callback, Callback):
             given = f"the class {callback.__name__}" if isinstance(callback, type) else f"a {type(callback).__name__}"
@@ -72,7 +72,7 @@ def _check_method(owner: str, name: str, method: Any) -> None:
     told = list(inspect.signature(HOOKS[name]).parameters)[1:]
     takes = f"{owner}.{name} is called with ({', '.join(told)})"
     if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
-        raise ParameterError(f"train: {takes}, but what is async or yields does nothing then. Make it a plain function.")
+        raise ParameterError(f"train: {takes}, but async functions and generators do nothing then. Make it a function.")
     try:
         inspect.signature(method).bind(*told)
     except TypeError as error:

@@ -28,8 +28,8 @@ Difference = tuple[str, Any, Any]
 
 def identity_of(item: Any) -> Any:
     """
-    Plain data that are the same for the same physics or solver, in every process. Where `describe` cannot write it, code
-    is named, and tensors are given by their sums.
+    Plain data that are the same for the same physics or solver, in every process. Where `describe` cannot write it,
+    code is named, and tensors are given by their checksums.
     """
     try:
         return describe(item)
@@ -92,7 +92,7 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[Difference]:
 def said(difference: Difference) -> str:
     """A difference in words."""
     key, before, now = difference
-    return f"{key}: {_short(before)} there, {_short(now)} here" if key else f"{_short(before)} there, {_short(now)} here"
+    return f"{f'{key}: ' if key else ''}{_short(before)} there, {_short(now)} here"
 
 
 def plain(value: Any) -> Any:

@@ -10,15 +10,15 @@ from typing import Any
 from phiml.math import Tensor
 from rich.console import Console
 
-from ..checkpoints import CheckpointStore
 from .. import trees
+from ..checkpoints import CheckpointStore
 from ..checks import check_count
 from ..data.batches import Batch
 from ..errors import ParameterError, UnsupportedError
 from ..interrupts import interrupts_between_steps
+from ..operator import resolve_solver
 from ..physics.base import InvertiblePhysics
 from ..plugins import get_plugin_manager
-from ..operator import resolve_solver
 from ..solvers.base import InverseSolver
 from ..update import sip_update_weights
 from .batches import Data, held_out
@@ -124,14 +124,16 @@ def train(
     if not isinstance(physics, InvertiblePhysics):
         raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
     batches = held_out(validation)
-    _check_options(batches, {"validate_every": validate_every}, "validation")
-    _check_options(folder, {"checkpoint_every": checkpoint_every, "keep": keep, "keep_best": keep_best}, "folder")
-    _check_folder(folder)
     counts = {"validate_every": validate_every, "checkpoint_every": checkpoint_every, "keep": keep, "steps": steps}
     for name, count in counts.items():
         if count is not None:
             check_count("train", name, count)
+    if keep_best is not None:
+        check_quantity("train", "keep_best", keep_best)
     _check_stops(steps, stop)
+    _check_folder(folder)
+    _check_options(batches, {"validate_every": validate_every}, "validation")
+    _check_options(folder, {"checkpoint_every": checkpoint_every, "keep": keep, "keep_best": keep_best}, "folder")
     _check_known(batches, stop, keep_best)
     told = check_callbacks(callbacks)
     solver = resolve_solver(solver)
@@ -205,8 +207,6 @@ def _check_stops(steps: int | None, stop: Any) -> None:
 
 
 def _check_known(validation: Sequence[Batch], stop: Sequence[StoppingRule], keep_best: str | None) -> None:
-    if keep_best is not None:
-        check_quantity("train", "keep_best", keep_best)
     for needed in {keep_best, *(rule.needs for rule in stop)} - {None}:
         if not validation:
             raise ParameterError(

@@ -24,7 +24,7 @@ PACKAGES = ("phi-sip", "phiflow", "phiml", "tensorflow", "keras", "torch", "jax"
 
 
 def is_free(folder: Path) -> bool:
-    """Whether a new run may be kept here: nothing is in the folder, or only a run that was ended before its first step."""
+    """Whether a new run may be kept here: the folder holds nothing, or a run that was ended before its first step."""
     if not folder.exists():
         return True
     if not folder.is_dir():

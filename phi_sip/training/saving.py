@@ -34,9 +34,7 @@ class Saving:
         made_by: What is known of the run before its first batch, by the keys of `identity.FIXED` and `REPORTED`.
     """
 
-    def __init__(
-        self, folder: Path, store: CheckpointStore, state: TrainingState, made_by: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, folder: Path, store: CheckpointStore, state: TrainingState, made_by: Mapping[str, Any]) -> None:
         self.folder, self._store, self._state = folder, store, state
         self._made_by = {"framework": state.framework, **made_by}
         self._found: tuple[Path, Manifest] | None = None
@@ -119,14 +117,15 @@ class Saving:
         has_records = (self.folder / RECORDS).exists() and (self.folder / RECORDS).stat().st_size > 0
         if not (self.folder / INFO).exists():
             if not sealed and (has_records or self._found is not None):
+                what = "records" if has_records else "checkpoints"
                 raise RunFolderError(
-                    f"{self.folder} holds {'records' if has_records else 'checkpoints'} but no {INFO}, so that it is not "
-                    f"known what run they are of. Put {INFO} back, or give another folder."
+                    f"{self.folder} holds {what} but no {INFO}, so that it is not known what run they are of. Put {INFO} "
+                    f"back, or give another folder."
                 )
             if not sealed:
                 return None
             warnings.warn(
-                f"{self.folder} has no {INFO}. It is written anew from what the checkpoint {self._found[0].name} says.",  # type: ignore[index]
+                f"{self.folder} has no {INFO}. It is written anew from what the newest checkpoint says.",
                 TrainingWarning,
                 stacklevel=2,
             )
@@ -158,8 +157,8 @@ class Saving:
     def _check_never_saved(self, before: RunRecord) -> None:
         if before.info.get(SAVED) and before.steps:
             raise RunFolderError(
-                f"{self.folder} holds the records of {before.last_step} steps, but no checkpoint of them, though that of "
-                f"step {before.info[SAVED]} was saved. Put the checkpoints back, or give another folder."
+                f"{self.folder} holds the records of {before.last_step} steps, but no checkpoint of them, though that "
+                f"of step {before.info[SAVED]} was saved. Put the checkpoints back, or give another folder."
             )
 
     def _restore(self, folder: Path, changed: list[str]) -> None:
@@ -215,8 +214,8 @@ def _report_missing(folder: Path, run: RunRecord, step: int) -> None:
     missing = step - len([record for record in run.steps if record.step <= step])
     if missing > 0:
         warnings.warn(
-            f"{folder / RECORDS} lacks {missing} of the {step} steps up to the checkpoint that the run goes on from: the "
-            f"file was changed or removed. Weights are not affected; rules that look at what was before are.",
+            f"{folder / RECORDS} lacks {missing} of the {step} steps up to the checkpoint that the run goes on from: "
+            f"the file was changed or removed. Weights are not affected; rules that look at what was before are.",
             TrainingWarning,
             stacklevel=2,
         )

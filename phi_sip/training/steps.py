@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..data.batches import Batch
@@ -97,7 +98,7 @@ class Steps:
             if before is not None:  # drawn anew, from random numbers that are as they were
                 batches.open(self._step + 1)
                 first = None
-            self._tell(self._log, lambda callback: callback.on_start(self._run))
+            self._tell((*self._log, *self._callbacks), lambda callback: callback.on_start(self._run))
             reason = self._loop(first, batches)
             self._validate()
             self._save()
@@ -139,7 +140,7 @@ class Steps:
 
     def _out_of_data(self) -> str:
         if self._step == 0:
-            raise ParameterError("data(1) yields no batch, so that there is nothing to train on. Look at what makes it.")
+            raise ParameterError("data(1) yields no batch: there is nothing to train on. Look at what makes it.")
         if self._plan.steps is None:
             return f"the data are at their end after {self._step} steps"
         reason = f"the data are at their end after {self._step} of {self._plan.steps} steps"
@@ -217,8 +218,9 @@ class Steps:
         if self._saving is None:
             return "Nothing is saved, as no folder was given."
         if self._saved != self._step and not isinstance(error, CheckpointError):
-            for files in self._log:
-                _try("writing the records", lambda: files.on_checkpoint(self._step), troubles)
+            for listener in (*self._log, *self._callbacks):
+                what = f"{type(listener).__name__}.on_checkpoint"
+                _try(what, partial(listener.on_checkpoint, self._step), troubles)
             _try(f"saving the state after step {self._step}", self._write_state, troubles)
         return self._nothing_begun()
 
@@ -245,7 +247,7 @@ class Steps:
         """Returns the first error of someone who was told."""
         self._run.info["ended"] = reason
         told = [(callback, f"{type(callback).__name__}.on_end") for callback in (*self._log, *self._callbacks)]
-        failures = [_try(what, lambda: callback.on_end(self._run, reason), troubles) for callback, what in told]
+        failures = [_try(what, partial(callback.on_end, self._run, reason), troubles) for callback, what in told]
         return next((failure for failure in failures if failure is not None), None)
 
     @property

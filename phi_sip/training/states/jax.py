@@ -74,8 +74,9 @@ class JaxState(TrainingState):
     def description(self) -> dict[str, Any]:
         """What the functions of a transformation depend on cannot be seen; the kinds of its states can."""
         kinds = list(_kinds(getattr(self.optimizer, "state", None)))
+        kind = ", ".join(kinds) or type(self.optimizer).__name__
         settings = {name: float(value) for name, value in self._given.items() if self._is_number(name)}
-        return {"optimizer": ", ".join(kinds) or type(self.optimizer).__name__, "schedule": "none", "settings": settings}
+        return {"optimizer": kind, "schedule": "none", "settings": settings}
 
     def take_over(self, settings: Collection[str]) -> None:
         new = {name: self._given[name] for name in settings if name in self._given}
