@@ -1,6 +1,4 @@
-"""
-What can happen to a run, and what must be true after it: no work lost, none mixed up, and no misuse that reports success.
-"""
+"""What can happen to a run, and what is true after it: no work is lost or mixed up, no misuse reports success."""
 
 from __future__ import annotations
 
@@ -13,15 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import optax
 import pytest
 import torch
-import training_runs
 from fields import periodic
 from phi.torch import TORCH
-from phiml import math
+from phiml import math, nn
 from training_runs import ROWS
 
-from phi_sip import EmpiricalBayes, HeatEquation, InvertiblePhysics, sip_update_weights
+from phi_sip import Correction, EmpiricalBayes, HeatEquation, InvertiblePhysics, OptaxOptimizer, sip_update_weights
 from phi_sip.checkpoints import CheckpointStore
 from phi_sip.cli.running import claimed_folder
 from phi_sip.data import Batch, Samples, by_step
@@ -51,6 +49,16 @@ PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())
 def make(step: int) -> Batch:
     x = periodic(1 + np.random.default_rng(step).normal(size=(2, 8, 8)))
     return Batch(PHYSICS.forward(x), x)
+
+
+class Same(InvertiblePhysics):
+    """y = x, inverted by what is asked for."""
+
+    def forward(self, x):
+        return x
+
+    def inverse(self, y_target, x, y):
+        return Correction(y_target - y)
 
 
 def network() -> tuple[Any, Any]:
@@ -92,32 +100,22 @@ def assert_same(first: list[np.ndarray], second: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-class Fault(Callback):
-    """Raises in one of its methods, from the fourth step on, and notes what it was told at the end."""
+class Note(Callback):
+    """Notes what it was told at the end."""
 
-    def __init__(self, method: str = "", error: BaseException | None = None) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         self.ended: list[str] = []
-        for name in ("on_start", "on_step", "on_validation", "on_checkpoint") if method else ():
-            if name == method:
-                setattr(self, name, self._raising(error))
-        self._at_end = error if method == "on_end" else None
-
-    def _raising(self, error):
-        def fail(told, samples=None):
-            if getattr(told, "last_step", getattr(told, "step", told)) in (0, 4, 6):
-                raise error
-
-        return fail if self.__class__ is Fault else fail
+        self._error = error
 
     def on_end(self, run, reason):
         self.ended.append(reason)
-        if self._at_end is not None:
-            raise self._at_end
+        if self._error is not None:
+            raise self._error
 
 
-def one(method: str, error: BaseException) -> dict[str, Any]:
+def one(method: str, error: BaseException, at: int | None = None) -> dict[str, Any]:
     callback = Callback()
-    at = {"on_start": 0, "on_step": 4, "on_validation": 3, "on_checkpoint": 4}[method]
+    at = at or {"on_start": 0, "on_step": 4, "on_validation": 3, "on_checkpoint": 4}[method]
 
     def fail(told: Any) -> None:
         if getattr(told, "last_step", getattr(told, "step", told)) == at:
@@ -142,18 +140,23 @@ def data_that(raises: BaseException | None = None, closes: BaseException | None 
     return {"data": data}
 
 
-class Failing(HeatEquation):
-    """Raises in the simulation of one step; validation simulates too."""
+class Stream:
+    """Data that fail, and fail to be closed."""
 
-    def forward(self, x):
-        if len(CALLS) == 4:
-            raise CALLS[0]
-        if CALLS:
-            CALLS.append(None)
-        return super().forward(x)
+    def __init__(self, step: int) -> None:
+        self.step = step
 
+    def __iter__(self):
+        return self
 
-CALLS: list[Any] = []
+    def __next__(self):
+        if self.step == 4:
+            raise ValueError("gone")
+        self.step += 1
+        return make(self.step - 1)
+
+    def close(self):
+        raise ValueError("open")
 
 
 def predicting(error: BaseException) -> Any:
@@ -197,7 +200,7 @@ TABLE = {
     "data raise": Row(data_that(ValueError("gone")), TrainingError, "Step 4 failed.*gone.*step 3 is saved", 3, "gone"),
     "data exit": Row(data_that(SystemExit(3)), SystemExit, "3", 3, "SystemExit"),
     "closing raises": Row(data_that(None, ValueError("open")), TrainingError, "open.*step 6 is saved", 6, "open"),
-    "both raise": Row(data_that(ValueError("gone"), ValueError("open")), TrainingError, "gone.*step 3.*", 3, "gone"),
+    "both raise": Row({"data": Stream}, TrainingError, "gone.*step 3 is saved.*closing the data.*open", 3, "gone"),
 }
 
 
@@ -218,7 +221,7 @@ def check_after(folder: Path, net: Any, optimizer: Any, undisturbed: Any, step: 
 @pytest.mark.parametrize("row", TABLE.values(), ids=list(TABLE))
 def test_whatever_raises_nothing_is_lost(row, tmp_path, undisturbed):
     net, optimizer = network()
-    note = Fault()
+    note = Note()
     options = {**row.options, "callbacks": [*row.options.get("callbacks", []), note]}
     with pytest.raises(row.raised, match=row.message):
         go(tmp_path, net, optimizer, **options)
@@ -245,8 +248,8 @@ def test_predict_that_raises_leaves_the_step_undone(error, tmp_path):
 
 def test_an_error_at_the_very_end_is_told_and_all_is_saved(tmp_path, undisturbed):
     net, optimizer = network()
-    first, last = Fault("on_end", ValueError("mine")), Fault()
-    with pytest.raises(TrainingError, match="has ended, as all steps are done.*mine.*step 6 is saved"):
+    first, last = Note(ValueError("mine")), Note()
+    with pytest.raises(TrainingError, match=r"has ended, as all steps are done.*mine.*step 6 is saved"):
         go(tmp_path, net, optimizer, callbacks=[first, last])
     assert last.ended == ["all steps are done"]
     check_after(tmp_path, net, optimizer, undisturbed, 6, "all steps are done")
@@ -284,13 +287,30 @@ def test_a_disk_that_stays_full_is_said_with_the_first_error(tmp_path, monkeypat
         go(tmp_path, data=data)
 
 
-def test_one_row_on_every_framework(framework, tmp_path):
-    with pytest.raises(TrainingError, match=r"mine.*after step 4 is saved"):
-        training_runs.run(framework, tmp_path, steps=6, checkpoint_every=2, **one("on_checkpoint", ValueError("mine")))
-    note = Fault()
-    with pytest.warns(TrainingWarning, match=r"plan.steps: 6 there, 5 here"):
-        training_runs.run(framework, tmp_path, steps=5, callbacks=[note])
-    assert [record.step for record in read_run(tmp_path).steps] == [1, 2, 3, 4, 5]
+@pytest.mark.parametrize("name", ["tensorflow", "jax"])
+def test_a_row_on_other_frameworks(name, tmp_path):
+    """Nothing is lost; a rate that was changed holds, though the saved optimizer brings the old one with it."""
+    framework = ROWS[name]
+
+    def part(rate: float, **options: Any) -> Any:
+        framework.seed(0)
+        with framework.backend, math.precision(32):
+            net = nn.conv_net(1, 1, [1], batch_norm=False, in_spatial=1)
+            optimizer = framework.adam(net, rate)
+            if name == "jax":
+                optimizer = OptaxOptimizer(net, optax.inject_hyperparams(optax.adam)(rate))
+            given = {"folder": tmp_path, "checkpoint_every": 2, "progress": False, "compile": False, **options}
+            return train(net, optimizer, Same(), by_step(tiny), **given)
+
+    def tiny(step: int) -> Any:
+        return math.tensor(np.random.default_rng(step).normal(size=(2, 4)), math.batch("batch"), math.spatial("x"))
+
+    with pytest.raises(TrainingError, match=r"mine.*after step 2 is saved"):
+        part(1e-3, steps=3, callbacks=one("on_checkpoint", ValueError("mine"), at=2)["callbacks"])
+    assert CheckpointStore(tmp_path / "checkpoints").newest()[1].step == read_run(tmp_path).last_step == 2
+    with pytest.warns(TrainingWarning, match=r"settings.learning_rate"):
+        run = part(4e-3, steps=3)
+    assert [step.learning_rate for step in run.steps] == pytest.approx([1e-3, 1e-3, 4e-3])
 
 
 # Signals
@@ -418,7 +438,8 @@ def test_a_run_that_never_started_leaves_its_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["step-00000002-backup", "step-00000002.bak", "step-2", "step-00000002 (copy)", "step-old", "step-" + "9" * 31]
+    "name",
+    ["step-00000002-backup", "step-00000002.bak", "step-2", "step-00000002 (copy)", "step-old", "step-" + "9" * 31],
 )
 def test_copies_beside_the_checkpoints_are_left_alone(name, tmp_path):
     store = CheckpointStore(tmp_path, 2)
@@ -458,7 +479,7 @@ def test_a_checkpoint_of_another_run_is_refused(begun, tmp_path):
     assert (begun / "records.jsonl").read_bytes() == before
     shutil.rmtree(begun / "checkpoints" / "step-00000006")
     shutil.copy(tmp_path / "other" / "run.json", begun / "run.json")
-    with pytest.raises(RunFolderError if False else CheckpointError, match="another run"):
+    with pytest.raises(CheckpointError, match="another run"):
         go(begun)
 
 
@@ -510,10 +531,16 @@ class Own(InvertiblePhysics):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"physics": HeatEquation(2.0, 1.0, 1e-4, EmpiricalBayes())}, "another physics: parameters.diffusivity: 1.0 there"),
+        (
+            {"physics": HeatEquation(2.0, 1.0, 1e-4, EmpiricalBayes())},
+            "another physics: parameters.diffusivity: 1.0 there",
+        ),
         ({"physics": Own(1.0)}, "another physics"),
         ({"solver": "gradient"}, "another solver: .*that of the physics.* there, .*GradientSolver.* here"),
-        ({"data": by_step(lambda step: Batch(*map(_in_single, make(step))))}, "another precision: 64 there, 32 here"),
+        (
+            {"data": by_step(lambda step: Batch(*(_in(64, field) for field in make(step))))},
+            "another precision: 32 there",
+        ),
     ],
 )
 def test_what_cannot_change_is_refused(options, message, begun):
@@ -526,8 +553,8 @@ def test_what_cannot_change_is_refused(options, message, begun):
     assert_same(state_of(net, optimizer), weights)
 
 
-def _in_single(field: Any) -> Any:
-    return field.with_values(math.cast(field.values, math.DType(float, 32)))
+def _in(precision: int, field: Any) -> Any:
+    return field.with_values(math.cast(field.values, math.DType(float, precision)))
 
 
 def test_physics_that_is_no_plain_data_is_compared(tmp_path):
@@ -537,7 +564,7 @@ def test_physics_that_is_no_plain_data_is_compared(tmp_path):
         return lambda x: k * x
 
     assert list(differences(identity_of(Own(1.0)), identity_of(Own(2.0)))) == [("factor", 1.0, 2.0)]
-    first, second = (HeatEquation(math.tensor([1.0, k], math.batch("batch")), 1.0) for k in (2.0, 2.0 + 1e-12))
+    first = HeatEquation(math.tensor([1.0, 2.0], math.batch("batch")), 1.0)
     assert identity_of(first) == identity_of(HeatEquation(math.tensor([1.0, 2.0], math.batch("batch")), 1.0))
     with math.precision(64):
         exact = [HeatEquation(math.tensor([1.0, k], math.batch("batch")), 1.0) for k in (2.0, 2.0 + 1e-12)]
@@ -558,7 +585,9 @@ def test_settings_that_were_changed_hold_and_are_named(begun):
     """The saved optimizer brings the old ones with it."""
     net, _ = network()
     optimizer = torch.optim.Adam(net.parameters(), 5e-3, betas=(0.8, 0.9))
-    with pytest.warns(TrainingWarning, match=r"plan.steps: 4 there, 6 here; .*made_by.seed: null there, 3 here") as told:
+    with pytest.warns(
+        TrainingWarning, match=r"plan.steps: 4 there, 6 here; .*made_by.seed: null there, 3 here"
+    ) as told:
         record = go(begun, net, optimizer, made_by={"seed": 3}, step_size=0.5)
     assert [step.learning_rate for step in record.steps] == [1e-3] * 4 + [5e-3] * 2
     assert optimizer.param_groups[0]["betas"] == (0.8, 0.9)
@@ -580,29 +609,6 @@ def test_a_schedule_that_was_changed_goes_on_where_it_was(tmp_path):
     assert part(4, 2e-3, 0.1)[2:] == pytest.approx([5e-4, 5e-5])
 
 
-@pytest.mark.parametrize("name", ["tensorflow", "jax"])
-def test_a_rate_that_was_changed_holds_on_other_frameworks(name, tmp_path):
-    import optax
-
-    from phi_sip import OptaxOptimizer
-
-    framework = ROWS[name]
-
-    def part(steps: int, rate: float) -> list[float]:
-        net, _ = training_runs.network(framework)
-        optimizer = framework.adam(net, rate)
-        if name == "jax":
-            optimizer = OptaxOptimizer(net, optax.inject_hyperparams(optax.adam)(rate))
-        with framework.backend:
-            data = by_step(training_runs.sample)
-            run = train(net, optimizer, training_runs.PHYSICS, data, steps=steps, folder=tmp_path, progress=False)
-        return [step.learning_rate for step in run.steps]
-
-    assert part(1, 1e-3) == pytest.approx([1e-3])
-    with pytest.warns(TrainingWarning, match="settings.learning_rate"):
-        assert part(2, 4e-3) == pytest.approx([1e-3, 4e-3])
-
-
 def test_an_experiment_that_was_changed():
     begun = read_experiment(None, [{"experiment": {"framework": "torch"}}])
     before = made_by(begun)
@@ -615,8 +621,8 @@ def test_an_experiment_that_was_changed():
     for tables in free:
         check_goes_on("run", before, read_experiment(None, [{"experiment": {"framework": "torch"}}, tables]))
     check_goes_on("run", {}, read_experiment())
+    tables = {"network": {"arguments": {"periodic": True}}, "physics": {"parameters": {"time": 2.0}}}
     with pytest.raises(ConfigurationError) as error:
-        tables = {"network": {"arguments": {"periodic": True}}, "physics": {"parameters": {"time": 2.0}}}
         check_goes_on("run", before, read_experiment(None, [tables, {"training": {"solver": "gradient"}}]))
     assert str(error.value).count("\n- ") == 4
     assert "- physics.parameters.time: 8.0 there, 2.0 here" in str(error.value)
@@ -671,7 +677,9 @@ GARBAGE = {
 
 @pytest.mark.parametrize("item", GARBAGE.values(), ids=list(GARBAGE))
 def test_what_is_no_batch_is_refused_at_its_step(item, tmp_path):
-    with pytest.raises(TrainingError, match=r"Step 3 failed: ParameterError: data\(step\) yielded .* after step 2 is saved"):
+    with pytest.raises(
+        TrainingError, match=r"Step 3 failed: ParameterError: data\(step\) yielded .* after step 2 is saved"
+    ):
         go(tmp_path, data=lambda step: iter([make(1), make(2), item, make(4)][step - 1 :]))
     with pytest.raises(ParameterError, match="validation"):
         go(None, validation=[make(1), item])
@@ -684,7 +692,7 @@ def test_lists_of_batches_and_data_of_other_kinds_train(undisturbed):
 
 
 def test_data_that_end_early_say_so(tmp_path):
-    note = Fault()
+    note = Note()
     with pytest.warns(TrainingWarning, match="ends early: the data are at their end after 2 of 6 steps"):
         record = go(tmp_path, data=lambda step: map(make, range(step, 3)), callbacks=[note])
     assert note.ended == ["the data are at their end after 2 of 6 steps"]
@@ -787,22 +795,10 @@ def test_a_loss_that_overflows_changes_nothing():
     """Its square does not fit into single precision, though the gradient does."""
     net, optimizer = network()
     before = state_of(net, optimizer)
-    y_target = _in_single(make(1).y_target) * 1e25
+    y_target = _in(32, make(1).y_target) * 1e25
     with TORCH, pytest.raises(NonFiniteError, match=r"overflows|NaN or infinity"):
-        sip_update_weights(net, optimizer, Own2(), y_target)
+        sip_update_weights(net, optimizer, Same(), y_target)
     assert_same(state_of(net, optimizer), before)
-
-
-class Own2(InvertiblePhysics):
-    """y = x, inverted by what is asked for."""
-
-    def forward(self, x):
-        return x
-
-    def inverse(self, y_target, x, y):
-        from phi_sip import Correction
-
-        return Correction(y_target - y)
 
 
 def test_a_best_state_that_is_asked_for_later(begun):
@@ -816,4 +812,4 @@ def test_run_json_says_what_the_run_is(begun):
     info = json.loads((begun / "run.json").read_text())
     manifest = CheckpointStore(begun / "checkpoints").newest()[1]
     assert manifest.content["run"]["id"] == info["id"]
-    assert (info["optimizer"], info["precision"], info["saved"], info["ended"]) == ("Adam", 64, 4, "all steps are done")
+    assert (info["optimizer"], info["precision"], info["saved"], info["ended"]) == ("Adam", 32, 4, "all steps are done")

@@ -104,6 +104,10 @@ class CheckpointStore:
             )
         return None
 
+    def said(self) -> Manifest | None:
+        """What the newest says, whether or not it is whole."""
+        return next((said for _, folder in self._folders() if (said := said_by(folder))), None)
+
     def _folders(self) -> list[tuple[int, Path]]:
         """Steps and folders of the names that this store gives, newest first."""
         named = [(match, entry) for entry in self.folder.glob(f"{_PREFIX}*") if (match := _NAME.fullmatch(entry.name))]

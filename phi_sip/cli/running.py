@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -14,8 +13,8 @@ from ..experiment import Built, Experiment, build, write_experiment
 from ..experiment.changes import check_goes_on
 from ..training import Callback, RunRecord
 from ..training.lock import FolderInUseError, LockedFolder, locked
-from ..training.records import INFO, read_run
 from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
+from ..training.saving import known_of
 from .exit_codes import ExitCode
 from .output import console
 
@@ -47,7 +46,7 @@ def go_on(experiment: Experiment, folder: Path, tensorboard: bool) -> None:
         ConfigurationError: if the experiment was changed in what the weights depend on.
     """
     with locked(folder) as held:
-        check_goes_on(folder, _begun_with(folder), experiment)
+        check_goes_on(folder, known_of(folder).get("made_by") or {}, experiment)
         built = build(experiment)
         console().print(f"Going on with {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
         _run(built, held, tensorboard)
@@ -90,11 +89,6 @@ def _check_free(asked: Path) -> None:
         raise RunFolderError(
             f"{asked} is there already. Go on with it: phi-sip resume {asked}, or name another folder."
         )
-
-
-def _begun_with(folder: Path) -> dict[str, Any]:
-    """The experiment as it was when the run was begun, as far as that is known."""
-    return read_run(folder).info.get("made_by") or {} if (folder / INFO).exists() else {}
 
 
 def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:

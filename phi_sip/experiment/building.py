@@ -56,7 +56,11 @@ class Built:
     ) -> RunRecord:
         """Runs it, or goes on with it; see `phi_sip.train`. Without a folder nothing is kept."""
         plan = self.experiment.training
-        kept = {"checkpoint_every": plan.checkpoint_every, "keep": plan.keep, "keep_best": plan.keep_best}
+        kept: dict[str, Any] = {
+            "checkpoint_every": plan.checkpoint_every,
+            "keep": plan.keep,
+            "keep_best": plan.keep_best,
+        }
         with math.precision(self.experiment.experiment.precision):
             return train(
                 self.net,

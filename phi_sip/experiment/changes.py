@@ -25,12 +25,12 @@ def made_by(experiment: Experiment) -> dict[str, Any]:
 
 def check_goes_on(folder: Any, before: Mapping[str, Any], now: Experiment) -> None:
     """
-    Compares an experiment file with what its run was begun with.
+    Compares an experiment file with what its run was begun with, if that is known.
 
     Raises:
         ConfigurationError: if something is another that cannot change; the message names all of it, with both values.
     """
-    found = [entry for entry in differences(before, made_by(now)) if _is_fixed(entry[0])]
+    found = [entry for entry in differences(before or made_by(now), made_by(now)) if _is_fixed(entry[0])]
     if found:
         raise ConfigurationError(
             f"The experiment of {folder} was changed since the run was begun, in what its weights depend on:\n"

@@ -15,11 +15,12 @@ from ..errors import CheckpointError, RunFolderError, TrainingWarning
 from .identity import FIXED, REPORTED, Difference, differences, plain, said
 from .random_state import random_state, set_random_state
 from .records import INFO, RECORDS, RunRecord, read_run
-from .run_folder import installed_versions, write_info
+from .run_folder import CHECKPOINTS, installed_versions, write_info
 from .states.base import TrainingState
 
 FORMAT = 1
 SAVED = "saved"  # key of run.json: the step of the last checkpoint
+KEPT_AFTER = "best_states_after"  # key of run.json: best states are kept of validations after this step
 OF_THE_PROCESS = ("ended", SAVED)  # keys of run.json that say where the run is, not what it is
 
 
@@ -86,6 +87,8 @@ class Saving:
         info = {key: value for key, value in before.info.items() if key not in OF_THE_PROCESS}
         info |= {**made_by, "versions": installed_versions(), SAVED: manifest.step}
         info.setdefault("id", run_of(manifest.content) or _new(self.folder)["id"])
+        if "plan.keep_best" in (key for key, *_ in changed):
+            info[KEPT_AFTER] = manifest.step
         if changed:
             self._report(changed)
             told = {key: [then, now] for key, then, now in changed}
@@ -119,8 +122,8 @@ class Saving:
             if not sealed and (has_records or self._found is not None):
                 what = "records" if has_records else "checkpoints"
                 raise RunFolderError(
-                    f"{self.folder} holds {what} but no {INFO}, so that it is not known what run they are of. Put {INFO} "
-                    f"back, or give another folder."
+                    f"{self.folder} holds {what} but no {INFO}, so that it is not known what run they are of. "
+                    f"Put {INFO} back, or give another folder."
                 )
             if not sealed:
                 return None
@@ -190,6 +193,13 @@ def restore(state: TrainingState, folder: Path) -> None:
             f"{folder} is whole, but cannot be restored: {type(error).__name__}: {error}. Make network and optimizer "
             f"as they were when the run began."
         ) from error
+
+
+def known_of(folder: Path) -> dict[str, Any]:
+    """What `run.json` says, or else the newest checkpoint; nothing where no run has been."""
+    said = CheckpointStore(folder / CHECKPOINTS).said()
+    run = said.content.get("run") if said else None
+    return {**(run or {}), **(read_run(folder).info if (folder / INFO).exists() else {})}
 
 
 def _new(folder: Path) -> dict[str, Any]:

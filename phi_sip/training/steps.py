@@ -18,7 +18,7 @@ from .batches import Batches, Data
 from .callbacks import Callback
 from .files import RunFiles
 from .records import RunRecord, StepRecord
-from .saving import Saving
+from .saving import KEPT_AFTER, Saving
 from .states.base import TrainingState
 from .stopping import StoppingRule
 from .validation import Validation
@@ -36,7 +36,7 @@ class Plan:
 
     def best(self, run: RunRecord) -> int | None:
         """The step of the validation whose state is kept besides."""
-        found = run.best(self.keep_best) if self.keep_best else None
+        found = run.best(self.keep_best, run.info.get(KEPT_AFTER, 0)) if self.keep_best else None
         return found.step if found else None
 
     def reason(self, run: RunRecord, step: int) -> str | None:
@@ -114,7 +114,7 @@ class Steps:
     def _begin(self, batches: Batches, before: RunRecord | None) -> Batch | None:
         """Makes all variables, and puts back what was saved."""
         first = batches.next()
-        observed = first or (self._validation and self._validation.first)
+        observed = first if first is not None or self._validation is None else self._validation.first
         if observed is not None:
             self._prepare(observed.y_target)
         if self._saving:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -134,12 +135,18 @@ def _settings(optimizer: Any, schedule: Any) -> dict[str, Setting]:
         prefix = f"group {number}: " if len(groups) > 1 else ""
         for key in (key for key in group if key not in ("params", "initial_lr")):
             value = group.get("initial_lr", group["lr"]) if key == "lr" else group[key]
-            found[f"{prefix}{key}"] = (lambda number=number: optimizer.param_groups[number]), key, value
+            found[f"{prefix}{key}"] = partial(_group, optimizer, number), key, value
     if schedule is not None and schedule.last_epoch == 0:  # of one that has been used, only the kind is known
         for key, value in schedule.state_dict().items():
             if key not in PROGRESS and not key.startswith("_"):
-                found[f"schedule {key}"] = (lambda: vars(schedule)), key, value
+                found[f"schedule {key}"] = partial(vars, schedule), key, value
     return {name: setting for name, setting in found.items() if _plain(setting[-1]) is not None}
+
+
+def _group(optimizer: Any, number: int) -> dict[str, Any]:
+    """One that `load_state_dict` has not replaced."""
+    group: dict[str, Any] = optimizer.param_groups[number]
+    return group
 
 
 def _plain(value: Any) -> Any:
