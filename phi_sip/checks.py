@@ -11,7 +11,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from . import trees
-from .errors import GridMismatchError, NonFiniteError, ParameterError
+from .errors import GridMismatchError, NonFiniteError, ParameterError, UnsupportedError
 
 
 def check_parameter(
@@ -96,6 +96,10 @@ def non_finite(what: str, tree: Any, remedy: str) -> NonFiniteError:
 def check_like(name: str, correction: Any, x: Any) -> None:
     """Raises `GridMismatchError` if a correction has another structure or other dims than the state it corrects."""
     for a, b in zip(trees.leaves(correction, like=x), trees.leaves(x), strict=True):
+        if a.dtype.kind is complex:
+            raise UnsupportedError(
+                f"{name} is complex, but x is real. Return its real part, or components of a channel dim."
+            )
         if set(a.shape.names) != set(b.shape.names) or any(
             _differ(a.shape.get_size(n), b.shape.get_size(n)) for n in a.shape.names
         ):

@@ -81,6 +81,10 @@ class SipWarning(UserWarning):
         return printable(super().__str__())
 
 
+class TrainingWarning(SipWarning):
+    """A run ended early, or goes on with something changed; the message says what."""
+
+
 class CheckpointWarning(SipWarning):
     """A checkpoint was left out; the message says why, and what is used in its place."""
 

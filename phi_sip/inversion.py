@@ -6,6 +6,7 @@ from typing import Any
 
 from . import trees
 from .checks import check_same_grid
+from .errors import UnsupportedError
 from .hookspecs import hookimpl
 from .operator import SipStep
 from .physics.base import Correction, InvertiblePhysics
@@ -47,8 +48,17 @@ def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: Inv
         solver: Numerical inverse to use in any case.
     """
     if solver is not None:
-        return solver.solve(physics, target, x, y)
+        return _checked(type(solver), solver.solve(physics, target, x, y))
     if physics.has_inverse:
-        return physics.inverse(target, x, y)
+        return _checked(type(physics), physics.inverse(target, x, y))
     default = LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER
     return get_solver(default).solve(physics, target, x, y)
+
+
+def _checked(owner: type, correction: Any) -> Correction:
+    if not isinstance(correction, Correction):
+        raise UnsupportedError(
+            f"The inverse of {owner.__name__} returned a {type(correction).__name__}. Return Correction(dx), with dx "
+            f"like x."
+        )
+    return correction

@@ -12,6 +12,7 @@ from phiml.math import Tensor
 from . import trees
 from .checks import check_count, check_parameter, check_same_grid, non_finite
 from .errors import NetworkOutputError, NonFiniteError, ParameterError, UnsupportedError
+from .interrupts import interruptible
 from .micro_batches import joined, split
 from .operator import OVERFLOW, SipStep, invert, resolve_solver
 from .physics.base import InvertiblePhysics
@@ -168,7 +169,9 @@ def update(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
         trainer.prepare(parts[0].request)
         trainer.save()
         try:
-            result = joined(request, [part.run() for part in parts])
+            with interruptible():
+                results = [part.run() for part in parts]
+            result = joined(request, results)
             _check_connected(trainer)
             if verdict.is_gradient_finite():
                 trainer.apply([part.objective for part in parts])
@@ -225,6 +228,8 @@ class _Part:
         self._trainer.accumulate(trees.scale(step.dx, -1), 1 / self.request.micro_batches)
         x_true = self.request.x_true
         result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
+        for what, loss in (("The proxy loss", result.loss), ("The misfit y_l2", result.y_l2)):
+            self._verdict.expect_finite_state(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
         self.objective = Objective(
             self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss, result.loss.shape)
         )
@@ -289,6 +294,7 @@ def _proxy_loss(x: Any, x_target: Any) -> tuple[Tensor, Any]:
 
 
 BAD_SAMPLES = "Nothing was changed. Remove or repair these samples."
+DIVERGED = "Lower the learning rate, or use float64."
 _NON_FINITE_GRADIENT = (
     "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
     "overflow in single precision, or use a smaller step_size."

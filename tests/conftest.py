@@ -36,6 +36,14 @@ def framework(request: pytest.FixtureRequest) -> Iterator[frameworks.Framework]:
         yield request.param
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and the processes that they start, run in an empty folder: what they leave behind is not in the tree."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _phiflow_defaults() -> Iterator[None]:
     """No test may leave PhiFlow's global settings changed."""

@@ -34,7 +34,9 @@ def network(framework: frameworks.Framework) -> tuple[Any, Any]:
 def run(framework: frameworks.Framework, folder: Path | None = None, **options: Any) -> tuple[RunRecord, Any, Any]:
     """A training from the same beginning, and what it has trained."""
     net, optimizer = network(framework)
-    given = {"validation": sample(1000), "validate_every": 4, "checkpoint_every": 3, "progress": False, **options}
+    given = {"validation": sample(1000), "progress": False, **options}
+    given |= {"validate_every": given.get("validate_every", 4)} if given["validation"] is not None else {}
+    given |= {"checkpoint_every": given.get("checkpoint_every", 3)} if folder is not None else {}
     with framework.backend:
         record = train(
             net, optimizer, given.pop("physics", PHYSICS), given.pop("data", by_step(sample)), folder=folder, **given

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +19,10 @@ def written_file(path: Path) -> Iterator[Path]:
 
     It ends as `path` does, since some writers choose the format by the suffix.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
-    os.close(descriptor)
-    unfinished = Path(name)
+    unfinished = _unfinished(path)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield unfinished
-        os.chmod(unfinished, 0o666 & ~_umask())  # what is temporary, no one else may read
         _flush(unfinished)
         os.replace(unfinished, path)
         _flush(path.parent)
@@ -35,10 +33,10 @@ def written_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
     """A folder to write to, which takes the name `path` when the block ends; after an error it is removed."""
-    unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=UNFINISHED))
+    unfinished = _unfinished(path)
+    unfinished.mkdir()
     try:
         yield unfinished
-        os.chmod(unfinished, 0o777 & ~_umask())
         for entry in (*unfinished.rglob("*"), unfinished):
             _flush(entry)
         os.rename(unfinished, path)
@@ -75,11 +73,9 @@ def remove(entry: Path) -> None:
         entry.unlink()
 
 
-def _umask() -> int:
-    """The rights that new files of this process lack."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _unfinished(path: Path) -> Path:
+    """A new name beside `path`. What is made under it has the rights that the process gives to all its files."""
+    return path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}{path.suffix}")
 
 
 def _flush(path: Path) -> None:

@@ -69,6 +69,14 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def said_by(folder: Path) -> Manifest | None:
+    """What a manifest says, whether or not the files of its folder are whole; `None` if it cannot be read."""
+    try:
+        return _checked(Manifest(**json.loads(_text(folder / NAME))["manifest"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def _text(path: Path) -> str:
     """The text of a file that has been measured before."""
     size = path.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 from ..errors import CheckpointError, CheckpointWarning
 from .atomic import refuse_link, remove, remove_unfinished, written_folder
-from .manifest import Manifest, read_manifest, write_manifest
+from .manifest import Manifest, read_manifest, said_by, write_manifest
 
 _PREFIX = "step-"
+_NAME = re.compile(rf"{_PREFIX}([0-9]{{8,18}})")
 
 
 class CheckpointStore:
@@ -21,6 +23,9 @@ class CheckpointStore:
 
     Each is written beside its place, flushed to the disk and then given its name, so that a process that is killed
     at any moment leaves the ones before as they were. What is read is compared with the checksums of what was written.
+
+    A folder counts if it has exactly such a name and its manifest says the same step. All else that lies there, as a
+    copy `step-00000100-backup` that a person has made, is neither read nor removed.
 
     Args:
         folder: Where they are; made if it does not exist.
@@ -45,7 +50,7 @@ class CheckpointStore:
         Args:
             step: Number of steps done.
             framework: Who will be able to read it.
-            content: Plain data that go into the manifest.
+            content: Plain data that go into the manifest. Only those with the same `content["run"]["id"]` are removed.
             write: Writes files into the folder that it is given.
             spare: Step of one that is kept besides, however old.
 
@@ -57,12 +62,15 @@ class CheckpointStore:
             refuse_link(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.folder)
+            if place.exists() and not _belongs(place, step, content):
+                place.rename(_free_name(place))
             if os.path.lexists(place):
                 remove(place)  # of a run that was resumed from an earlier one, as this was damaged
             with written_folder(place) as unfinished:
                 write(unfinished)
                 write_manifest(unfinished, step, framework, content)
-            for old in [folder for folder in self._folders() if _order(folder) < _order(place)][self.keep - 1 :]:
+            older = [folder for at, folder in self._folders() if at < step and _belongs(folder, at, content)]
+            for old in older[self.keep - 1 :]:
                 if spare is None or old != self.place(spare):
                     remove(old)
         except Exception as error:
@@ -86,9 +94,9 @@ class CheckpointStore:
             CheckpointError: if there are some, but none is whole.
         """
         refused = []
-        for folder in self._folders():
+        for step, folder in self._folders():
             try:
-                return folder, read_manifest(folder)
+                return folder, _read(folder, step)
             except CheckpointError as error:
                 refused.append(str(error))
                 warnings.warn(f"{error} Going back to the one before.", CheckpointWarning, stacklevel=2)
@@ -98,14 +106,43 @@ class CheckpointStore:
             )
         return None
 
-    def _folders(self) -> list[Path]:
-        """Newest first."""
-        return sorted(self.folder.glob(f"{_PREFIX}*"), key=_order, reverse=True)
+    def said(self) -> Manifest | None:
+        """What the newest says, whether or not it is whole."""
+        return next((said for _, folder in self._folders() if (said := said_by(folder))), None)
+
+    def _folders(self) -> list[tuple[int, Path]]:
+        """Steps and folders of the names that this store gives, newest first."""
+        named = [(match, entry) for entry in self.folder.glob(f"{_PREFIX}*") if (match := _NAME.fullmatch(entry.name))]
+        found = [(int(match[1]), entry) for match, entry in named if entry.is_dir() and not entry.is_symlink()]
+        return sorted(((step, entry) for step, entry in found if entry == self.place(step)), reverse=True)
 
     def _names(self) -> str:
-        return ", ".join(folder.name for folder in self._folders()) or "none"
+        return ", ".join(folder.name for _, folder in self._folders()) or "none"
 
 
-def _order(folder: Path) -> tuple[int, str]:
-    """Sorts by step: names are padded with zeros up to eight digits."""
-    return len(folder.name), folder.name
+def _read(folder: Path, step: int) -> Manifest:
+    manifest = read_manifest(folder)
+    if type(manifest.step) is not int or manifest.step != step:
+        raise CheckpointError(
+            f"{folder} is not the checkpoint of step {step}, but of step {manifest.step}: it has been copied or "
+            f"renamed. Move it elsewhere."
+        )
+    return manifest
+
+
+def _belongs(folder: Path, step: int, content: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the state after `step` steps of the same run, be it damaged."""
+    said = said_by(folder)
+    return said is None or (said.step == step and run_of(said.content) in (None, run_of(content)))
+
+
+def run_of(content: Mapping[str, Any]) -> str | None:
+    """The run that a checkpoint names; `None` if it names none."""
+    run = content.get("run") if isinstance(content, Mapping) else None
+    return run.get("id") if isinstance(run, Mapping) else None
+
+
+def _free_name(place: Path) -> Path:
+    """For what lies in the place of a checkpoint and is none of this run."""
+    names = (place.with_name(f"{place.name}-other{number or ''}") for number in range(10**6))
+    return next(name for name in names if not name.exists())

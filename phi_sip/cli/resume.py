@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from .output import console
-
 
 def resume(
     folder: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")],
@@ -33,7 +31,8 @@ def resume(
     """
     from ..errors import RunFolderError
     from ..experiment import read_experiment
-    from .running import EXPERIMENT, run
+    from ..training.run_folder import EXPERIMENT
+    from .running import go_on
 
     if not (folder / EXPERIMENT).exists():
         raise RunFolderError(
@@ -41,5 +40,4 @@ def resume(
             f"script go on when the script is started again."
         )
     experiment = read_experiment(folder / EXPERIMENT, [] if steps is None else [{"training": {"steps": steps}}])
-    console().print(f"Going on with {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
-    run(experiment, folder, tensorboard, trust)
+    go_on(experiment, folder, tensorboard, trust)

@@ -2,49 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import typer
+
 from ..errors import RunFolderError
-from ..experiment import Experiment, build, write_experiment
+from ..experiment import Built, Experiment, build, write_experiment
+from ..experiment.changes import check_goes_on
 from ..training import Callback, RunRecord
+from ..training.lock import FolderInUseError, LockedFolder, locked
+from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
+from ..training.saving import known_of
+from .exit_codes import ExitCode
 from .output import console
 
-EXPERIMENT, MODEL = "experiment.toml", "model"
+MODEL = "model"
 
 
-def new_folder(asked: Path | None, parent: Path, name: str) -> Path:
+def begin(experiment: Experiment, asked: Path | None, parent: Path, tensorboard: bool, trust: bool) -> None:
     """
-    The folder of a new run: the one asked for, or the first of NAME, NAME-2, … that is not there yet.
+    A new run, in the folder asked for, or the first of NAME, NAME-2, … that is free.
 
     Raises:
-        RunFolderError: if the one asked for is there and not empty.
+        RunFolderError: if the folder asked for is not free.
     """
-    if asked is None:
-        candidates = (parent / (name if i == 1 else f"{name}-{i}") for i in range(1, 10**6))
-        return next(folder for folder in candidates if not folder.exists())
-    if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
+    name = experiment.experiment.name
+    if asked is not None:
+        _check_free(asked)
+    built = build(experiment, trust)
+    with claimed_folder(asked, parent, name) as folder:
+        console().print(f"Training {name} on {experiment.experiment.framework} in {folder.path}")
+        _run(built, folder, tensorboard)
+
+
+def go_on(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) -> None:
+    """
+    Goes on with a run.
+
+    Raises:
+        RunFolderError: if another training runs in it.
+        ConfigurationError: if the experiment was changed in what the weights depend on.
+    """
+    with locked(folder) as held:
+        check_goes_on(folder, known_of(folder).get("made_by") or {}, experiment)
+        built = build(experiment, trust)
+        console().print(f"Going on with {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
+        _run(built, held, tensorboard)
+
+
+@contextmanager
+def claimed_folder(asked: Path | None, parent: Path, name: str) -> Iterator[LockedFolder]:
+    """
+    A folder that no other run has or takes as long as the block goes on.
+
+    Raises:
+        RunFolderError: if the one asked for is there and not empty, or another run has just taken it.
+    """
+    with ExitStack() as stack:
+        yield _claimed(stack, asked, parent, name)
+
+
+def _claimed(stack: ExitStack, asked: Path | None, parent: Path, name: str) -> LockedFolder:
+    if asked is not None:
+        folder = stack.enter_context(locked(asked))
+        _check_free(asked)
+        return folder
+    for i in range(1, 10**6):
+        candidate = parent / (name if i == 1 else f"{name}-{i}")
+        if not is_free(candidate):
+            continue
+        try:
+            with ExitStack() as attempt:
+                folder = attempt.enter_context(locked(candidate))
+                if is_free(candidate):  # no one else has been here since we looked
+                    stack.push(attempt.pop_all())
+                    return folder
+        except FolderInUseError:
+            continue
+    raise RunFolderError(f"{parent} holds a million runs named {name}. Name another folder: -o FOLDER")
+
+
+def _check_free(asked: Path) -> None:
+    if not is_free(asked):
         raise RunFolderError(
             f"{asked} is there already. Go on with it: phi-sip resume {asked}, or name another folder."
         )
-    return asked
 
 
-def run(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) -> None:
+def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     """Trains, saves the trained inverse and writes the report."""
     from ..inference import save_inverse
     from ..reporting import write_report
 
-    built = build(experiment, trust)
-    if not (folder / EXPERIMENT).exists():
-        _begin(experiment, folder)
-    built.train(folder, [ExperimentFile(experiment, folder), *_callbacks(folder, tensorboard)])
-    best = built.restore_best(folder)
-    save_inverse(folder / MODEL, built.net, built.physics, built.network, built.validation.y_target)
-    page = write_report([folder], folder / "report.html")
+    path = folder.path
+    record = built.train(folder, [ExperimentFile(built.experiment, path), *_callbacks(path, tensorboard)])
+    best = built.restore_best(path)
+    save_inverse(path / MODEL, built.net, built.physics, built.network, built.validation.y_target)
+    page = write_report([path], path / "report.html")
     console().print(f"Report: {page}")
     of = f", of step {best.step}, the best" if best else ""
-    console().print(f"Trained inverse{of}: {folder / MODEL}")
-    console().print(f"Use it: phi-sip invert {folder / MODEL} FILE -o STATES", soft_wrap=True)
+    console().print(f"Trained inverse{of}: {path / MODEL}")
+    console().print(f"Use it: phi-sip invert {path / MODEL} FILE -o STATES", soft_wrap=True)
+    if record.last_step < built.experiment.training.steps and "data are at their end" in record.info["ended"]:
+        raise typer.Exit(ExitCode.FAULT)
 
 
 class ExperimentFile(Callback):
@@ -57,18 +119,9 @@ class ExperimentFile(Callback):
         write_experiment(self._experiment, self._folder / EXPERIMENT)
 
 
-def _begin(experiment: Experiment, folder: Path) -> None:
-    """From now on the run can be resumed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_experiment(experiment, folder / EXPERIMENT)
-    except OSError as error:
-        raise RunFolderError(f"{folder} cannot be written to: {error}. Name another folder.") from error
-
-
 def _callbacks(folder: Path, tensorboard: bool) -> list[Callback]:
     if not tensorboard:
         return []
     from ..training.tensorboard import TensorBoard
 
-    return [TensorBoard(folder / "tensorboard")]
+    return [TensorBoard(folder / TENSORBOARD)]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .frameworks import Framework
-from .output import console
 
 if TYPE_CHECKING:
     from ..experiment import Experiment
@@ -55,7 +54,7 @@ def train(
     from ..experiment import read_experiment
     from ..experiment.reading import assignments
     from ..experiment.specification import QUICK
-    from .running import new_folder, run
+    from .running import begin
     from .strangers import check_name, is_of_a_run
 
     flags: dict[str, dict[str, Any]] = {
@@ -66,9 +65,7 @@ def train(
     experiment: Experiment = read_experiment(file, [*overrides, _given(flags), assignments(set_ or [])])
     if output is None:
         check_name(experiment.experiment.name)
-    folder = new_folder(output, RUNS, experiment.experiment.name)
-    console().print(f"Training {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
-    run(experiment, folder, tensorboard, trust or not is_of_a_run(file))
+    begin(experiment, output, RUNS, tensorboard, trust or not is_of_a_run(file))
 
 
 def _given(flags: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from ..errors import ParameterError
 from .prefetch import prefetched
 from .samples import Samples
 
@@ -31,25 +33,49 @@ def as_batch(item: Any) -> Batch:
     return Batch(item)
 
 
-def by_step(make: Callable[[int], Any], *, ahead: int = 2, threads: int = 1) -> Callable[[int], Iterator[Batch]]:
+def by_step(
+    make: Callable[[int], Any], *, ahead: int | None = None, threads: int | None = None
+) -> Callable[[int], Iterator[Batch]]:
     """
     Batches that depend on nothing but the number of the step, for `train`.
 
     Args:
         make: Makes the batch of a step ≥ 1: a `Batch`, a pair (y*, x_true) or y* alone. `Samples` are made ahead.
-        ahead: See `prefetched`; for `Samples` only.
-        threads: Likewise.
+        ahead: See `prefetched`; for `Samples` only. Default: 2.
+        threads: Likewise. Default: 1.
 
     Returns:
         Generator function: `data(step)` yields the batches of this and all following steps.
+
+    Raises:
+        ParameterError: if `make` is no function of a step that returns its batch, or `ahead` or `threads` is given for
+            one that is not made ahead.
     """
+    _check_makes_a_batch(make)
+    if not isinstance(make, Samples):
+        if ahead is not None or threads is not None:
+            raise ParameterError("by_step: ahead and threads are for Samples. What a function makes is not made ahead.")
+        return lambda first_step: (as_batch(make(step)) for step in itertools.count(first_step))
 
     def data(first_step: int) -> Iterator[Batch]:
         steps = itertools.count(first_step)
-        if not isinstance(make, Samples):
-            yield from map(as_batch, map(make, steps))
-            return
-        with closing(prefetched(make, steps, ahead=ahead, threads=threads)) as items:
+        options = {"ahead": 2 if ahead is None else ahead, "threads": 1 if threads is None else threads}
+        with closing(prefetched(make, steps, **options)) as items:
             yield from map(as_batch, items)
 
     return data
+
+
+def _check_makes_a_batch(make: Any) -> None:
+    if not callable(make):
+        raise ParameterError(
+            f"by_step: make is a {type(make).__name__}. Give a function that returns the batch of a step: make(step)."
+        )
+    if inspect.isgeneratorfunction(make):
+        raise ParameterError("by_step: make yields its batches. Give it to train as it is: train(..., data=make).")
+    try:
+        inspect.signature(make).bind(1)
+    except TypeError as error:
+        raise ParameterError(f"by_step: make cannot be called with the number of a step: {error}.") from error
+    except ValueError:  # of functions that do not tell
+        return

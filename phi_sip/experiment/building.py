@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from ..training import (
     restore_best,
     train,
 )
-from ..training.steps import Data as DataFunction
+from ..training.batches import Data as DataFunction
+from .changes import made_by
 from .data import data_source
 from .frameworks import framework_module
 from .specification import Experiment, Stop
@@ -52,9 +54,16 @@ class Built:
     data: DataFunction
     validation: Batch
 
-    def train(self, folder: Path | None, callbacks: Sequence[Callback] = (), progress: bool = True) -> RunRecord:
-        """Runs it, or goes on with it; see `phi_sip.train`."""
+    def train(
+        self, folder: str | os.PathLike[str] | None, callbacks: Sequence[Callback] = (), progress: bool = True
+    ) -> RunRecord:
+        """Runs it, or goes on with it; see `phi_sip.train`. Without a folder nothing is kept."""
         plan = self.experiment.training
+        kept: dict[str, Any] = {
+            "checkpoint_every": plan.checkpoint_every,
+            "keep": plan.keep,
+            "keep_best": plan.keep_best,
+        }
         with math.precision(self.experiment.experiment.precision):
             return train(
                 self.net,
@@ -67,14 +76,13 @@ class Built:
                 validate_every=plan.validate_every,
                 schedule=self.schedule,
                 folder=folder,
-                checkpoint_every=plan.checkpoint_every,
-                keep=plan.keep,
-                keep_best=plan.keep_best,
+                **({} if folder is None else kept),
                 callbacks=callbacks,
                 progress=progress,
                 step_size=plan.step_size,
                 solver=plan.solver,
                 micro_batches=plan.micro_batches,
+                made_by=made_by(self.experiment),
             )
 
     def restore_best(self, folder: Path) -> ValidationRecord | None:

@@ -25,7 +25,7 @@ from ..data import (
 from ..errors import ParameterError, UnknownNameError
 from ..physics.base import InvertiblePhysics
 from ..references import Resolver
-from ..training.steps import Data as DataFunction
+from ..training.batches import Data as DataFunction
 from .specification import Data
 
 AXES = "xyz"

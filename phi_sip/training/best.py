@@ -11,13 +11,14 @@ from ..errors import CheckpointError, ParameterError
 from .loop import training_state
 from .records import ValidationRecord, read_run
 from .run_folder import CHECKPOINTS
-from .saving import restore
+from .saving import KEPT_AFTER, restore
 from .stopping import check_quantity
 
 
 def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, schedule: Any = None) -> ValidationRecord:
     """
-    Gives a network and its optimizer the state that had the least validation error in a run with `keep_best`.
+    Gives a network and its optimizer the state that had the least validation error in a run with `keep_best`, since
+    that was first asked for.
 
     Args:
         folder: Folder of the run.
@@ -35,7 +36,8 @@ def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, sc
         CheckpointError: if the state is not there, damaged, or that of another network; then nothing is changed.
     """
     check_quantity("restore_best", "quantity", quantity)
-    best = read_run(folder).best(quantity)
+    run = read_run(folder)
+    best = run.best(quantity, run.info.get(KEPT_AFTER, 0))
     if best is None:
         raise ParameterError(f"restore_best: no validation of the run in {folder} knows {quantity}.")
     place = CheckpointStore(Path(folder) / CHECKPOINTS).place(best.step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -22,23 +22,16 @@ class RunFiles(Callback):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open = ExitStack()
+        self._complete = False
 
     def on_start(self, run: RunRecord) -> None:
         """What came after the checkpoint from which the run goes on is taken out: it will happen again."""
+        self._run = run
         write_info(self._folder, run.info)
-        write_records(self._folder, run)
-        with written_file(self._folder / STEPS) as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(asdict(record) for record in run.steps)
-        self._lines = self._open.enter_context((self._folder / RECORDS).open("a"))
-        self._table = self._open.enter_context((self._folder / STEPS).open("a", newline=""))
-        self._writer = csv.DictWriter(self._table, COLUMNS)
+        self._write_all()
 
     def on_step(self, record: StepRecord) -> None:
         self._write(record)
-        self._writer.writerow(asdict(record))
-        self._table.flush()
 
     def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
         self._write(record)
@@ -47,14 +40,35 @@ class RunFiles(Callback):
 
     def on_checkpoint(self, step: int) -> None:
         """Brings the records to the disk before the checkpoint, which says that they are there."""
+        if not self._complete:
+            self._write_all()
         for file in (self._lines, self._table):
             file.flush()
             os.fsync(file.fileno())
 
     def on_end(self, run: RunRecord, reason: str) -> None:
-        self._open.close()
+        with suppress(OSError):  # of what could not be written: it was told when that happened
+            self._open.close()
         write_info(self._folder, {**run.info, "ended": reason})
 
+    def _write_all(self) -> None:
+        """Writes all of it anew, also after a line could not be written, or in part only."""
+        with suppress(OSError):
+            self._open.close()
+        write_records(self._folder, self._run)
+        with written_file(self._folder / STEPS) as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(asdict(record) for record in self._run.steps)
+        self._lines = self._open.enter_context((self._folder / RECORDS).open("a"))
+        self._table = self._open.enter_context((self._folder / STEPS).open("a", newline=""))
+        self._complete = True
+
     def _write(self, record: StepRecord | ValidationRecord) -> None:
+        whole, self._complete = self._complete, False
         self._lines.write(line_of(record))
         self._lines.flush()
+        if isinstance(record, StepRecord):
+            csv.DictWriter(self._table, COLUMNS).writerow(asdict(record))
+            self._table.flush()
+        self._complete = whole

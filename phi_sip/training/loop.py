@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from phiml.math import Tensor
 
+from .. import trees
 from ..checkpoints import CheckpointStore
 from ..checks import check_count
-from ..data.batches import Batch, as_batch
+from ..data.batches import Batch
 from ..errors import ParameterError, UnsupportedError
 from ..interrupts import interrupts_between_steps
+from ..operator import resolve_solver
 from ..physics.base import InvertiblePhysics
 from ..plugins import get_plugin_manager
 from ..solvers.base import InverseSolver
 from ..terminal import PlainConsole
 from ..update import sip_update_weights
-from .callbacks import Callback
+from .batches import Data, held_out
+from .callbacks import Callback, check_callbacks
 from .files import RunFiles
+from .identity import identity_of
+from .lock import holding
 from .progress import progress_on
 from .records import RunRecord
-from .run_folder import CHECKPOINTS, locked
+from .run_folder import CHECKPOINTS
 from .saving import Saving
 from .states.base import TrainingState
-from .steps import Data, Plan, Steps
+from .steps import Plan, Steps
 from .stopping import StoppingRule, check_quantity
 from .validation import Validation
 
@@ -41,11 +45,11 @@ def train(
     steps: int | None = None,
     stop: Sequence[StoppingRule] = (),
     validation: Any = None,
-    validate_every: int = 50,
+    validate_every: int | None = None,
     schedule: Any = None,
-    folder: str | Path | None = None,
-    checkpoint_every: int = 100,
-    keep: int = 3,
+    folder: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
+    keep: int | None = None,
     keep_best: str | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
@@ -55,6 +59,7 @@ def train(
     training: bool | None = None,
     compile: bool | None = None,
     micro_batches: int = 1,
+    made_by: Mapping[str, Any] | None = None,
 ) -> RunRecord:
     """
     Trains a network to invert `physics` by `sip_update_weights`, one batch after the other.
@@ -65,6 +70,13 @@ def train(
     for the same step; on JAX processes must also have the same `PYTHONHASHSEED`, as PhiML orders dims by hashes. Ctrl-C
     and SIGTERM act between two steps: the state is saved, then `KeyboardInterrupt` raised.
 
+    The folder and each checkpoint name the run and what it is made by. A run of other physics, another solver, network,
+    kind of optimizer or schedule, or another precision, does not go on. What else has changed, such as `steps`, rates
+    and rules, holds from then on, and a `TrainingWarning` names it key by key.
+
+    Wherever an error comes from, an update is done and counted or it is not done, and the state after the last one is
+    saved, in one attempt.
+
     Args:
         net: Network, see `sip_update_weights`.
         optimizer: Optimizer of the same framework. Its learning rate may be a schedule of Keras or optax.
@@ -74,11 +86,11 @@ def train(
         steps: Number of steps of the whole run; `None`: until a rule ends it, or the data do.
         stop: Rules that end it earlier: `WallTime`, `Target`, `EarlyStopping`.
         validation: A batch, or a list of batches, that is not trained on, evaluated as in inference.
-        validate_every: Steps between validations; the last step is always validated.
+        validate_every: Steps between validations, default 50; the last step is always validated.
         schedule: PyTorch only: a `torch.optim.lr_scheduler` of the optimizer, stepped once per step.
         folder: Folder of the run.
-        checkpoint_every: Steps between checkpoints; the end is always saved.
-        keep: How many checkpoints are kept.
+        checkpoint_every: Steps between checkpoints, default 100; the end is always saved.
+        keep: How many checkpoints are kept, default 3.
         keep_best: `"x_l2"` or `"y_l2"`: each validation with the least such error so far is saved, and kept
             besides. See `restore_best`.
         callbacks: Are told what happens, in this order.
@@ -89,35 +101,62 @@ def train(
         training: As in `sip_update_weights`.
         compile: As in `sip_update_weights`.
         micro_batches: As in `sip_update_weights`.
+        made_by: Plain data that say what else the run is made by, such as a seed or the names of files. They are kept
+            in the folder, and compared when the run goes on.
 
     Returns:
-        Records of all steps and validations, those before an interruption included.
+        Records of all steps and validations, those before an interruption included; `info["ended"]` says how it ended.
 
     Raises:
-        ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, or a validation error is
-            asked for that the validation does not know.
+        ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, `data` is no generator
+            function, a callback has methods that are never called, or an option has no effect: one of the validation
+            without `validation`, one of checkpoints without `folder`.
         RunFolderError: if another training runs in the folder, or it holds a run of something else.
-        CheckpointError: if no checkpoint in the folder can be used, or none can be written.
+        CheckpointError: if no checkpoint in the folder can be used, the newest is that of another run, or none can be
+            written.
         TrainingError: if data, physics, a plugin, a callback or the update failed; `__cause__` is that error, and the
             state after the last good step is saved.
         UnsupportedError: if no plugin knows the network, or a library is missing.
+
+    Warns:
+        TrainingWarning: if the data end before all steps are done, or the run goes on with something changed.
     """
-    check_count("train", "validate_every", validate_every)
-    check_count("train", "checkpoint_every", checkpoint_every)
-    check_count("train", "keep", keep)
-    if steps is None and not stop:
-        raise ParameterError("train: nothing ends the training. Give steps=, or stop=[WallTime(seconds)].")
-    if steps is not None:
-        check_count("train", "steps", steps)
-    held_out = [as_batch(item) for item in (validation if isinstance(validation, list) else [validation])]
-    held_out = [] if validation is None else held_out
-    _check_known(held_out, stop, keep_best)
+    if not isinstance(physics, InvertiblePhysics):
+        raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
+    batches = held_out(validation)
+    counts = {"validate_every": validate_every, "checkpoint_every": checkpoint_every, "keep": keep, "steps": steps}
+    for name, count in counts.items():
+        if count is not None:
+            check_count("train", name, count)
+    if keep_best is not None:
+        check_quantity("train", "keep_best", keep_best)
+    _check_stops(steps, stop)
+    _check_folder(folder)
+    _check_options(batches, {"validate_every": validate_every}, "validation")
+    _check_options(folder, {"checkpoint_every": checkpoint_every, "keep": keep, "keep_best": keep_best}, "folder")
+    _check_known(batches, stop, keep_best)
+    told = check_callbacks(callbacks)
+    solver = resolve_solver(solver)
     state = training_state(net, optimizer, schedule)
-    place = None if folder is None else Path(folder)
-    with locked(place) if place is not None else nullcontext(), interrupts_between_steps() as check_interrupt:
-        saving = None if place is None else Saving(place, CheckpointStore(place / CHECKPOINTS, keep), state, physics)
-        files = [] if place is None else [RunFiles(place)]
-        shown = [progress_on(PlainConsole(), steps)] if progress else []
+    plan = Plan(steps, stop, validate_every or VALIDATE_EVERY, checkpoint_every or CHECKPOINT_EVERY, keep_best)
+    identity = {
+        "physics": identity_of(physics),
+        "solver": "that of the physics" if solver is None else identity_of(solver),
+        "plan": {
+            "steps": steps,
+            "stop": identity_of(stop),
+            "keep_best": keep_best,
+            "step_size": identity_of(step_size),
+            "micro_batches": micro_batches,
+            "training": training,
+            "predict": identity_of(predict),
+            "validation": [trees.describe(batch.y_target) for batch in batches],
+        },
+        "made_by": dict(made_by or {}),
+    }
+    with holding(folder) as place, interrupts_between_steps() as check_interrupt:
+        path = None if place is None else place.path
+        store = None if path is None else CheckpointStore(path / CHECKPOINTS, keep or KEEP)
         update = partial(
             sip_update_weights,
             net,
@@ -132,20 +171,42 @@ def train(
         )
         evaluate = partial(state.predict, physics, predict=predict)
         return Steps(
-            Plan(steps, stop, validate_every, checkpoint_every, keep_best),
+            plan,
             state,
             lambda y_target, x_true: update(y_target, x_true=x_true),
             partial(state.prepare, physics, predict=predict),
-            Validation(held_out, physics, evaluate, solver) if held_out else None,
-            saving,
-            (*files, *shown, *callbacks),
+            lambda y_target: {"precision": trees.precision_of(y_target)},
+            Validation(batches, physics, evaluate, solver) if batches else None,
+            None if path is None or store is None else Saving(path, store, state, identity),
+            None if path is None else RunFiles(path),
+            (*([progress_on(PlainConsole(), steps)] if progress else []), *told),
             check_interrupt,
         ).run(data)
 
 
+VALIDATE_EVERY, CHECKPOINT_EVERY, KEEP = 50, 100, 3
+
+
+def _check_options(needed: Any, options: Mapping[str, Any], name: str) -> None:
+    """Options that would have no effect."""
+    given = [option for option, value in options.items() if value is not None]
+    if given and not needed:
+        raise ParameterError(f"train: {', '.join(given)} has no effect without {name}. Give {name}=, or leave it out.")
+
+
+def _check_folder(folder: Any) -> None:
+    if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder)):
+        raise ParameterError(f"train: folder = {folder!r}. Give the path of a folder, or leave it out.")
+
+
+def _check_stops(steps: int | None, stop: Any) -> None:
+    if not isinstance(stop, Sequence) or not all(isinstance(rule, StoppingRule) for rule in stop):
+        raise ParameterError(f"train: stop = {stop!r}. Give a list of rules: stop=[WallTime(seconds)].")
+    if steps is None and not stop:
+        raise ParameterError("train: nothing ends the training. Give steps=, or stop=[WallTime(seconds)].")
+
+
 def _check_known(validation: Sequence[Batch], stop: Sequence[StoppingRule], keep_best: str | None) -> None:
-    if keep_best is not None:
-        check_quantity("train", "keep_best", keep_best)
     for needed in {keep_best, *(rule.needs for rule in stop)} - {None}:
         if not validation:
             raise ParameterError(

@@ -90,9 +90,9 @@ class RunRecord:
         """The validation errors `x_l2` or `y_l2`, one per validation, all of which must know it."""
         return [getattr(record, quantity) for record in self.validations]
 
-    def best(self, quantity: str) -> ValidationRecord | None:
-        """The first validation with the least error; `None` if there is none."""
-        known = [record for record in self.validations if getattr(record, quantity) is not None]
+    def best(self, quantity: str, after: int = 0) -> ValidationRecord | None:
+        """The first validation with the least error, of those after so many steps; `None` if there is none."""
+        known = [record for record in self.validations if getattr(record, quantity) is not None and record.step > after]
         return min(known, key=lambda record: getattr(record, quantity), default=None)
 
     def up_to(self, step: int) -> RunRecord:

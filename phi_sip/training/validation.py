@@ -44,6 +44,11 @@ class Validation:
     ) -> None:
         self._batches, self._physics, self._evaluate, self._solver = batches, physics, evaluate, solver
 
+    @property
+    def first(self) -> Batch:
+        """One of the batches."""
+        return self._batches[0]
+
     def run(self, step: int, elapsed: float) -> tuple[ValidationRecord, Arrays]:
         """
         The errors after `step` steps, and samples, see `samples_of`.

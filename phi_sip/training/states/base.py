@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,6 +49,19 @@ class TrainingState(ABC):
     @abstractmethod
     def restore(self, folder: Path) -> None:
         """Reads what `save` wrote for a network of the same layout."""
+
+    def description(self) -> dict[str, Any]:
+        """
+        What network and optimizer are, as plain data, before anything is restored.
+
+        Returns:
+            `optimizer` and `schedule`: their kinds. `settings`: their numbers by name, those that `restore` overwrites
+            and `take_over` can put back, or that act as they are. `layers`: of the network, in words.
+        """
+        return {}
+
+    def take_over(self, settings: Collection[str]) -> None:  # noqa: B027
+        """After `restore`: sets these settings to what they were when this object was made."""
 
     def advance(self) -> None:  # noqa: B027
         """After each step: moves on what counts steps by itself, such as a learning-rate schedule."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,12 +39,13 @@ class JaxState(TrainingState):
         self._jax = jax
         self._trainer = JaxTrainer(net, optimizer)
         self.net, self.optimizer = net, optimizer
+        self._given = dict(self._hyperparameters)
 
     @property
     def learning_rate(self) -> float | None:
         """Known if the transformation keeps it in its state, as `optax.inject_hyperparams` does."""
-        hyperparameters = getattr(getattr(self.optimizer, "state", None), "hyperparams", {})
-        return float(hyperparameters["learning_rate"]) if "learning_rate" in hyperparameters else None
+        known = self._hyperparameters
+        return float(known["learning_rate"]) if "learning_rate" in known else None
 
     def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
         return prediction(self._trainer, physics, y_target, predict)()
@@ -70,6 +71,29 @@ class JaxState(TrainingState):
         ]
         self._trainer.variables = self._jax.tree_util.tree_unflatten(structure, restored)
 
+    def description(self) -> dict[str, Any]:
+        """What the functions of a transformation depend on cannot be seen; the kinds of its states can."""
+        kinds = list(_kinds(getattr(self.optimizer, "state", None)))
+        kind = ", ".join(kinds) or type(self.optimizer).__name__
+        settings = {name: float(value) for name, value in self._given.items() if self._is_number(name)}
+        return {"optimizer": kind, "schedule": "none", "settings": settings}
+
+    def take_over(self, settings: Collection[str]) -> None:
+        new = {name: self._given[name] for name in settings if name in self._given}
+        if new:
+            state = self.optimizer.state
+            self.optimizer.state = state._replace(hyperparams={**state.hyperparams, **new})
+
+    @property
+    def _hyperparameters(self) -> dict[str, Any]:
+        """Those of `optax.inject_hyperparams`, which are part of the state."""
+        return getattr(getattr(self.optimizer, "state", None), "hyperparams", {})
+
+    def _is_number(self, name: str) -> bool:
+        """Whether a hyperparameter is one, and does not follow a schedule."""
+        scheduled = getattr(self.optimizer.state, "hyperparams_states", {})
+        return name not in scheduled and getattr(self._given[name], "shape", ()) == ()
+
     def _arrays(self, tree: Any) -> dict[str, Any]:
         leaves = self._jax.tree_util.tree_leaves(tree)
         return {f"{number:05d}": self._jax.numpy.asarray(leaf) for number, leaf in enumerate(leaves)}
@@ -82,6 +106,15 @@ class JaxState(TrainingState):
                 "Checkpoints of JAX networks are written by orbax. Install it: pip install 'phi-sip[jax]'."
             ) from error
         return orbax.checkpoint.StandardCheckpointer()
+
+
+def _kinds(state: Any) -> Iterator[str]:
+    """Names of the states of a chain of optax transformations."""
+    if isinstance(state, tuple):
+        if hasattr(state, "_fields"):
+            yield type(state).__name__
+        for part in state:
+            yield from _kinds(part)
 
 
 @hookimpl

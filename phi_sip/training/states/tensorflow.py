@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +46,7 @@ class TensorFlowState(TrainingState):
         self._tf = tf
         self._trainer = TensorFlowTrainer(net, optimizer, None)
         self.net, self.optimizer = net, optimizer
+        self._given = _settings(optimizer)
 
     @property
     def learning_rate(self) -> float | None:
@@ -70,6 +72,14 @@ class TensorFlowState(TrainingState):
         status.assert_existing_objects_matched().expect_partial()
         self._tf.random.set_seed(int(checkpoint.seed))
 
+    def description(self) -> dict[str, Any]:
+        return {"optimizer": type(self.optimizer).__name__, "schedule": "none", "settings": dict(self._given)}
+
+    def take_over(self, settings: Collection[str]) -> None:
+        """The rate is a variable, which is restored, unless it is a schedule; all else belongs to the object."""
+        if "learning_rate" in settings and isinstance(self._given["learning_rate"], float):
+            self.optimizer.learning_rate.assign(self._given["learning_rate"])
+
     def _checkpoint(self, seed: int) -> Any:
         tf = self._tf
         return tf.train.Checkpoint(
@@ -78,6 +88,17 @@ class TensorFlowState(TrainingState):
             generator=tf.random.get_global_generator(),
             seed=tf.Variable(seed, dtype=tf.int64),
         )
+
+
+def _settings(optimizer: Any) -> dict[str, Any]:
+    """The configuration of an optimizer by name; schedules as words."""
+    config = optimizer.get_config() if hasattr(optimizer, "get_config") else {}
+    found = {name: value for name, value in config.items() if name != "name"}
+    return {
+        name: value if isinstance(value, (bool, int, float, str)) else json.dumps(value, default=str, sort_keys=True)
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 @hookimpl
