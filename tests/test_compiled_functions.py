@@ -261,7 +261,9 @@ def test_random_numbers_of_python_are_not_compiled(compiling, monkeypatch, draw)
         assert np.isfinite(np.asarray(JAX.rnd_key)).all()
 
 
-@pytest.mark.parametrize("state", [threading.Lock(), (i for i in ()), np.random.default_rng(0)], ids=str)
+@pytest.mark.parametrize(
+    "state", [threading.Lock(), (i for i in ()), np.random.default_rng(0)], ids=lambda s: type(s).__name__
+)
 def test_state_that_cannot_be_compared_is_not_compiled(compiling, state):
     net, optimizer = network(compiling)
     physics = OfField(state, lambda _: 2.0)
