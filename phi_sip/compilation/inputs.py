@@ -47,16 +47,21 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
     return _map_fields(function, item, constant)
 
 
-def tensors_of(item: Any, backend: Backend) -> list[Any]:
-    """Returns the native values of the tensors in a physics that are inputs of what is compiled for it."""
+def natives_of(visit: Callable[[Map], Any], backend: Backend) -> list[Any]:
+    """Returns the native values of all tensors to which `visit` applies the function that it is given."""
     found: list[Any] = []
 
     def keep(tensor: Tensor) -> Tensor:
         found.append(trees.native(trees.to_backend(tensor, backend), tensor.shape))
         return tensor
 
-    map_inputs(keep, item)
+    visit(keep)
     return found
+
+
+def tensors_of(item: Any, backend: Backend) -> list[Any]:
+    """Returns the native values of the tensors in a physics that are inputs of what is compiled for it."""
+    return natives_of(lambda keep: map_inputs(keep, item), backend)
 
 
 def without_tensors(item: Any) -> Any:

@@ -13,7 +13,7 @@ from phiml.math import Tensor
 from .. import trees
 from ..parameters import as_tensor
 from ..update import SipUpdate, UpdateRequest
-from .inputs import map_inputs, on_host, without_values
+from .inputs import map_inputs, natives_of, on_host, without_values
 
 STATES = ("y_target", "x_true")
 PARAMETERS = ("physics", "solver")
@@ -30,14 +30,7 @@ def replace_tensors(function: Callable[[Tensor], Tensor], request: UpdateRequest
 
 def native_tensors(request: UpdateRequest, backend: Backend) -> list[Any]:
     """The values of these tensors."""
-    found: list[Any] = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        found.append(trees.native(trees.to_backend(tensor, backend), tensor.shape))
-        return tensor
-
-    replace_tensors(keep, request)
-    return found
+    return natives_of(lambda keep: replace_tensors(keep, request), backend)
 
 
 def with_natives(request: UpdateRequest, natives: Sequence[Any]) -> UpdateRequest:

@@ -61,7 +61,7 @@ class Framework(Protocol):
         """The hyperbolic tangent; PhiML's on JAX is NumPy's, which cannot be compiled."""
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of native tensors, compiled where that pays."""
+        """The function of native tensors of certain sizes and types, compiled where that pays."""
 
 
 def framework_of(backend: Backend) -> Framework:

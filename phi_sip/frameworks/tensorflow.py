@@ -104,4 +104,12 @@ def tanh(values: Any) -> Any:
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    return tf.function(function, autograph=False)  # type: ignore[no-any-return]
+    """As a graph, for arguments of the sizes and types of the first call."""
+    compiled, graph = tf.function(function, autograph=False), None
+
+    def call(*arguments: Any) -> Any:
+        nonlocal graph
+        graph = graph or compiled.get_concrete_function(*arguments)
+        return graph(*arguments)
+
+    return call
