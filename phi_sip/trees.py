@@ -38,7 +38,7 @@ def tree_map(function: Callable[..., Tensor], tree: Any, *others: Any) -> Any:
         return function(math.wrap(tree), *(_as_tensor(other) for other in others))
     if isinstance(tree, (tuple, list, dict)):
         return _map_container(function, tree, others)
-    attributes = _value_attributes(tree)
+    attributes = value_attributes(tree)
     return math.copy_with(
         tree, **{a: tree_map(function, getattr(tree, a), *(getattr(other, a) for other in others)) for a in attributes}
     )
@@ -73,7 +73,13 @@ def _as_tensor(value: Any) -> Tensor:
     )
 
 
-def _value_attributes(node: Any) -> Sequence[str]:
+def value_attributes(node: Any) -> Sequence[str]:
+    """
+    Returns the names of the attributes of a state that is no container, which hold its values.
+
+    Raises:
+        UnsupportedError: if it is no state.
+    """
     for name in ("__value_attrs__", "__all_attrs__", "__variable_attrs__"):
         if hasattr(node, name):
             return tuple(getattr(node, name)())

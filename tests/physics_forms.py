@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
+import fractions
 import functools
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from phiml import math
@@ -17,6 +20,8 @@ from phi_sip import Composite, DifferentiablePhysics, Evolution, InvertiblePhysi
 SCALE = 1.0  # read by functions of this module
 settings = types.ModuleType("settings")  # a module of the user's program
 settings.__file__ = "settings.py"
+settings.inner = types.ModuleType("settings.inner")
+settings.inner.__file__ = "settings/inner.py"
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,22 @@ class OfSlots(OfClass):
 
     def forward(self, x):
         return x * self.kept
+
+
+class OfPrivateSlots(OfClass):
+    __slots__ = ("__kept",)
+
+    def __init__(self, scale):
+        self.__kept = scale
+        super().__init__(1.0)
+
+    def forward(self, x):
+        return x * self.__kept
+
+
+class Pair(NamedTuple):
+    scale: float
+    unit: str = "m"
 
 
 @dataclass(frozen=True)
@@ -126,6 +147,16 @@ def reads_module(x):
     return x * settings.scale
 
 
+def reads_inner_module(x):
+    return x * settings.inner.scale
+
+
+def imports_inside(x):
+    import settings_of_physics_forms
+
+    return x * settings_of_physics_forms.scale
+
+
 def linear(function, **arguments):
     return DifferentiablePhysics(function, arguments, linear=True)
 
@@ -179,6 +210,24 @@ def with_module(scale):
     return reads_module
 
 
+def with_inner_module(scale):
+    settings.inner.scale = scale
+    return reads_inner_module
+
+
+def with_import_inside(scale):
+    module = types.ModuleType("settings_of_physics_forms")
+    module.__file__, module.scale = "settings_of_physics_forms.py", scale
+    sys.modules[module.__name__] = module
+    return imports_inside
+
+
+def tensor_twice(scale):
+    """The same tensor as a field, which is an input, and in a closure, which is not."""
+    tensor = math.tensor([scale, scale], batch("batch"))
+    return OfField(tensor, lambda _: tensor)
+
+
 def with_class_attribute(scale):
     OfClassAttribute.scale = scale
     return OfClassAttribute()
@@ -219,6 +268,13 @@ FORMS: dict[str, Callable[[float], InvertiblePhysics]] = {
     "list": lambda s: OfField([s], lambda v: v[0]),
     "dict": lambda s: OfField({"s": s}, lambda v: v["s"]),
     "array": lambda s: OfField(array(s), read_array),
+    "private slots": OfPrivateSlots,
+    "named tuple": lambda s: OfField(Pair(s), lambda v: v.scale),
+    "read-only mapping": lambda s: OfField(types.MappingProxyType({"s": math.tensor(s)}), lambda v: v["s"]),
+    "ordered mapping": lambda s: OfField(collections.OrderedDict(s=s), lambda v: v["s"]),
+    "queue": lambda s: OfField(collections.deque([s]), lambda v: v[0]),
+    "fraction": lambda s: OfField(fractions.Fraction(s), float),
+    "tensor in field and closure": tensor_twice,
     "object": lambda s: OfField(Holder(s), lambda v: v.scale),
     "namespace": lambda s: OfField(types.SimpleNamespace(s=s), lambda v: v.s),
     "nested": lambda s: OfField({"a": [Holder([array(s)])]}, lambda v: read_array(v["a"][0].scale[0])),
@@ -238,6 +294,10 @@ FORMS: dict[str, Callable[[float], InvertiblePhysics]] = {
     "global variable": lambda s: linear(with_global(s)),
     "global variable of a function that is called": lambda s: linear(with_far_global(s)),
     "variable of a module": lambda s: linear(with_module(s)),
+    "variable of a module in a module": lambda s: linear(with_inner_module(s)),
+    "import inside": lambda s: linear(with_import_inside(s)),
+    "decorated function": lambda s: linear(functools.wraps(times)(closure(s))),
+    "function compiled by PhiML": lambda s: linear(math.jit_compile(closure(s))),
     "evolution": lambda s: Evolution(lambda x, dt: x * s * dt, 1.0, 1),
     "composite": lambda s: Composite(linear(closure(1.0)), linear(closure(s))),
 }

@@ -20,6 +20,7 @@ from phi_sip import ConjugateGradient, UnsupportedError, sip_inverse, sip_update
 from phi_sip.compilation import keys
 from phi_sip.compilation.cache import CompiledFunctions
 from phi_sip.compilation.identity import Identities
+from phi_sip.compilation.objects import NoKeyError
 from phi_sip.errors import PerformanceWarning
 from phi_sip.solvers import least_squares
 
@@ -311,6 +312,21 @@ def test_numbers_of_objects_are_not_given_again():
     assert len(given) == 50
 
 
+def test_what_is_nested_too_deeply_is_not_compared(double):
+    nested: list = []
+    for _ in range(10_000):
+        nested = [nested]
+    with pytest.raises(NoKeyError, match="nested"):
+        keys.of_value(nested)
+
+
+def test_circles_are_compared(double):
+    first, again, other = ([value] for value in (1.0, 1.0, 2.0))
+    for circle in (first, again, other):
+        circle.append(circle)
+    assert keys.of_value(first) == keys.of_value(again) != keys.of_value(other)
+
+
 def test_large_arrays_are_not_compared(double):
-    with pytest.raises(keys.NoKeyError, match="512 MB"):
+    with pytest.raises(NoKeyError, match="512 MB"):
         keys.of_value(np.broadcast_to(0.0, (2**26,)))

@@ -6,7 +6,8 @@ import builtins
 import dis
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -46,18 +47,35 @@ def class_is_library(cls: type) -> bool:
     return is_library(cls.__module__, getattr(module, "__file__", None))
 
 
+@dataclass(frozen=True)
+class Names:
+    """The names in code of what it may read: global variables, attributes, and modules that it imports by itself."""
+
+    variables: tuple[str, ...]
+    attributes: tuple[str, ...]
+    modules: tuple[str, ...]
+
+
 @lru_cache(maxsize=4096)
-def names_read(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the names of the global variables that `code` and the functions in it read, and those of attributes."""
-    globals_read: dict[str, None] = {}
-    attributes: dict[str, None] = {}
+def names_read(code: CodeType) -> Names:
+    """Returns the names that `code` and the functions in it read."""
+    found: dict[str, dict[str, None]] = {"variables": {}, "attributes": {}, "modules": {}}
     for part in _nested(code):
         for instruction in dis.get_instructions(part):
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-                globals_read[instruction.argval] = None
-            elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
-                attributes[instruction.argval] = None
-    return tuple(globals_read), tuple(attributes)
+            kind = _READING.get(instruction.opname)
+            if kind is not None:
+                found[kind][instruction.argval] = None
+    return Names(**{kind: tuple(names) for kind, names in found.items()})
+
+
+_READING = {
+    "LOAD_GLOBAL": "variables",
+    "LOAD_NAME": "variables",
+    "LOAD_ATTR": "attributes",
+    "LOAD_METHOD": "attributes",
+    "IMPORT_FROM": "attributes",
+    "IMPORT_NAME": "modules",
+}
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
@@ -70,15 +88,31 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 def variables_read(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """
     Yields the global variables that a function reads, by name, with their values: those of its module, and those of
-    other modules of the same program that it reaches as `module.name`.
+    other modules of the same program that it reaches as `module.name` or imports.
     """
-    found, attributes = names_read(function.__code__)
+    names = names_read(function.__code__)
     values: Mapping[str, Any] = function.__globals__
-    for name in found:
-        if name not in values or values[name] is getattr(builtins, name, None):
-            continue
-        value = values[name]
-        if not isinstance(value, ModuleType):
+    read = {name: values[name] for name in names.variables if name in values}
+    read |= {name: sys.modules[name] for name in names.modules if name in sys.modules}
+    seen: set[str] = set()
+    for name, value in read.items():
+        if isinstance(value, ModuleType):
+            yield from _variables_of(value, name, names.attributes, seen)
+        elif value is not getattr(builtins, name, None):
             yield name, value
-        elif not is_library(value.__name__, getattr(value, "__file__", None)):
-            yield from ((f"{name}.{a}", vars(value)[a]) for a in attributes if a in vars(value))
+
+
+def _variables_of(
+    module: ModuleType, prefix: str, attributes: Sequence[str], seen: set[str]
+) -> Iterator[tuple[str, Any]]:
+    if module.__name__ in seen or is_library(module.__name__, getattr(module, "__file__", None)):
+        return
+    seen.add(module.__name__)
+    for name in attributes:
+        if name not in vars(module):
+            continue
+        value = vars(module)[name]
+        if isinstance(value, ModuleType):
+            yield from _variables_of(value, f"{prefix}.{name}", attributes, seen)
+        else:
+            yield f"{prefix}.{name}", value

@@ -18,6 +18,7 @@ from . import keys
 from .host_random import without_random_numbers
 from .inputs import without_values
 from .kinds import Run, kinds_of
+from .objects import NoKeyError
 from .operations import limit_sizes
 from .tensors import STATES, Results, native_tensors, replace_tensors, with_natives
 
@@ -46,7 +47,7 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     kinds = kinds_of(trainer.optimizer)
     try:
         key = _key(trainer, request)
-    except keys.NoKeyError as error:
+    except NoKeyError as error:
         return _step_by_step(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
     if key in kinds:
         return _result(kinds.find(key), trainer, request) or update(trainer, request)
@@ -112,8 +113,8 @@ def _key(trainer: CompilingTrainer, request: UpdateRequest) -> Hashable:
         trainer.signature(),
         *(keys.of_state(getattr(request, name)) for name in STATES),
         keys.of_tensors([math.wrap(request.step_size)]),
-        keys.of_parameters(request.physics),
-        keys.of_parameters(request.solver),
+        keys.of_parameters(request.physics, opaque),
+        keys.of_parameters(request.solver, opaque),
         keys.of_value((request.predict, [plugin.function for plugin in _plugins()]), opaque),
         request.micro_batches,
     )

@@ -12,7 +12,8 @@ from phiml.backend import Backend, choose_backend, default_backend
 from .. import trees
 from ..compilation.cache import CompiledFunctions
 from ..compilation.inputs import tensors_of, with_tensors, without_tensors
-from ..compilation.keys import NoKeyError, of_parameters, of_value
+from ..compilation.keys import of_parameters, of_value
+from ..compilation.objects import NoKeyError
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
 from ..physics.base import InvertiblePhysics
