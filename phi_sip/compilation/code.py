@@ -39,9 +39,12 @@ def _is_installed(file: str) -> bool:
 
 
 def class_is_library(cls: type) -> bool:
-    """Returns whether a class belongs to an installed library."""
-    module = sys.modules.get(cls.__module__)
-    return module is not None and module_is_library(module)
+    """Returns whether a class belongs to an installed library, or is written in C."""
+    name = cls.__module__
+    module = sys.modules.get(name) or sys.modules.get(name.partition(".")[0])
+    if module is None or (not hasattr(module, "__file__") and name != "__main__"):
+        return not any(isinstance(value, FunctionType) for value in vars(cls).values())
+    return module_is_library(module)
 
 
 def module_is_library(module: ModuleType) -> bool:

@@ -30,6 +30,7 @@ from .objects import (
     cells_of,
     functions_in,
     holds_attributes_only,
+    is_reducible,
     is_setting,
     numpy_of,
     reduced,
@@ -261,9 +262,11 @@ class Key:
 
     def _of_object(self, item: Any) -> Hashable:
         """Of an object of a class that is none of the known kinds: its class, and what it holds."""
-        is_plain = holds_attributes_only(type(item))  # type: ignore[arg-type]
-        found = attributes_of(item) if is_plain else reduced(item)
-        return self.by_value(type(item)), self.by_value(found)
+        if holds_attributes_only(type(item)):  # type: ignore[arg-type]
+            return self.by_value(type(item)), self.by_value(attributes_of(item))
+        if callable(item) and class_is_library(type(item)) and not is_reducible(item):
+            return type(item), item  # a function of a library in C
+        return self.by_value(type(item)), self.by_value(reduced(item))
 
     def _of_dataclass(self, item: Any) -> Hashable:
         names = {field.name for field in fields(item)}

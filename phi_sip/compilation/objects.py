@@ -131,6 +131,15 @@ def holds_attributes_only(cls: type) -> bool:
     return cls.__itemsize__ == 0 and cls.__basicsize__ <= object.__basicsize__ + _POINTER * pointers
 
 
+def is_reducible(item: Any) -> bool:
+    """Returns whether `copy` and `pickle` can take an object apart."""
+    try:
+        item.__reduce_ex__(4)
+    except Exception:
+        return False
+    return True
+
+
 def reduced(item: Any) -> Any:
     """What `copy` and `pickle` take an object for."""
     try:
