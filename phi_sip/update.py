@@ -176,6 +176,7 @@ def update(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
             if verdict.is_gradient_finite():
                 trainer.apply([part.objective for part in parts])
                 verdict.expect(trainer.is_state_finite(), lambda: NonFiniteError(_NON_FINITE_STATE))
+                _check_losses(result, verdict)
                 return replace(result, applied=verdict.conclude())
             if not trainer.skip():
                 raise NonFiniteError(_NON_FINITE_GRADIENT)
@@ -228,8 +229,6 @@ class _Part:
         self._trainer.accumulate(trees.scale(step.dx, -1), 1 / self.request.micro_batches)
         x_true = self.request.x_true
         result = _report(step, None if x_true is None else trees.to_backend(x_true, self._trainer.backend))
-        for what, loss in (("The proxy loss", result.loss), ("The misfit y_l2", result.y_l2)):
-            self._verdict.expect_finite_state(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
         self.objective = Objective(
             self._predict, lambda x: _proxy_loss(x, step.x_target), math.sum(result.loss, result.loss.shape)
         )
@@ -254,6 +253,11 @@ class _Part:
         step = invert(request.physics, y_target, x, request.step_size, request.solver)
         self._verdict.expect_finite_state(f"The correction of {type(request.physics).__name__}", step.dx, OVERFLOW)
         return step
+
+
+def _check_losses(result: SipUpdate, verdict: _Verdict) -> None:
+    for what, loss in (("The proxy loss", result.loss), ("The misfit y_l2", result.y_l2)):
+        verdict.expect_finite_state(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
 
 
 def _report(step: SipStep, x_true: Any) -> SipUpdate:

@@ -6,7 +6,7 @@ import enum
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from threading import Lock, RLock
@@ -63,26 +63,45 @@ def of_state(tree: Any) -> Hashable:
     return _made(lambda: _of_state(tree))
 
 
-def of_parameters(item: Any, opaque: Iterable[Any] = ()) -> Hashable:
+def of_parameters(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> Hashable:
     """
     Returns what tells physics or solvers apart whose tensors of `inputs.map_inputs` are inputs.
 
     Args:
         item: Physics or solver.
         opaque: See `of_value`.
+        logs: See `of_value`.
     """
-    return _made(lambda: Key(values_are_inputs=True, opaque=opaque).of(item))
+    return _made(lambda: Key(values_are_inputs=True, opaque=opaque, logs=logs).of(item))
 
 
-def of_value(item: Any, opaque: Iterable[Any] = ()) -> Hashable:
+def of_value(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> Hashable:
     """
     Returns what tells objects apart that become part of what is compiled: everything in them, by value.
 
     Args:
         item: Anything.
         opaque: Objects that stand for themselves, whatever state they have: network and optimizer.
+        logs: Ids of lists of which it does not matter what they hold, see `lists_in`.
     """
-    return _made(lambda: Key(values_are_inputs=False, opaque=opaque).of(item))
+    return _made(lambda: Key(values_are_inputs=False, opaque=opaque, logs=logs).of(item))
+
+
+def lists_in(item: Any, opaque: Iterable[Any] = ()) -> list[tuple[list[Any], int]]:
+    """
+    Returns all lists that an object holds, with their lengths.
+
+    Code that counts its calls, or keeps what it has computed, adds to a list when it is compiled, but not when what is
+    compiled runs. Such a list is a log: what it holds is no reason to compile anew.
+    """
+    key = Key(values_are_inputs=False, opaque=opaque)
+    _made(lambda: key.of(item))
+    return key.lists()
+
+
+def grown(lists: Iterable[tuple[list[Any], int]]) -> list[list[Any]]:
+    """Returns those of `lists_in` that have become longer since."""
+    return [found for found, length in lists if len(found) > length]
 
 
 def _made(make: Callable[[], Hashable]) -> Hashable:
@@ -123,14 +142,15 @@ class Key:
     Args:
         values_are_inputs: Whether tensors and numbers that `inputs.map_inputs` replaces count by dims and type only.
         opaque: See `of_value`.
+        logs: See `of_value`.
 
     Raises:
         NoKeyError: from `of`, naming an object whose state cannot be told: a generator, a random number generator, an
             open file, a tensor that is being traced, or arrays of more than `LARGEST` bytes.
     """
 
-    def __init__(self, values_are_inputs: bool, opaque: Iterable[Any] = ()) -> None:
-        self._values_are_inputs = values_are_inputs
+    def __init__(self, values_are_inputs: bool, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> None:
+        self._values_are_inputs, self._logs = values_are_inputs, logs
         self._opaque = {id(item): item for item in opaque}
         self._bytes = 0  # of all arrays
         self._seen: dict[Hashable, tuple[int, Any]] = {}  # keeps objects alive, so that no two have one id
@@ -143,11 +163,17 @@ class Key:
             return float, item.hex()
         if id(item) in self._opaque:
             return "itself", identities.number(item)
+        if type(item) is list and id(item) in self._logs:
+            return ("log",)
         place = id(item), self._values_are_inputs
         if place in self._seen:
             return "again", self._seen[place][0]
         self._seen[place] = len(self._seen), item
         return _describer(type(item))(self, item)  # type: ignore[arg-type]  # mypy takes classes for unhashable
+
+    def lists(self) -> list[tuple[list[Any], int]]:
+        """Returns the lists that it came across, with their lengths."""
+        return [(item, len(item)) for _, item in self._seen.values() if type(item) is list]
 
     def by_value(self, item: Any) -> Hashable:
         """Returns the key of something whose tensors become part of what is compiled."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from .cache import CompiledFunctions
 
 KEPT = 16  # compiled updates per optimizer
-SIZES = 1024  # of data that are remembered
+REMEMBERED = 256  # updates, as to what else than states they depend on
 ATTRIBUTE = "_phi_sip_compiled"  # of an optimizer
 FRUITLESS = 4  # compiled in a row, none of which was used again
 
 Run = Callable[[list[Any]], Any]
+Kind = tuple[Hashable, Hashable]
 
 
 class Kinds(CompiledFunctions):
@@ -20,7 +21,7 @@ class Kinds(CompiledFunctions):
 
     def __init__(self) -> None:
         super().__init__(KEPT)
-        self._sizes: set[Hashable] = set()
+        self._others: set[Hashable] = set()
         self._fruitless = 0
 
     def __reduce__(self) -> tuple[type[Kinds], tuple[()]]:
@@ -32,25 +33,25 @@ class Kinds(CompiledFunctions):
         self._fruitless = 0
         return super().find(key)
 
-    def keep(self, key: Hashable, run: Run | None, *, sizes: Hashable = None, counts: bool = True) -> None:
+    def keep_kind(self, key: Kind, run: Run | None, logs: Sequence[list[Any]], *, counts: bool) -> None:
         """
         Adds a kind.
 
         Args:
-            key: What tells it apart.
+            key: What tells its states apart, and all else.
             run: How it is run.
-            sizes: What tells its states apart.
+            logs: See `CompiledFunctions.keep`.
             counts: Whether compiling it may have been in vain.
         """
-        super().keep(key, run)
-        if len(self._sizes) > SIZES:
-            self._sizes.clear()
-        self._sizes.add(sizes)
+        self.keep(key, run, logs)
+        if len(self._others) > REMEMBERED:
+            self._others.clear()
+        self._others.add(key[1])
         self._fruitless += counts
 
-    def knows(self, sizes: Hashable) -> bool:
-        """Returns whether there has been an update of states of these sizes."""
-        return sizes in self._sizes
+    def differs_in_sizes_only(self, key: Kind) -> bool:
+        """Returns whether there has been an update that differed in nothing but its states."""
+        return key[1] in self._others
 
     @property
     def always_new(self) -> bool:

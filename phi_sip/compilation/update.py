@@ -19,7 +19,7 @@ from ..update import SipUpdate, UpdateRequest, update
 from . import keys
 from .host_random import without_random_numbers
 from .inputs import that_remembers_nothing, without_values
-from .kinds import Kinds, Run, kinds_of
+from .kinds import Kind, Kinds, Run, kinds_of
 from .objects import NoKeyError
 from .operations import limit_sizes
 from .tensors import PARAMETERS, STATES, Results, native_tensors, replace_tensors, with_natives
@@ -44,22 +44,25 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     if compile is False or (compile is None and _may_depend_on_more(request)):
         return _step_by_step(trainer, request)
     trainer.prepare(request)
+    kinds = kinds_of(trainer.optimizer)
     try:
-        key = _key(trainer, request)
+        key = _key(trainer, request, kinds)
     except NoKeyError as error:
         return _not_compiled(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
-    kinds = kinds_of(trainer.optimizer)
     if key in kinds:
         return _result(kinds.find(key), trainer, request) or _step_by_step(trainer, request)
-    return _compiled_anew(kinds, trainer, request, compile)
+    return _compiled_anew(kinds, key, trainer, request, compile)
 
 
-def _compiled_anew(kinds: Kinds, trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None) -> SipUpdate:
+def _compiled_anew(
+    kinds: Kinds, key: Kind, trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None
+) -> SipUpdate:
     """An update of a kind that has not been compiled."""
-    sizes = _sizes(request)
-    worth_while = framework_of(trainer.backend).COMPILES_OPERATIONS and not kinds.knows(sizes)
+    operations = framework_of(trainer.backend).COMPILES_OPERATIONS
+    worth_while = operations and kinds.differs_in_sizes_only(key)  # as step by step a new size costs more
     if compile is None and kinds.always_new and not worth_while:
         return _step_by_step(trainer, request)
+    lists = keys.lists_in(_code(request), _opaque(trainer))
     run: Run | None = _compile(trainer, request)
     try:
         result = _result(run, trainer, request)
@@ -67,9 +70,10 @@ def _compiled_anew(kinds: Kinds, trainer: CompilingTrainer, request: UpdateReque
         if compile and isinstance(cause, SipError):
             raise
         run, result = None, _not_compiled(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
-    with suppress(NoKeyError):  # what is run while it is compiled may change what it depends on, e.g. count its calls
-        kinds.keep(_key(trainer, request), run, sizes=sizes, counts=not worth_while)
-    if kinds.has_just_become_always_new:
+    kinds.keep_kind(key, run, keys.grown(lists), counts=not worth_while)
+    with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
+        kinds.keep(_key(trainer, request, kinds), run, keys.grown(lists))
+    if kinds.has_just_become_always_new and not worth_while:
         what = "Updates are no longer compiled" if compile is None else "Each update is compiled anew"
         _warn(f"{what}, as the last ones all differed in more than the values of tensors")
     return result or _step_by_step(trainer, request)
@@ -117,19 +121,27 @@ def _sizes(request: UpdateRequest) -> Hashable:
     return keys.of_tensors([*leaves, math.wrap(request.step_size)])
 
 
-def _key(trainer: CompilingTrainer, request: UpdateRequest) -> Hashable:
+def _key(trainer: CompilingTrainer, request: UpdateRequest, kinds: Kinds) -> Kind:
     """All that an update depends on but the tensors of `replace_tensors` and the variables of the trainer."""
-    opaque = trainer.net, trainer.optimizer
-    return (
+    opaque, logs = _opaque(trainer), kinds.logs
+    states = tuple(keys.of_state(getattr(request, name)) for name in STATES)
+    others = (
         math.get_precision(),
         trainer.signature(),
-        *(keys.of_state(getattr(request, name)) for name in STATES),
-        keys.of_tensors([math.wrap(request.step_size)]),
-        keys.of_parameters(request.physics, opaque),
-        keys.of_parameters(request.solver, opaque),
-        keys.of_value((request.predict, [plugin.function for plugin in _plugins()]), opaque),
+        *(keys.of_parameters(getattr(request, name), opaque, logs) for name in PARAMETERS),
+        keys.of_value((request.predict, [plugin.function for plugin in _plugins()]), opaque, logs),
         request.micro_batches,
     )
+    return (*states, keys.of_tensors([math.wrap(request.step_size)])), others
+
+
+def _code(request: UpdateRequest) -> Any:
+    """All that may hold code and state of the user."""
+    return request.physics, request.solver, request.predict
+
+
+def _opaque(trainer: Trainer) -> tuple[Any, Any]:
+    return trainer.net, trainer.optimizer
 
 
 def _compile(trainer: CompilingTrainer, request: UpdateRequest) -> Run:

@@ -72,12 +72,12 @@ class Wave(Reversible):
             x: (u, u_t) at the start, a pair of centered grids.
         """
         self._check(x)
-        return trees.in_order_of(super().forward(x), x)  # type: ignore[no-any-return]
+        return trees.in_order_of(super().forward(trees.in_canonical_order(x)), x)  # type: ignore[no-any-return]
 
     def backward(self, y: State) -> State:
         """x = (u, u_t) at the start from that at the end."""
         self._check(y)
-        return trees.in_order_of(super().backward(y), y)  # type: ignore[no-any-return]
+        return trees.in_order_of(super().backward(trees.in_canonical_order(y)), y)  # type: ignore[no-any-return]
 
     def advance(self, state: State, dt: float | Tensor) -> State:
         """One leapfrog step: half a kick, drift, half a kick."""

@@ -140,7 +140,9 @@ def _run(rule: TotalVariation, basis: SpectralBasis, backend: Backend, data: Seq
         key = keys.of_value((rule, basis.resolution, basis.size, basis.sides, backend, about))
     except NoKeyError:
         return minimize(*data)
-    return _compiled.made(key, lambda: framework.compile(minimize))(*data)
+    compiled = _compiled.find(key) or framework.compile(minimize)
+    _compiled.keep(key, compiled)
+    return compiled(*data)
 
 
 def _in_blocks(minimize: Callable[..., tuple[Any, Any]], basis: SpectralBasis, backend: Backend) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from .. import trees
 from ..compilation.cache import CompiledFunctions
 from ..compilation.host_random import RandomNumbersError, without_random_numbers
 from ..compilation.inputs import tensors_of, that_remembers_nothing, with_tensors, without_tensors
-from ..compilation.keys import of_parameters, of_value
+from ..compilation.keys import grown, lists_in, of_parameters, of_value
 from ..compilation.objects import NoKeyError
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
@@ -110,22 +111,28 @@ def run(
         return make(problem)(*natives)
     try:
         key = _key(make, method, problem)
+        lists = [] if key in _compiled else lists_in(problem.physics)
     except NoKeyError:
         return make(problem)(*natives)
-    algorithm: Algorithm = _compiled.made(key, lambda: framework.compile(_algorithm(make, problem)))
+    algorithm: Algorithm = _compiled.find(key) or framework.compile(_algorithm(make, problem))
     try:
-        return algorithm(tensors_of(problem.physics, problem.backend), *natives)
+        result = algorithm(tensors_of(problem.physics, problem.backend), *natives)
     except RandomNumbersError as error:
         raise UnsupportedError(
             f"{type(problem.physics).__name__} cannot be inverted numerically: {error}. Draw noise where the data are "
             f"made, so that the same state has the same observation."
         ) from error
+    if key not in _compiled:
+        _compiled.keep(key, algorithm, grown(lists))
+        with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
+            _compiled.keep(_key(make, method, problem), algorithm, grown(lists))
+    return result
 
 
 def _key(make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares) -> Hashable:
     return (
         of_value((make, method)),
-        of_parameters(problem.physics),
+        of_parameters(problem.physics, logs=_compiled.logs),
         problem.states.signature,
         problem.observations.signature,
         problem.precision,

@@ -12,6 +12,7 @@ from phiml import math
 from .. import trees
 from ..checks import check_finite
 from ..compilation import keys
+from ..compilation.code import class_is_library
 from ..compilation.identity import identities
 from ..compilation.update import compiled_update
 from ..errors import NetworkOutputError, UnsupportedError
@@ -61,7 +62,7 @@ class TensorFlowTrainer(CompilingTrainer):
 
     def prepare(self, request: UpdateRequest) -> None:
         """A network that makes variables when it is called is called once; they keep their initial values."""
-        if _complete.get(id(self.net)) is not self.net and not self.is_traced:
+        if not self.is_traced and not _has_made_all(self.net):
             y_target = trees.to_backend(request.y_target, self.backend)
             check_finite("y_target", y_target, BAD_SAMPLES)
             with self.backend:
@@ -279,6 +280,14 @@ class TensorFlowTrainer(CompilingTrainer):
 
 
 _complete: WeakValueDictionary[int, Any] = WeakValueDictionary()  # networks that have made all their variables, by id
+
+
+def _has_made_all(net: Any) -> bool:
+    """Whether a network has made all its variables: it has been called, or Keras' own layers say so."""
+    if _complete.get(id(net)) is net:
+        return True
+    layers = list(net._flatten_layers()) if hasattr(net, "_flatten_layers") else []
+    return bool(layers) and all(layer.built and class_is_library(type(layer)) for layer in layers)
 
 
 def call_keras(net: Any, native: Any, options: dict[str, Any]) -> Any:
