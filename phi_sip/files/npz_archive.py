@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..archives import header
 from ..errors import FileError
 from .contents import StoredArray
-from .npy import header
 from .pickled import LIMIT, plain_data
 
 SUFFIX = ".npy"
@@ -31,7 +31,7 @@ class Archive:
     def stored(self, name: str) -> StoredArray:
         """An array, not read yet."""
         with self._open(name) as file:
-            shape, dtype = header(file)  # type: ignore[arg-type]
+            shape, dtype = header(file)
         return StoredArray(name, None, shape, dtype, lambda: self._values(name))
 
     def short(self, name: str) -> np.ndarray:
@@ -42,7 +42,7 @@ class Archive:
             FileError: if it is longer than a description can be.
         """
         with self._open(name) as file:
-            shape, dtype = header(file)  # type: ignore[arg-type]
+            shape, dtype = header(file)
         if np.prod(shape, dtype=object) * dtype.itemsize > LIMIT:
             raise FileError(f"'{name}' is longer than {LIMIT} bytes.")
         return self._values(name)
