@@ -75,7 +75,7 @@ def header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     Raises:
         ValueError: if it is damaged, of another format, or holds objects of Python, which could run code.
     """
-    version = np.lib.format.read_magic(file)  # type: ignore[arg-type]
+    version = np.lib.format.read_magic(file)
     if version not in OF_VERSION:
         raise ValueError(f"it has the version {version} of NumPy's format, which is for arrays of other types")
     shape, _, dtype = OF_VERSION[version](file)

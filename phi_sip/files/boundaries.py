@@ -59,6 +59,8 @@ def _plain(value: Any) -> Any:
     """A word, or the word of a number, where it is one; else as it is."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     if value is None or isinstance(value, str):
         return value
     found = value.tolist() if isinstance(value, np.ndarray) else value

@@ -143,8 +143,12 @@ def _check_complete(
 def _boundary(array: StoredArray, attributes: Mapping[str, Mapping[str, Any]], others: Sequence[StoredArray]) -> Any:
     """What is said nearest to an array: by itself, by other arrays, by the groups that it is in; `None` if nothing."""
     by_arrays = {other.name: _said_by(other) for other in others if other.path != array.path and _is_boundary(other)}
-    groups = [attributes.get(group, {}) for group in reversed(_around(array.group))]
-    return next((said for about in (array.attributes, by_arrays, *groups) if (said := stated(about)) is not None), None)
+    around = _around(array.group)
+    groups = [attributes.get(group, {}) for group in reversed(around)]
+    parts = {group: group.rpartition("/") for group in attributes if group}
+    by_groups = {name: f"group {group}" for group, (outer, _, name) in parts.items() if outer in around}
+    places = (array.attributes, by_arrays, *groups, by_groups)
+    return next((said for about in places if (said := stated(about)) is not None), None)
 
 
 def _said_by(array: StoredArray) -> Any:

@@ -85,8 +85,8 @@ def warn_unwritten(path: str, missing: int, parts: int, fill: Any) -> None:
     """Warns if parts of an array were never written: they are read as the fill value, which nobody has measured."""
     if missing > 0:
         warnings.warn(
-            f"'{path}': {missing} of its {parts} chunks were never written, and are read as {fill}. Where {fill} was "
-            f"written, this is right: such chunks are often left out. Else the file is not complete.",
+            f"The file has {parts - missing} of {parts} chunks of '{path}'. What was never written is read as {fill}. "
+            f"If all of it is {fill}, this is right, since such chunks are often left out; else the file is not whole.",
             FileWarning,
             stacklevel=2,
         )

@@ -121,7 +121,7 @@ def _values(path: str, found: Any) -> Any:
         parts = math.prod(-(-size // part) for size, part in zip(dataset.shape, dataset.chunks, strict=True))
         missing = parts - dataset.id.get_num_chunks()
     else:
-        parts, missing = 1, int(dataset.id.get_storage_size() == 0)
+        parts, missing = 1, int(dataset.size > 0 and not dataset.is_virtual and dataset.id.get_storage_size() == 0)
     warn_unwritten(path, missing, parts, dataset.fillvalue)
     return found[...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -58,8 +58,8 @@ class Archive:
         np.lib.format.read_array_header_1_0(start)
         return plain_data(content[start.tell() :])
 
-    def _open(self, name: str) -> zipfile.ZipExtFile:
-        return self._archive.open(name + SUFFIX)  # type: ignore[return-value]
+    def _open(self, name: str) -> IO[bytes]:
+        return self._archive.open(name + SUFFIX)
 
     def _values(self, name: str) -> np.ndarray:
         """An array to its last byte, since the checksum is compared there only."""

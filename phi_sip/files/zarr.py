@@ -110,7 +110,7 @@ def write(path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, s
     dataset = dataset_of(grids, attributes)
     checksums = {str(name): _compression() for name in dataset.variables}
     with written_folder(path) as unfinished:
-        dataset.to_zarr(unfinished, mode="w", consolidated=False, encoding=checksums, write_empty_chunks=True)
+        dataset.to_zarr(unfinished, mode="w", consolidated=False, encoding=checksums)
 
 
 def _compression() -> dict[str, Any]:
