@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+
+OF_VERSION: dict[Any, Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def shapes_in(path: Path) -> list[tuple[int, ...]]:
@@ -53,20 +59,39 @@ def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
         )
     if found > largest:
         raise ValueError(f"it unpacks to {found} bytes, but at most {largest} are read")
+    return arrays_in(path)
+
+
+def arrays_in(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an archive that was measured, by name and in order. Nothing in it is unpickled."""
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
+def header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """
+    What an array in NumPy's format says about itself; the file is read up to its numbers.
+
+    Raises:
+        ValueError: if it is damaged, of another format, or holds objects of Python, which could run code.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in OF_VERSION:
+        raise ValueError(f"it has the version {version} of NumPy's format, which is for arrays of other types")
+    shape, _, dtype = OF_VERSION[version](file)
+    if any(size < 0 for size in shape):
+        raise ValueError(f"it has the shape {shape}")
+    if dtype.hasobject:
+        raise ValueError("it holds objects of Python, which could run code and are not read (allow_pickle=False)")
+    return tuple(shape), dtype
+
+
 def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
     with archive.open(entry) as file:
-        version = np.lib.format.read_magic(file)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-        if read is None:
-            raise ValueError(f"'{entry.filename}' is an array of an unknown format, {version}")
-        shape, _, dtype = read(file)
-    if any(size < 0 for size in shape):
-        raise ValueError(f"'{entry.filename}' has the shape {shape}")
-    return shape, dtype
+        try:
+            return header(file)
+        except ValueError as error:
+            raise ValueError(f"'{entry.filename}': {error}") from error
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -97,6 +97,10 @@ class MisfitWarning(SipWarning):
     """What a trained inverse predicts does not explain an observation; the message says how much and what to do."""
 
 
+class FileWarning(SipWarning):
+    """A file can be read, but may not be complete; the message says what is missing."""
+
+
 class PluginWarning(SipWarning):
     """A plugin was left out; the message names its distribution and the cause."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import phi.field
 import pytest
 import xarray
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phi.field import CenteredGrid
@@ -25,6 +26,7 @@ from phi_sip.data import scenes, stored
 from phi_sip.errors import FileError, ParameterError
 from phi_sip.files import GridArray, read_field, read_grid, write_grids
 from phi_sip.files.boundaries import NAMED, boundary_of, words_of
+from phi_sip.inference.grid import TrainingGrid
 
 DTYPES = ("<f4", "<f8", ">f4", ">f8", "<i2", "<i8", "u1")
 
@@ -211,9 +213,84 @@ def test_boundaries_that_have_no_words_are_asked_for(tmp_path):
     per_component = extrapolation.ConstantExtrapolation(math.vec(x=1.0, y=2.0))
     phi.field.write(CenteredGrid(math.vec(x=1.0, y=2.0), per_component, x=3, y=4), str(tmp_path / "a.npz"))
     assert read_grid(tmp_path / "a.npz").boundary is None
+    with pytest.raises(ParameterError, match=r"The file says boundary = .*Give boundary="):
+        TrainingGrid(("x", "y"), (1.0, 1.0), "periodic").completed(read_grid(tmp_path / "a.npz"))
     with pytest.raises(ParameterError, match="Give boundary="):
         read_field(tmp_path / "a.npz")
     assert read_field(tmp_path / "a.npz", boundary="x=2.5,y=periodic").boundary.ext["y"] == extrapolation.PERIODIC
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "expected"),
+    [
+        ("boundary", "ZERO", "zero"),
+        ("Boundary", "Zero_Gradient", "zero-gradient"),
+        ("boundary_conditions", "periodic", "periodic"),
+        ("boundary", 0.0, "zero"),
+        ("boundary", np.array([2.5]), "2.5"),
+        ("bc_x", "periodic", None),
+        ("boundary", "dirichlet", None),
+        ("BC", "Neumann", None),
+        ("boundary", "x=zero", None),
+        ("boundary", np.array([0.0, 1.0]), None),
+    ],
+    ids=str,
+)
+def test_boundaries_that_files_state(name, said, expected, tmp_path):
+    """Read, or asked for: nothing else takes their place, also not the boundary of the training."""
+    made = xarray.Dataset({"T": (("batch", "x", "y"), np.ones((2, 3, 4)))}, {"x": np.arange(3.0), "y": np.arange(4.0)})
+    made.assign_attrs({name: said}).to_netcdf(tmp_path / "group.nc", engine="h5netcdf")
+    made["T"].attrs[name] = said
+    made.assign_attrs(boundary="symmetric").to_netcdf(tmp_path / "own.nc", engine="h5netcdf")
+    again = tmp_path / "again.npz"
+    for file in ("group.nc", "own.nc"):
+        grid = read_grid(tmp_path / file)
+        assert grid.boundary == expected
+        if expected is None:
+            trained = TrainingGrid(("x", "y"), (1.0, 1.0), "periodic")
+            for use in (
+                GridArray.told,
+                GridArray.to_field,
+                trained.completed,
+                lambda one: write_grids(again, {"a": one}),
+            ):
+                with pytest.raises(ParameterError, match=r"The file says boundary = .*Give boundary=.*--boundary"):
+                    use(grid)
+            assert trained.completed(grid.told("zero")).boundary == "zero"
+
+
+def test_boundaries_in_arrays_and_groups(tmp_path):
+    np.savez(tmp_path / "a.npz", T=np.ones((2, 3)), boundary="Periodic")
+    np.savez(tmp_path / "b.npz", T=np.ones((2, 3)), boundary=0.0)
+    np.savez(tmp_path / "c.npz", T=np.ones((2, 3)), boundary=["periodic", "zero"])
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["T"] = np.ones((2, 3))
+        file.create_group("boundary_conditions/x_wall")
+    for name, expected in (("a.npz", "periodic"), ("b.npz", "zero"), ("c.npz", None), ("d.h5", None)):
+        grid = read_grid(tmp_path / name, dims=("batch", "x"))
+        assert (grid.boundary, "boundary" in grid.unread) == (expected, expected is None)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_components_in_zarr_that_have_strings_of_any_length(version, tmp_path):
+    names = np.array(["y", "x"], np.dtypes.StringDType())
+    values = np.arange(24.0).reshape(1, 2, 3, 4)
+    dims = ["batch", "vector", "x", "y"]
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=version)
+    for name, data, own in (("T", values + 1, dims), ("vector", names, ["vector"])):
+        array = group.create_array(name, data=data, **({"dimension_names": own} if version == 3 else {}))
+        array.attrs["_ARRAY_DIMENSIONS"] = own
+    assert read_grid(tmp_path / "a.zarr").components == ("y", "x")
+
+
+def test_components_that_are_no_names_are_asked_for(tmp_path):
+    values = np.arange(24.0).reshape(1, 3, 4, 2)
+    made = xarray.Dataset({"T": (("batch", "x", "y", "vector"), values)}, {"vector": [1, 0]})
+    made.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    known = {"boundary": "periodic", "size": 1.0}
+    with pytest.raises(ParameterError, match=r"says components = 'vector', an array of type int64.*components="):
+        read_field(tmp_path / "a.nc", **known)
+    assert float(read_field(tmp_path / "a.nc", **known, components=["y", "x"]).values.vector["x"].x[0].y[0].mean) == 1
 
 
 class Payload:

@@ -68,6 +68,21 @@ def test_states_and_observations_called_x_and_y_are_no_coordinates(tmp_path):
             assert read_grid(tmp_path / name, variable, dims).bounds == {}
 
 
+@pytest.mark.parametrize("sizes", [(8, 8), (16, 8)])
+def test_meshes_of_another_order_are_refused(sizes, tmp_path):
+    """`np.meshgrid` as it is by default: its arrays have y first."""
+    x, y = X[: sizes[0]], Y[: sizes[1]]
+    for indexing in ("xy", "ij"):
+        xx, yy = np.meshgrid(x, y, indexing=indexing)
+        np.savez(tmp_path / f"{indexing}.npz", T=np.ones((3, *sizes)), X=xx, Y=yy)
+    with pytest.raises(FileError, match=r"coordinates of x, .*--dims"):
+        read_grid(tmp_path / "xy.npz", dims=DIMS)
+    bounds = read_grid(tmp_path / "ij.npz", dims=DIMS).bounds  # X and Y are not asked about
+    np.testing.assert_allclose(bounds["x"], (0, 0.05 * sizes[0]), atol=1e-9)
+    np.savez(tmp_path / "yx.npz", T=np.ones((3, *sizes[::-1])), X=np.meshgrid(x, y)[0], Y=np.meshgrid(x, y)[1])
+    np.testing.assert_allclose(read_grid(tmp_path / "yx.npz", dims=("batch", "y", "x")).bounds["y"][0], 1, atol=1e-9)
+
+
 def test_dims_that_hdf5_labels(tmp_path):
     path = hdf5(tmp_path / "a.h5", x=X)
     with h5py.File(path, "r+") as file:

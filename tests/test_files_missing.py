@@ -13,9 +13,13 @@ import pytest
 import scipy.io
 import xarray
 import zarr
+from numcodecs import Delta
+from numcodecs.abc import Codec
+from numcodecs.registry import register_codec
+from zarr.codecs import numcodecs as delta
 
-from phi_sip.errors import FileError
-from phi_sip.files import memory, read_grid
+from phi_sip.errors import FileError, FileWarning
+from phi_sip.files import GridArray, memory, read_grid, write_grids
 
 FILL = 9.969209968386869e36
 WRONG = "in 2 of 64 cells, in 1 of 4 samples \\(number 2, counted from 0\\).*Masked"
@@ -109,9 +113,59 @@ def test_zeros_in_zarr_and_hdf5_are_data(tmp_path):
     group.create_array("T", shape=(2, 4), chunks=(1, 4), dtype="i4", fill_value=0)[1] = 3
     with h5py.File(tmp_path / "c.h5", "w") as file:
         file["T"] = values(-32767, "i2")
-    assert read_grid(tmp_path / "b.zarr", dims=("batch", "x")).values.tolist() == [[0] * 4, [3] * 4]
+    with pytest.warns(FileWarning, match=r"has 1 of 2 chunks of 'T'. What was never written is read as 0"):
+        assert read_grid(tmp_path / "b.zarr", dims=("batch", "x")).values.tolist() == [[0] * 4, [3] * 4]
     assert read_grid(tmp_path / "c.h5", dims=DIMS).values.min() == -32767
-    assert read_grid(tmp_path / "a.zarr", dims=("batch", "x")).values.max() == 0
+    with pytest.warns(FileWarning, match="has 0 of 1 chunks of 'array'"):
+        assert read_grid(tmp_path / "a.zarr", dims=("batch", "x")).values.max() == 0
+
+
+def test_chunks_that_were_never_written(tmp_path, recwarn):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("T", (4, 4), "f8", chunks=(1, 4))[1:3] = 1
+        file.create_dataset("U", (4, 4), "f8")
+        file.create_dataset("V", (4, 4), "f8", chunks=(3, 3))[:] = 0
+        file["W"] = np.zeros((4, 4))
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    group.create_array("T", shape=(8, 4), chunks=(1, 4), shards=(4, 4), dtype="f4")[:4] = 1
+    for name, variable in (("a.h5", "T"), ("a.h5", "U"), ("a.zarr", "T")):
+        with pytest.warns(FileWarning, match=f"chunks of '{variable}'. What was never written is read as 0"):
+            read_grid(tmp_path / name, variable, ("batch", "x"))
+    recwarn.clear()
+    for name in "VW":
+        read_grid(tmp_path / "a.h5", name, ("batch", "x"))
+    write_grids(tmp_path / "b.zarr", {"a": GridArray(np.zeros((2, 4)), ("batch", "x"), (0.0,), (1.0,))})
+    assert read_grid(tmp_path / "b.zarr").values.max() == 0
+    assert not [warning for warning in recwarn if issubclass(warning.category, FileWarning)]
+
+
+class Strange(Codec):
+    """A codec that does what it likes."""
+
+    codec_id = "strange"
+    used = False
+
+    def encode(self, buf):
+        return buf
+
+    def decode(self, buf, out=None):
+        Strange.used = True
+        return buf
+
+
+def test_codecs_that_could_run_code_are_not_run(tmp_path):
+    register_codec(Strange)
+    data = np.ones((2, 4))
+    for option in ("filters", "compressors"):
+        group = zarr.open_group(str(tmp_path / f"{option}.zarr"), mode="w", zarr_format=2)
+        group.create_array("T", data=data, **{option: [Strange()]})
+        with pytest.raises(FileError, match="by the codec strange, which"):
+            read_grid(tmp_path / f"{option}.zarr", dims=("batch", "x"))
+    assert not Strange.used
+    for version, codec in ((2, Delta("f8")), (3, delta.Delta(dtype="f8"))):
+        group = zarr.open_group(str(tmp_path / f"{version}.zarr"), mode="w", zarr_format=version)
+        group.create_array("T", data=data, filters=[codec])
+        assert (read_grid(tmp_path / f"{version}.zarr", dims=("batch", "x")).values == 1).all()
 
 
 HUGE = (10**6, 10**6)

@@ -21,6 +21,8 @@ AXES = ("x", "y", "z")
 BATCH, CHANNEL = "batch", "vector"
 PRECISIONS = (32, 64)
 EQUAL = 1e-3  # of a length, by which one that is given may differ from that of a file
+BOUNDARY, COMPONENTS = "boundary", "components"
+REMEDIES = {BOUNDARY: "'periodic', or one per axis: 'x=periodic,y=zero-gradient'", COMPONENTS: "['x', 'y']"}
 Size = Mapping[str, float] | float
 
 
@@ -37,6 +39,8 @@ class GridArray:
         boundary: See `phi_sip.files.boundaries.boundary_of`; `None` if it is not known.
         units: Of the axes, by name, as far as they are known.
         components: Names of the components, in their order; `None` if they are not known, or there are none.
+        unread: What the file says of `boundary` or `components` that has no meaning here, by these names. They are
+            then not known, but nothing else may be taken in their place either.
 
     Raises:
         FileError: if these do not fit together, or values are no real numbers, NaN or infinite.
@@ -49,6 +53,7 @@ class GridArray:
     boundary: str | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     components: tuple[str, ...] | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = [dim for dim in self.dims if dim not in (BATCH, *AXES, CHANNEL)]
@@ -118,8 +123,16 @@ class GridArray:
             components: Names of the components, in their order.
 
         Raises:
-            ParameterError: if these do not fit the grid, or lengths or components are others than in the file.
+            ParameterError: if these do not fit the grid, lengths or components are others than in the file, or the file
+                says of boundary or components what has no meaning here, and they are not given.
         """
+        given = {BOUNDARY: boundary, COMPONENTS: components}
+        for name, said in self.unread.items():
+            if given[name] is None:
+                raise ParameterError(
+                    f"The file says {name} = {said}, which has no meaning here. Give {name}= (--{name} in commands), "
+                    f"e.g. {REMEDIES[name]}."
+                )
         lengths = self._lengths(size)
         for axis, (low, high) in self.bounds.items():
             if axis in lengths and abs(lengths[axis] - (high - low)) > EQUAL * (high - low):
@@ -147,6 +160,7 @@ class GridArray:
             if boundary is None
             else fitting(in_words(boundary), {axis: axis for axis in self.axes}),
             components=names,
+            unread={},
         )
 
     def _lengths(self, size: Size | None) -> dict[str, float]:
@@ -308,6 +322,7 @@ def named(
     boundary: Any = None,
     components: Iterable[str] | None = None,
     units: Mapping[str, str] | None = None,
+    unread: Mapping[str, str] | None = None,
 ) -> GridArray:
     """
     A grid of a file.
@@ -317,8 +332,9 @@ def named(
         dims: See `GridArray`.
         bounds: By axis.
         renamed: Dims by their names in the file, which are those that `boundary` and `components` mean.
-        boundary: As the file says; what has no meaning here is as if the file said nothing.
+        boundary: As the file says; `None` or '' if it says nothing.
         components: Their names.
+        unread: See `GridArray`; of components.
         units: By axis.
     """
     axes = {own: dim for own, dim in renamed.items() if dim in AXES}
@@ -327,6 +343,8 @@ def named(
         words = fitting(boundary, axes) if isinstance(boundary, str) and boundary else None
     except ParameterError:
         words = None
+    if words is None and boundary not in (None, ""):
+        unread = {**(unread or {}), BOUNDARY: f"'{boundary}'"}
     return GridArray(
         values,
         dims,
@@ -335,6 +353,7 @@ def named(
         words,
         units or {},
         None if components is None else tuple(axes.get(name, name) for name in components),
+        unread or {},
     )
 
 

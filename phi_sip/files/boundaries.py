@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math as numbers
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,48 @@ NAMED: dict[str, Extrapolation] = {
     "antireflect": extrapolation.ANTIREFLECT,
 }
 LOWER, UPPER = ENDS = "-+"
+SAYS = re.compile(  # also of one axis: `x_boundary`, `bc_y`
+    r"(?:(?P<before>[xyz])[ _-]*)?(?:boundar(?:y|ies)|bcs?)"
+    r"(?:[ _-]*(?:conditions?|types?))?(?:[ _-]*(?P<after>[xyz]))?",
+    re.IGNORECASE,
+)
 EXAMPLES = f"{', '.join(NAMED)}, a number (a fixed value), or one of these per axis or side: 'x=periodic,y-=0,y+=2.5'"
+
+
+def says_boundary(name: str) -> bool:
+    """Whether a name is that of boundaries: `boundary`, `Boundary`, `boundary_conditions`, `bc_x`, …"""
+    return SAYS.fullmatch(name) is not None
+
+
+def stated(about: Mapping[str, Any]) -> Any:
+    """
+    The boundary in what is said about an array: a word, a number, or what neither is; `None` if nothing is said.
+
+    Args:
+        about: By name. What has the name of an axis is of that axis.
+    """
+    found: dict[str, Any] = {}
+    for name, value in about.items():
+        match = SAYS.fullmatch(name)
+        plain = _plain(value)
+        if match and plain is not None and plain != "":
+            axis = (match["before"] or match["after"] or "").lower()
+            found[axis] = plain if found.get(axis, plain) == plain else (found[axis], plain)
+    if set(found) <= {""}:
+        return found.get("")
+    return ",".join(f"{axis}={value}" if axis else str(value) for axis, value in found.items())
+
+
+def _plain(value: Any) -> Any:
+    """A word, or the word of a number, where it is one; else as it is."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if value is None or isinstance(value, str):
+        return value
+    found = value.tolist() if isinstance(value, np.ndarray) else value
+    return found if isinstance(found, (list, tuple, dict)) else word_of_value(found) or found
 
 
 def boundary_of(words: str) -> Extrapolation:
@@ -122,8 +164,9 @@ def _sides(words: str) -> dict[str, str]:
 
 
 def _one(word: str) -> Extrapolation:
-    if word in NAMED:
-        return NAMED[word]
+    usual = re.sub(r"[\s_]+", "-", word.strip().lower())
+    if usual in NAMED:
+        return NAMED[usual]
     try:
         value = float(word)
     except ValueError:

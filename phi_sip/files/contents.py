@@ -12,7 +12,7 @@ from ..errors import FileError
 from .memory import check_fits
 from .missing import PACKING, as_declared, refuse_stand_ins
 
-TEXT = "SUO"  # NumPy's kinds of text, of fixed and of any length
+TEXT = "SUOT"  # NumPy's kinds of text, of fixed and of any length
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,14 @@ class StoredArray:
 
     def words(self) -> list[str] | None:
         """Its text, word by word; `None` if it holds something else."""
-        if self.dtype.kind not in TEXT or not 1 <= len(self.shape) <= 2:
+        letters = len(self.shape) == 2 and self.dtype == "S1"  # in NetCDF 3 a letter is a cell
+        if self.dtype.kind not in TEXT or not (len(self.shape) <= 1 or letters):
             return None
         check_fits(f"'{self.path}'", self.shape, self.dtype, self.chunk)
         found = np.asarray(self.load())
-        rows = found if found.ndim == 1 else [row.tobytes() for row in found]  # in NetCDF 3 a letter is a cell
+        rows = [row.tobytes() for row in found] if letters else list(np.atleast_1d(found))
+        if not all(isinstance(word, (bytes, str)) for word in rows):
+            return None
         return [word.decode().rstrip("\0 ") if isinstance(word, bytes) else str(word) for word in rows]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import FileError
-from .arrays import AXES, BATCH, CHANNEL, GridArray, named
+from .arrays import AXES, BATCH, CHANNEL, COMPONENTS, GridArray, named
+from .boundaries import says_boundary, stated
 from .contents import TEXT, StoredArray
-from .lengths import BOUNDS, extent_of, says_axis
+from .lengths import BOUNDS, extent_of, meshes, says_axis
 
 BOUNDARY, UNITS = "boundary", "units"
 COORDINATES = "axes_with_coordinates"  # what is missing or damaged in a file is not missed by its reader
@@ -56,13 +58,15 @@ def grid_of(
     }
     _check_complete(about, names, own, others)
     renamed = dict(zip(own or names, names, strict=True))
+    components, unread = _components(array, names, own, others)
     return named(
         array.values(names.index(BATCH) if BATCH in names else None),
         names,
         {axis: extent.bounds for axis, extent in extents.items()},
         renamed,
-        boundary=about.get(BOUNDARY),
-        components=_components(names, own, others),
+        boundary=_boundary(array, attributes, others),
+        components=components,
+        unread={} if unread is None else {COMPONENTS: unread},
         units={axis: extent.units for axis, extent in extents.items() if extent.units is not None},
     )
 
@@ -74,6 +78,9 @@ def chosen(variable: str | None, arrays: Sequence[StoredArray]) -> StoredArray:
         return by_path[variable.strip("/")]
     coordinates = {path for array in arrays for path in _named_by(array)}
     candidates = [a for a in arrays if a.path not in coordinates and not _is_coordinate(a)] or list(arrays)
+    if variable is None and len(candidates) > 1:
+        of_cells = meshes(candidates)
+        candidates = [a for a in candidates if a.path not in of_cells] or candidates
     if variable is None and len(candidates) == 1:
         return candidates[0]
     asked = "no variable was named" if variable is None else f"there is no variable '{variable}'"
@@ -82,10 +89,15 @@ def chosen(variable: str | None, arrays: Sequence[StoredArray]) -> StoredArray:
 
 
 def _is_coordinate(array: StoredArray) -> bool:
-    if array.dims == (array.name,) or array.dtype.kind in TEXT:
+    if array.dims == (array.name,) or array.dtype.kind in TEXT or _is_boundary(array):
         return True
     named = any(says_axis(array.name, axis) for axis in (*AXES, *TIMES)) and array.name != "T"  # a temperature
     return len(array.shape) == 1 and named
+
+
+def _is_boundary(array: StoredArray) -> bool:
+    """Whether it says what holds at the sides: a text, or one number, but no mask of cells."""
+    return says_boundary(array.name) and (array.dtype.kind in TEXT or math.prod(array.shape) == 1)
 
 
 def _named_by(array: StoredArray) -> list[str]:
@@ -128,12 +140,36 @@ def _check_complete(
             )
 
 
-def _components(names: Sequence[str], own: Sequence[str] | None, others: Sequence[StoredArray]) -> list[str] | None:
-    """What the file calls the components."""
+def _boundary(array: StoredArray, attributes: Mapping[str, Mapping[str, Any]], others: Sequence[StoredArray]) -> Any:
+    """What is said nearest to an array: by itself, by other arrays, by the groups that it is in; `None` if nothing."""
+    by_arrays = {other.name: _said_by(other) for other in others if other.path != array.path and _is_boundary(other)}
+    around = _around(array.group)
+    groups = [attributes.get(group, {}) for group in reversed(around)]
+    parts = {group: group.rpartition("/") for group in attributes if group}
+    by_groups = {name: f"group {group}" for group, (outer, _, name) in parts.items() if outer in around}
+    places = (array.attributes, by_arrays, *groups, by_groups)
+    return next((said for about in places if (said := stated(about)) is not None), None)
+
+
+def _said_by(array: StoredArray) -> Any:
+    if array.dtype.kind not in TEXT:
+        return array.values()
+    words = array.words()
+    return words[0] if words is not None and len(words) == 1 else words or f"an array of type {array.dtype}"
+
+
+def _components(
+    array: StoredArray, names: Sequence[str], own: Sequence[str] | None, others: Sequence[StoredArray]
+) -> tuple[list[str] | None, str | None]:
+    """What the file calls the components; and what it says of them that are no names."""
     if CHANNEL not in names:
-        return None
+        return None, None
     name = CHANNEL if own is None else own[list(names).index(CHANNEL)]
-    return next((other.words() for other in others if other.name == name), None)
+    for other in others:
+        if other.name == name and other.path != array.path and (other.dtype.kind in TEXT or len(other.shape) <= 1):
+            words = other.words()
+            return words, None if words is not None else f"'{other.path}', an array of type {other.dtype}"
+    return None, None
 
 
 def dataset_of(grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> Any:

@@ -44,14 +44,19 @@ def read_grid(path: str | Path, variable: str | None = None, dims: Sequence[str]
     | format | dims | bounds | boundary | components |
     |---|---|---|---|---|
     | `.npy` | `dims`, or (batch, x, …) | – | – | – |
-    | `.npz` | as `.npy` | arrays `x`, `y-coordinate`, … | – | – |
+    | `.npz` | as `.npy` | arrays `x`, `y-coordinate`, … | array `boundary` | array `vector` |
     | `.npz` of PhiFlow's `field.write`, and scenes | their own | their own | theirs, as data | their own |
     | `.npz` of phi_sip | their own | their own | its own | their own |
     | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | their own | coordinates | attribute `boundary` | coordinate of `vector` |
 
     Coordinates are those of the dims, or arrays that are called after an axis: `x`, `X`, `x-coordinate`, `coords/x`,
-    `x_faces`, also of the shape of the grid (`X` and `Y` of `np.meshgrid`). They must be the centers, or the faces, of
-    equal cells, and not contradict each other.
+    `x_faces`, also of the shape of the grid: `X` and `Y` of `np.meshgrid`, if each changes along one axis only. They
+    must be the centers, or the faces, of equal cells, not contradict each other, and change along the axes whose names
+    they have: for dims x, y that is `np.meshgrid(x, y, indexing="ij")`. Attributes of boundaries may also be those of
+    the variable, and be called `Boundary`, `boundary_conditions`, `bc_x`, ….
+
+    A boundary, or names of components, that the file states but that have no meaning here (`dirichlet`) are not
+    replaced by anything: they are to be given where the grid is used.
 
     Args:
         path: File, or folder for `.zarr`.
@@ -106,6 +111,7 @@ def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Ma
 
     Raises:
         FileError: if the format is unknown, or it cannot be written.
+        ParameterError: if a grid is from a file that states a boundary, or components, without a meaning here.
         UnsupportedError: if the library for the format is missing.
     """
     path = Path(path)
@@ -113,6 +119,7 @@ def write_grids(path: str | Path, grids: Mapping[str, GridArray], attributes: Ma
     for name in grids:
         if name in RESERVED or not NAME.fullmatch(name):
             raise FileError(f"{path}: a grid cannot be named '{name}', which means something else in files.")
+    grids = {name: grid.told() for name, grid in grids.items()}  # raises for what could not be read
     if len({(grid.dims, grid.values.shape, *grid.cells[2:]) for grid in grids.values()}) != 1:
         raise FileError(
             f"{path}: one file holds grids of the same dims, sizes, bounds, boundary and components, at least one."

@@ -114,13 +114,21 @@ def _bounds(
         return _by_size(what, axis, size, other)
     if not 2 <= len(other.shape) <= len(array.shape):
         return None
+    declared = other.name in str(array.attributes.get("coordinates", "")).split() or len(other.name) > len(axis)
     along = _dims_of(dims, own, array, other)
-    if along is None or axis not in along:
+    if along is None:
+        cells = tuple(n for n, dim in zip(array.shape, dims, strict=True) if dim in ("x", "y", "z"))
+        if sorted(cells) == sorted(other.shape) and (declared or other.path in meshes(others)):
+            raise FileError(
+                f"{what}, the coordinates of {axis}, has the shape {other.shape}, but the grid has {cells} cells: the "
+                f"dims have another order (--dims). np.meshgrid needs indexing='ij' for arrays whose first dim is x."
+            )
+        return None
+    if axis not in along:
         return None
     values = other.values()
     if not _is_separated(along.index(axis), values):
-        declared = other.name in str(array.attributes.get("coordinates", "")).split()
-        if not declared and len(other.name) == len(axis):
+        if not declared and other.path not in meshes(others):
             return None  # x and y are also what states and observations are called
         raise FileError(
             f"{what}, the coordinates of {axis}, change along other axes than {axis} of {', '.join(along)}: either the "
@@ -128,6 +136,37 @@ def _bounds(
             f"it to such a grid."
         )
     return of_centers(what, axis, np.moveaxis(values, along.index(axis), 0).reshape(size, -1)[:, 0])
+
+
+def meshes(arrays: Sequence[StoredArray]) -> set[str]:
+    """
+    Paths of coordinates that are stored for each cell: those of `np.meshgrid`.
+
+    They are called after different axes, of one shape, and each of them changes along one dim only, which is another
+    for each: so states and observations called x and y are none.
+    """
+    found: dict[tuple[str, tuple[int, ...]], dict[str, StoredArray]] = {}
+    for array in arrays:
+        axis = next((axis for axis in ("x", "y", "z") if says_axis(array.name, axis)), None)
+        if axis is not None and len(array.shape) >= 2 and array.dtype.kind in "fiu":
+            found.setdefault((array.group, array.shape), {}).setdefault(axis, array)
+    groups = [list(group.values()) for group in found.values() if len(group) > 1]
+    return {array.path for group in groups if _are_mesh(group) for array in group}
+
+
+def _are_mesh(arrays: Sequence[StoredArray]) -> bool:
+    places: list[int] = []
+    for array in arrays:
+        try:
+            values = array.values()
+        except FileError:  # no coordinates, whatever it is
+            return False
+        changing = [place for place, n in enumerate(values.shape) if n > 1 and (np.diff(values, axis=place) != 0).any()]
+        along = [place for place in changing if _is_separated(place, values)]
+        if len(along) != 1:
+            return False
+        places += along
+    return len(set(places)) == len(places)
 
 
 def _by_size(what: str, axis: str, size: int, other: StoredArray) -> Bounds | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import FileError
+from ..errors import FileError, FileWarning
 
 REMEDY = (
     "Remove these samples; or put 0 there, and let the physics know which cells are observed: Masked(physics, observed)"
@@ -78,6 +79,17 @@ def refuse(what: str, cells: np.ndarray, batch: int | None) -> None:
         which = f"number {listed}" if len(samples) == 1 else f"numbers {listed}"
         where = f", in {len(samples)} of {cells.shape[batch]} samples ({which}, counted from 0)"
     raise FileError(f"The values hold {what} in {int(cells.sum())} of {cells.size} cells{where}. {REMEDY}.")
+
+
+def warn_unwritten(path: str, missing: int, parts: int, fill: Any) -> None:
+    """Warns if parts of an array were never written: they are read as the fill value, which nobody has measured."""
+    if missing > 0:
+        warnings.warn(
+            f"The file has {parts - missing} of {parts} chunks of '{path}'. What was never written is read as {fill}. "
+            f"If all of it is {fill}, this is right, since such chunks are often left out; else the file is not whole.",
+            FileWarning,
+            stacklevel=2,
+        )
 
 
 def _stand_ins(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from .arrays import GridArray
 from .contents import StoredArray
 from .datasets import dataset_of, grid_of
 from .memory import check_fits
+from .missing import warn_unwritten
 
 VERSION_3 = b"CDF"
 SUFFIXES = (".nc", ".nc4")
@@ -105,12 +107,23 @@ def _stored(path: str, found: Any, netcdf: bool) -> StoredArray:
         None if any(name.startswith(PHONY) for name in names) else names,
         tuple(found.shape),
         np.dtype(dataset.dtype),
-        lambda: found[...],
+        partial(_values, path, found),
         _attributes(found),
         dataset.chunks or (),
         dataset.fillvalue if dataset.dtype.kind in "fiu" else None,
         netcdf,
     )
+
+
+def _values(path: str, found: Any) -> Any:
+    dataset = found._h5ds
+    if dataset.chunks:
+        parts = math.prod(-(-size // part) for size, part in zip(dataset.shape, dataset.chunks, strict=True))
+        missing = parts - dataset.id.get_num_chunks()
+    else:
+        parts, missing = 1, int(dataset.size > 0 and not dataset.is_virtual and dataset.id.get_storage_size() == 0)
+    warn_unwritten(path, missing, parts, dataset.fillvalue)
+    return found[...]
 
 
 def _attributes(owner: Any) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..archives import header
 from ..checkpoints.atomic import written_file
 from ..errors import FileError
 from .arrays import GridArray, usual_dims
 from .contents import StoredArray
 from .datasets import grid_of
-
-OF_VERSION = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
@@ -26,17 +25,6 @@ def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridAr
         file.seek(0)
         shape, dtype = header(file)
         return grid_of([StoredArray("array", None, shape, dtype, lambda: array(file))], {}, None, dims, usual_dims)
-
-
-def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """What an array in NumPy's format says about itself; the file is read up to its numbers."""
-    version = np.lib.format.read_magic(file)
-    if version not in OF_VERSION:
-        raise FileError(f"It has the version {version} of NumPy's format, which is for arrays of other types.")
-    shape, _, dtype = OF_VERSION[version](file)
-    if dtype.hasobject:
-        raise ValueError("it holds objects of Python, which could run code and are not read (allow_pickle=False)")
-    return tuple(shape), dtype
 
 
 def array(file: BinaryIO) -> np.ndarray:

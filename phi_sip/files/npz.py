@@ -12,9 +12,9 @@ import numpy as np
 from ..checkpoints.atomic import written_file
 from ..errors import FileError
 from . import phiflow
-from .archive import Archive
 from .arrays import GridArray, named, usual_dims
 from .datasets import chosen, grid_of
+from .npz_archive import Archive
 
 NAMES = "components"
 DIMS, LOWER, UPPER, BOUNDARY, ATTRIBUTES = OWN = ("dims", "lower", "upper", "boundary", "attributes")

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError
-from .archive import Archive
 from .arrays import BATCH, CHANNEL, GridArray, named
 from .boundaries import NAMED, word_of_value, words_of_sides
+from .npz_archive import Archive
 
 TYPE, BOUNDARY = "field_type", "extrapolation"
 KEYS = {
     *(TYPE, BOUNDARY, "dim_names", "dim_types", "dim_item_names", "lower", "upper", "bounds_item_names", "data"),
 }
 KINDS = {"batch": BATCH, "channel": CHANNEL}  # PhiFlow's kinds of dims whose names are free
+WORDLESS = "varying, or unknown"
 SYNONYMS = {"boundary": "zero-gradient", "∇=0": "zero-gradient", "one": "1.0"}
 
 
@@ -73,12 +74,12 @@ def _components(archive: Archive, dims: Sequence[str]) -> list[str] | None:
     return None if found is None else [str(name) for name in found]
 
 
-def _boundary(archive: Archive) -> str | None:
-    """The words of the boundary; `None` if it has none."""
+def _boundary(archive: Archive) -> str:
+    """The words of the boundary; of one that has none, something that is no boundary, so that it has to be given."""
     try:
-        return _words(archive.plain(BOUNDARY))
-    except FileError:  # what is no plain data is not read: the boundary has to be given
-        return None
+        return _words(archive.plain(BOUNDARY)) or WORDLESS
+    except FileError:  # what is no plain data is not read
+        return WORDLESS
 
 
 def _words(extrapolation: Any) -> str | None:

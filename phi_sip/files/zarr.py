@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..checkpoints.atomic import written_folder
+from ..errors import FileError
 from .arrays import GridArray
 from .contents import StoredArray
 from .datasets import dataset_of, grid_of
-from .missing import FILL
+from .missing import FILL, warn_unwritten
 
 DIMS = "_ARRAY_DIMENSIONS"  # xarray's attribute of dims, in Zarr's version 2
+PLAIN = {  # codecs of bytes, numbers and text; others, as `pickle`, could run code
+    *("bytes", "transpose", "sharding_indexed", "endian", "vlen-utf8", "json2"),
+    *("blosc", "zstd", "zlib", "gzip", "bz2", "lzma", "lz4", "zfpy", "pcodec", "shuffle"),
+    *("delta", "fixedscaleoffset", "quantize", "bitround", "packbits", "astype"),
+    *("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3"),
+}
 
 
 def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
@@ -48,11 +56,48 @@ def _stored(path: str, found: Any) -> StoredArray:
         tuple(map(str, names)) if names and None not in names else None,
         tuple(found.shape),
         dtype,
-        lambda: found[...],
+        partial(_values, path, found),
         attributes,
         tuple(getattr(found, "shards", None) or found.chunks),
         found.fill_value if dtype.kind in "fiu" else None,
     )
+
+
+def _values(path: str, found: Any) -> Any:
+    """
+    All numbers of an array.
+
+    Raises:
+        FileError: if its codecs could run code; before any of them does.
+    """
+    strange = sorted(name for name in _codecs(found) if name.removeprefix("numcodecs.") not in PLAIN)
+    if strange:
+        raise FileError(
+            f"'{path}' is stored by the codec {', '.join(strange)}, which is none of those that only pack numbers and "
+            f"text, and could run code. It was not read. Store it by another, e.g. zstd."
+        )
+    warn_unwritten(path, found.nchunks - found.nchunks_initialized, found.nchunks, found.fill_value)
+    return found[...]
+
+
+def _codecs(found: Any) -> Iterator[str]:
+    """Names of all codecs of an array: of Zarr's version 3, of version 2, and of version 2 by zarr 2."""
+    about = found.metadata.to_dict() if hasattr(found, "metadata") else {}
+    if about.get("zarr_format") == 3:
+        yield from _names(about["codecs"])
+        return
+    for codec in (*(found.filters or ()), *(getattr(found, "compressors", None) or (found.compressor,))):
+        if codec is not None:
+            yield str(codec.codec_id)
+
+
+def _names(codecs: Any) -> Iterator[str]:
+    """Also of those that are inside of others."""
+    for codec in codecs:
+        yield str(codec["name"])
+        inner = codec.get("configuration") or {}
+        for key in ("codecs", "index_codecs"):
+            yield from _names(inner.get(key, ()))
 
 
 def _number(encoded: str) -> Any:

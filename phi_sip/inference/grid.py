@@ -11,6 +11,7 @@ from phi.field import Field
 
 from ..errors import GridMismatchError, ParameterError
 from ..files import GridArray
+from ..files.arrays import BOUNDARY
 from ..files.boundaries import boundary_of
 from ..order import by_name
 
@@ -70,11 +71,12 @@ class TrainingGrid:
 
         Raises:
             GridMismatchError: if it has other axes.
+            ParameterError: if its file says a boundary that has no meaning here.
         """
         self._check_axes(grid.axes)
         cells = dict(zip(self.axes, self.cell_size, strict=True))
         lengths = {a: n * cells[a] for a, n in zip(grid.axes, grid.resolution, strict=True) if a not in grid.bounds}
-        return grid.told(grid.boundary or self.boundary, lengths)
+        return grid.told(None if BOUNDARY in grid.unread else grid.boundary or self.boundary, lengths)
 
     def check(self, field: Field) -> None:
         """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...archives import shapes_in
+from ...archives import arrays_in, shapes_in
 from ...errors import CheckpointError
 from .measured import check_archive
 
@@ -33,7 +33,6 @@ def read_arrays(file: Path, like: Sequence[Any]) -> list[Any]:
     found, expected = shapes_in(file), [tuple(array.shape) for array in like]
     if found != expected:
         raise CheckpointError(f"The weights have the shapes {found}, but the network has {expected}.")
-    with np.load(file, allow_pickle=False) as archive:
-        arrays = list(archive.values())
+    arrays = list(arrays_in(file).values())
     types = [np.dtype(array.dtype) for array in like]
     return [a.view(known) if a.dtype.kind == "V" else a for a, known in zip(arrays, types, strict=True)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from ..archives import header
 from ..errors import FileError
 from .contents import StoredArray
-from .npy import header
 from .pickled import LIMIT, plain_data
 
 SUFFIX = ".npy"
@@ -31,7 +31,7 @@ class Archive:
     def stored(self, name: str) -> StoredArray:
         """An array, not read yet."""
         with self._open(name) as file:
-            shape, dtype = header(file)  # type: ignore[arg-type]
+            shape, dtype = header(file)
         return StoredArray(name, None, shape, dtype, lambda: self._values(name))
 
     def short(self, name: str) -> np.ndarray:
@@ -42,7 +42,7 @@ class Archive:
             FileError: if it is longer than a description can be.
         """
         with self._open(name) as file:
-            shape, dtype = header(file)  # type: ignore[arg-type]
+            shape, dtype = header(file)
         if np.prod(shape, dtype=object) * dtype.itemsize > LIMIT:
             raise FileError(f"'{name}' is longer than {LIMIT} bytes.")
         return self._values(name)
@@ -58,8 +58,8 @@ class Archive:
         np.lib.format.read_array_header_1_0(start)
         return plain_data(content[start.tell() :])
 
-    def _open(self, name: str) -> zipfile.ZipExtFile:
-        return self._archive.open(name + SUFFIX)  # type: ignore[return-value]
+    def _open(self, name: str) -> IO[bytes]:
+        return self._archive.open(name + SUFFIX)
 
     def _values(self, name: str) -> np.ndarray:
         """An array to its last byte, since the checksum is compared there only."""
