@@ -11,6 +11,7 @@ import typer
 from ..errors import RunFolderError
 from ..experiment import Built, Experiment, build, write_experiment
 from ..experiment.changes import check_goes_on
+from ..experiment.data import files_of
 from ..training import Callback, RunRecord
 from ..training.lock import FolderInUseError, LockedFolder, locked
 from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
@@ -47,6 +48,8 @@ def go_on(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) 
     """
     with locked(folder) as held:
         check_goes_on(folder, known_of(folder).get("made_by") or {}, experiment)
+        if files := files_of(experiment.data):
+            console().print(f"Data are read from {', '.join(files)}", soft_wrap=True)
         built = build(experiment, trust)
         console().print(f"Going on with {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
         _run(built, held, tensorboard)

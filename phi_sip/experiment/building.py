@@ -12,6 +12,7 @@ from phiml import math
 
 from ..data import Batch
 from ..description import construct
+from ..errors import UnsupportedError
 from ..networks import NetworkSpec
 from ..physics.base import InvertiblePhysics
 from ..references import Untrusted, trusted
@@ -104,6 +105,7 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         UntrustedError: if its file names code and is not trusted; nothing was imported or called.
         UnknownNameError: if a name is not known.
         ParameterError: if arguments do not fit, or are out of range.
+        UnsupportedError: if the function of the network makes none of the framework.
     """
     general = experiment.experiment
     framework = framework_module(general.framework)
@@ -114,6 +116,11 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     physics = construct(experiment.physics.model_dump())
     framework.seed(general.seed)
     net = network.build()
+    if not framework.is_network(net):
+        raise UnsupportedError(
+            f"Network '{network.name}' made a {type(net).__name__}, which is no network of {general.framework}. Return "
+            f"one, or set experiment.framework to the one that it is of."
+        )
     optimizer, schedule = framework.optimizer(net, experiment.optimizer)
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
