@@ -265,7 +265,7 @@ class _SortedModes(NamedTuple):
     members: Tensor
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _sorted_modes(basis: SpectralBasis, log_gain: bytes) -> _SortedModes:
     gain = np.frombuffer(log_gain)
     multiplicity = math.expand(basis.multiplicity(), basis.modes).numpy(basis.modes).ravel()

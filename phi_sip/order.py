@@ -95,3 +95,15 @@ def native(tensor: Tensor, order: Shape) -> Any:
         return tensor.native(order)
     with math.precision(tensor.dtype.precision):
         return tensor.native(order)
+
+
+def in_canonical_order(tensor: Tensor, axes: Sequence[str] = ()) -> Tensor:
+    """
+    The same tensor stored in canonical order, with named components in the order of their names.
+
+    Args:
+        tensor: Values with any dims.
+        axes: See `canonical`.
+    """
+    named = components_by_name(tensor)  # first, as PhiML moves the dims that it picks from
+    return reordered(named, canonical(named.shape, axes))

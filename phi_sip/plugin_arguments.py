@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import pluggy
+from phiml.math import Tensor
 
 from .errors import PluginWarning, UnsupportedError
 
@@ -55,9 +55,11 @@ def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Seque
 
 
 def _asks(value: Any, nothing: Any) -> bool:
-    if isinstance(nothing, Real) and isinstance(value, Real):
-        return value != nothing
-    return value is not nothing
+    if nothing is None:
+        return value is not None and value is not False
+    if isinstance(value, Tensor):
+        return not value.available or bool((value != nothing).any)
+    return bool(value != nothing)
 
 
 def _refuse(hook: str, where: str, dropped: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def call_network(call: Callable[[Any], Any], y: Any, axes: Sequence[str] = ()) -
             f"y_target is {trees.describe(y)}: its components have different sizes, and a network takes one array. "
             f"Pass predict=lambda y: ..., which resamples y, e.g. y.at_centers(), and returns x."
         )
-    seen = order.components_by_name(order.reordered(y, order.canonical(y.shape, axes)))
+    seen = order.in_canonical_order(y, axes)
     channels = seen.shape.channel
 
     def checked(native: Any) -> Any:

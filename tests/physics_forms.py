@@ -215,6 +215,51 @@ def with_inner_module(scale):
     return reads_inner_module
 
 
+class Decorated:
+    """A decorator that is a class, and says what it wraps."""
+
+    def __init__(self, function, scale):
+        functools.update_wrapper(self, function)
+        self.function, self.factor = function, scale
+
+    def __call__(self, x):
+        return self.function(x) * self.factor
+
+
+class Named(dict):
+    """A dict whose entries are attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Unit(float):
+    """A number with more to it."""
+
+
+class ReadsGlobal(NamedTuple):
+    offset: float = 0.0
+
+    def simulate(self, x):
+        return x * SCALE
+
+
+def unit(scale):
+    value = Unit(1.0)
+    value.scale = scale
+    return value
+
+
+def with_method_of_tuple(scale):
+    global SCALE
+    SCALE = scale
+    return ReadsGlobal().simulate
+
+
+def with_module_as_value(scale):
+    settings.scale = scale
+    return OfField(settings, lambda module: module.scale)
+
+
 def with_import_inside(scale):
     module = types.ModuleType("settings_of_physics_forms")
     module.__file__, module.scale = "settings_of_physics_forms.py", scale
@@ -275,6 +320,13 @@ FORMS: dict[str, Callable[[float], InvertiblePhysics]] = {
     "queue": lambda s: OfField(collections.deque([s]), lambda v: v[0]),
     "fraction": lambda s: OfField(fractions.Fraction(s), float),
     "tensor in field and closure": tensor_twice,
+    "dict of another type": lambda s: OfField(Named(s=math.tensor(s)), lambda v: v.s),
+    "default of a dict": lambda s: OfField(collections.defaultdict(lambda: s), lambda v: v["missing"]),
+    "masked array": lambda s: OfField(np.ma.masked_equal([s, 2.0], 2.0), lambda v: float(v.filled(2.0)[0])),
+    "structured array": lambda s: OfField(np.array([(s,)], [("s", float)]), lambda v: float(v["s"][0])),
+    "attribute of a number": lambda s: OfField(unit(s), lambda v: v.scale),
+    "bound function in C": lambda s: OfField({"s": s}.get, lambda get: get("s")),
+    "module": with_module_as_value,
     "object": lambda s: OfField(Holder(s), lambda v: v.scale),
     "namespace": lambda s: OfField(types.SimpleNamespace(s=s), lambda v: v.s),
     "nested": lambda s: OfField({"a": [Holder([array(s)])]}, lambda v: read_array(v["a"][0].scale[0])),
@@ -298,6 +350,8 @@ FORMS: dict[str, Callable[[float], InvertiblePhysics]] = {
     "import inside": lambda s: linear(with_import_inside(s)),
     "decorated function": lambda s: linear(functools.wraps(times)(closure(s))),
     "function compiled by PhiML": lambda s: linear(math.jit_compile(closure(s))),
+    "decorator": lambda s: linear(Decorated(closure(1.0), s)),
+    "method of a tuple": lambda s: linear(with_method_of_tuple(s)),
     "evolution": lambda s: Evolution(lambda x, dt: x * s * dt, 1.0, 1),
     "composite": lambda s: Composite(linear(closure(1.0)), linear(closure(s))),
 }

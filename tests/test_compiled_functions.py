@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import random
 import threading
 import weakref
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -288,6 +290,58 @@ def test_caches_hold_no_states(compiling):
     assert [reference() for reference in alive] == [None]
 
 
+class Experiment:
+    """Physics and predictions that know their optimizer."""
+
+    def __init__(self, framework):
+        self.net, self.optimizer = network(framework)
+
+    def simulate(self, x):
+        return x * 2.0
+
+    def predict(self, y):
+        with math.precision(32):
+            return math.native_call(self.net, math.to_float(y))
+
+
+def test_compiled_updates_go_with_an_optimizer_that_they_refer_to(compiling):
+    experiment = Experiment(compiling)
+    physics = linear(experiment.simulate)
+    misfit(experiment.net, experiment.optimizer, physics, predict=experiment.predict, compile=True)
+    gone = [weakref.ref(item) for item in (experiment.optimizer, experiment.net, experiment)]
+    del experiment, physics
+    gc.collect()
+    assert [reference() for reference in gone] == [None] * 3
+
+
+class Remembers(OfDataclass):
+    """What it computes once is computed while an update is compiled."""
+
+    @cached_property
+    def doubled(self):
+        return math.tensor(self.scale) * 2
+
+    def forward(self, x):
+        return x * self.doubled
+
+
+def test_nothing_that_is_being_compiled_stays_in_the_physics(compiling):
+    net, optimizer = network(compiling)
+    physics, kept = Remembers(1.0), []
+
+    def keeps(x):
+        kept.append(x * 2.0)
+        return kept[-1]
+
+    misfit(net, optimizer, physics)
+    np.testing.assert_allclose(
+        physics.forward(math.convert(observation())).numpy("batch,x"), 2 * observation().numpy("batch,x")
+    )
+    with pytest.warns(PerformanceWarning):
+        for _ in range(6):  # the list is another at each step
+            misfit(net, optimizer, linear(keeps))
+
+
 def test_few_compiled_functions_are_kept():
     functions = CompiledFunctions(2)
     for key in "aba":
@@ -320,6 +374,38 @@ def test_what_is_nested_too_deeply_is_not_compared(double):
         keys.of_value(nested)
 
 
+class Raises:
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+
+def test_what_raises_is_not_compared(double):
+    class Slots:
+        __slots__ = ("kept",)
+
+        @property
+        def __dict__(self):
+            raise RuntimeError("mine")
+
+    with pytest.raises(NoKeyError, match="mine"):
+        keys.of_value(Slots())
+
+
+@pytest.mark.parametrize(
+    "item", [logging.getLogger("mine"), np.sqrt, threading.Lock(), threading.RLock(), Raises(), math, len], ids=str
+)
+def test_what_has_no_state_that_matters_is_compared(double, item):
+    assert keys.of_value([item]) == keys.of_value([item])
+
+
+def test_options_of_functions_made_by_phiml_count(double):
+    def f(x, y):
+        return x * y
+
+    made = [math.gradient(f, "x"), math.gradient(f, "y"), math.jit_compile(f), math.jit_compile(f, auxiliary_args="y")]
+    assert len({keys.of_value(function) for function in made}) == 4
+
+
 def test_circles_are_compared(double):
     first, again, other = ([value] for value in (1.0, 1.0, 2.0))
     for circle in (first, again, other):
@@ -328,5 +414,5 @@ def test_circles_are_compared(double):
 
 
 def test_large_arrays_are_not_compared(double):
-    with pytest.raises(NoKeyError, match="512 MB"):
+    with pytest.raises(NoKeyError, match="more than 32 MB"):
         keys.of_value(np.broadcast_to(0.0, (2**26,)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dis
+import importlib.util
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,17 +19,15 @@ _INSTALLED = {"site-packages", "dist-packages"}
 _LINKED = ("phi", "phiml", "phi_sip", "builtins")  # libraries, even where they are linked to a checkout
 
 
-def is_library(module_name: str | None, file: str | None) -> bool:
+def is_library(module_name: str | None, file: str) -> bool:
     """
-    Returns whether code belongs to an installed library, which does not change while a program runs.
+    Returns whether code belongs to an installed library, which is taken not to change while a program runs.
 
     Args:
         module_name: Name of the module that holds it.
-        file: Source file; `None` for what is not written in Python.
+        file: Source file.
     """
-    if file is None or (module_name or "").partition(".")[0] in _LINKED:
-        return True
-    return _is_installed(file)
+    return (module_name or "").partition(".")[0] in _LINKED or _is_installed(file)
 
 
 @lru_cache(maxsize=4096)
@@ -42,9 +41,15 @@ def _is_installed(file: str) -> bool:
 def class_is_library(cls: type) -> bool:
     """Returns whether a class belongs to an installed library."""
     module = sys.modules.get(cls.__module__)
-    if module is None or cls.__module__ == "__main__":
-        return False
-    return is_library(cls.__module__, getattr(module, "__file__", None))
+    return module is not None and module_is_library(module)
+
+
+def module_is_library(module: ModuleType) -> bool:
+    """Returns whether a module belongs to an installed library, or to Python. One without a file is the user's."""
+    file, root = getattr(module, "__file__", None), module.__name__.partition(".")[0]
+    if file is None:
+        return root in _LINKED or (root in sys.stdlib_module_names and root != "__main__")
+    return is_library(module.__name__, file)
 
 
 @dataclass(frozen=True)
@@ -53,17 +58,20 @@ class Names:
 
     variables: tuple[str, ...]
     attributes: tuple[str, ...]
-    modules: tuple[str, ...]
+    modules: tuple[tuple[int, str], ...]  # level of a relative import, 0 if it is none, and name
 
 
 @lru_cache(maxsize=4096)
 def names_read(code: CodeType) -> Names:
     """Returns the names that `code` and the functions in it read."""
-    found: dict[str, dict[str, None]] = {"variables": {}, "attributes": {}, "modules": {}}
+    found: dict[str, dict[Any, None]] = {"variables": {}, "attributes": {}, "modules": {}}
     for part in _nested(code):
-        for instruction in dis.get_instructions(part):
+        instructions = list(dis.get_instructions(part))
+        for i, instruction in enumerate(instructions):
             kind = _READING.get(instruction.opname)
-            if kind is not None:
+            if kind == "modules":  # the level is put on the stack before the names that are imported
+                found[kind][instructions[i - 2].argval, instruction.argval] = None
+            elif kind is not None:
                 found[kind][instruction.argval] = None
     return Names(**{kind: tuple(names) for kind, names in found.items()})
 
@@ -93,7 +101,7 @@ def variables_read(function: FunctionType) -> Iterator[tuple[str, Any]]:
     names = names_read(function.__code__)
     values: Mapping[str, Any] = function.__globals__
     read = {name: values[name] for name in names.variables if name in values}
-    read |= {name: sys.modules[name] for name in names.modules if name in sys.modules}
+    read |= dict(_modules_imported(names.modules, values.get("__package__")))
     seen: set[str] = set()
     for name, value in read.items():
         if isinstance(value, ModuleType):
@@ -102,10 +110,25 @@ def variables_read(function: FunctionType) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+def _modules_imported(imports: Sequence[tuple[int, str]], package: str | None) -> Iterator[tuple[str, ModuleType]]:
+    """What a function imports when it is called, as far as it has been imported."""
+    for level, name in imports:
+        absolute = importlib.util.resolve_name("." * level + name, package) if level and package else name
+        if absolute in sys.modules:
+            yield absolute, sys.modules[absolute]
+
+
+def plain_values(module: ModuleType) -> dict[str, Any]:
+    """Returns the numbers and words among the variables of a module of the user's."""
+    if module_is_library(module):
+        return {}
+    return {n: v for n, v in vars(module).items() if not n.startswith("__") and isinstance(v, (bool, int, float, str))}
+
+
 def _variables_of(
     module: ModuleType, prefix: str, attributes: Sequence[str], seen: set[str]
 ) -> Iterator[tuple[str, Any]]:
-    if module.__name__ in seen or is_library(module.__name__, getattr(module, "__file__", None)):
+    if module.__name__ in seen or module_is_library(module):
         return
     seen.add(module.__name__)
     for name in attributes:

@@ -27,17 +27,19 @@ def without_random_numbers() -> Iterator[None]:
     of_jax = getattr(sys.modules.get("phiml.backend.jax"), "JAX", None)
     python, key = random.getstate(), getattr(of_jax, "rnd_key", None)
     numpy = np.random.get_state()  # noqa: NPY002
-    yield
     drawn = []
-    if random.getstate() != python:
-        drawn.append("Python's random")
-        random.setstate(python)
-    if not _equal(np.random.get_state(), numpy):  # noqa: NPY002
-        drawn.append("numpy.random")
-        np.random.set_state(numpy)  # noqa: NPY002
-    if of_jax is not None and of_jax.rnd_key is not key:
-        drawn.append("PhiML on JAX")
-        of_jax.rnd_key = key
+    try:
+        yield
+    finally:
+        if random.getstate() != python:
+            drawn.append("Python's random")
+            random.setstate(python)
+        if not _equal(np.random.get_state(), numpy):  # noqa: NPY002
+            drawn.append("numpy.random")
+            np.random.set_state(numpy)  # noqa: NPY002
+        if of_jax is not None and of_jax.rnd_key is not key:
+            drawn.append("PhiML on JAX")
+            of_jax.rnd_key = key
     if drawn:
         raise RandomNumbersError(f"it draws random numbers by {' and '.join(drawn)}, which would never change again")
 

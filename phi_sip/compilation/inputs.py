@@ -38,13 +38,26 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
     if isinstance(item, (tuple, list)):
         parts = [map_inputs(function, part, constant=constant) for part in item]
         same = all(new is old for new, old in zip(parts, item, strict=True))
-        return item if same else getattr(item, "_make", type(item))(parts)
+        return item if same else _with_parts(item, parts)
     if isinstance(item, dict):
         values = {key: map_inputs(function, part, constant=constant) for key, part in item.items()}
-        return item if all(values[key] is item[key] for key in item) else values
+        if all(values[key] is item[key] for key in item):
+            return item
+        made = copy.copy(item)  # which may be a dict of another type
+        made.update(values)
+        return made
     if not is_dataclass(item) or isinstance(item, type):
         return item
     return _map_fields(function, item, constant)
+
+
+def _with_parts(items: Any, parts: list[Any]) -> Any:
+    """A sequence of the same type with other items."""
+    if isinstance(items, list):
+        made = copy.copy(items)
+        made[:] = parts
+        return made
+    return getattr(items, "_make", type(items))(parts)
 
 
 def natives_of(visit: Callable[[Map], Any], backend: Backend) -> list[Any]:
@@ -73,6 +86,46 @@ def with_tensors(item: Any, natives: Sequence[Any]) -> Any:
     """Returns a physics with other values of these tensors, in the order of `tensors_of`."""
     remaining = iter(natives)
     return map_inputs(lambda t: math.reshaped_tensor(next(remaining), [*t.shape], convert=False), item)
+
+
+def that_remembers_nothing(item: Any) -> Any:
+    """
+    Returns a copy of a physics or solver, and of the objects in its fields, without the values of cached properties.
+
+    What is computed while a computation is compiled has no value afterwards, and must not stay in the user's object.
+    """
+    if isinstance(item, (tuple, list)) and any(_caches(part) for part in item):
+        return _with_parts(item, [that_remembers_nothing(part) for part in item])
+    if not _caches(item):
+        return item
+    made = copy.copy(item)
+    for name in _cached_properties(type(item)):
+        made.__dict__.pop(name, None)
+    for name, value in list(made.__dict__.items()):
+        part = that_remembers_nothing(value)
+        if part is not value:
+            object.__setattr__(made, name, part)
+    return made
+
+
+def _caches(item: Any) -> bool:
+    """Whether an object, or one in its attributes, has cached properties."""
+    if isinstance(item, (tuple, list)):
+        return any(_caches(part) for part in item)
+    if isinstance(item, type) or not isinstance(getattr(item, "__dict__", None), dict):
+        return False
+    if isinstance(item, (Tensor, Field)) or not _is_of_physics(type(item)):
+        return False
+    return bool(_cached_properties(type(item))) or any(_caches(part) for part in item.__dict__.values())
+
+
+def _is_of_physics(cls: type) -> bool:
+    """Whether objects of a class may hold physics: those of `phi_sip`, and dataclasses."""
+    return is_dataclass(cls) or any(base.__module__.startswith("phi_sip.") for base in cls.__mro__)
+
+
+def _cached_properties(cls: type) -> set[str]:
+    return {name for base in cls.__mro__ for name, v in vars(base).items() if isinstance(v, cached_property)}
 
 
 def on_host(tensor: Tensor) -> Tensor:
@@ -125,8 +178,4 @@ def numbers_of(item: Any) -> set[str]:
 
 def _remembered(item: Any) -> set[str]:
     """Values of cached properties, which belong to the object that computed them."""
-    return {name for name in getattr(item, "__dict__", ()) if isinstance(_attribute(item, name), cached_property)}
-
-
-def _attribute(item: Any, name: str) -> Any:
-    return next((vars(cls)[name] for cls in type(item).__mro__ if name in vars(cls)), None)
+    return _cached_properties(type(item)) & set(getattr(item, "__dict__", ()))

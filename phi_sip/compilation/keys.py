@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
+import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
+from threading import Lock, RLock
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -16,7 +19,7 @@ from phiml.backend import Backend
 from phiml.math import Shape, Tensor
 
 from .. import trees
-from .code import class_is_library, is_library, variables_read
+from .code import class_is_library, is_library, plain_values, variables_read
 from .identity import identities
 from .inputs import constants_of, numbers_of
 from .objects import (
@@ -31,13 +34,16 @@ from .objects import (
     numpy_of,
     reduced,
     shape_key,
-    wrapped_function,
 )
 
 _KERAS = ("keras.", "tensorflow.")
 _ARRAYS = ("torch", "jax")  # jaxlib, too
-_PLAIN = (bool, int, str, bytes, complex, type(None), type(...), type(NotImplemented))
+_PLAIN = {bool, int, str, bytes, complex, type(None), type(...), type(NotImplemented)}
+_NUMBERS_AND_WORDS = (int, float, complex, str, bytes)
+_THEMSELVES = (np.ufunc, CodeType, type(Lock()), type(RLock()))  # nothing that is computed depends on their state
 _RANDOM = (random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator)
+_WRAPPERS = (type(lru_cache(len)),)  # which hold nothing but what is computed again
+LARGEST = 2**25  # bytes of all arrays that are compared at every use
 # What Python and `dataclass` add to classes.
 _GENERATED = {
     *("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__abstractmethods__", "_abc_impl"),
@@ -81,8 +87,12 @@ def of_value(item: Any, opaque: Iterable[Any] = ()) -> Hashable:
 def _made(make: Callable[[], Hashable]) -> Hashable:
     try:
         return make()
+    except NoKeyError:
+        raise
     except RecursionError as error:
         raise NoKeyError("an object in which too many others are nested") from error
+    except Exception as error:  # of the user's code, which looking at attributes can call
+        raise NoKeyError(f"an object that cannot be looked at ({type(error).__name__}: {error})") from error
 
 
 def _of_state(tree: Any) -> Hashable:
@@ -115,20 +125,21 @@ class Key:
 
     Raises:
         NoKeyError: from `of`, naming an object whose state cannot be told: a generator, a random number generator, an
-            open file, a tensor that is being traced, or an array of more than `LARGEST` bytes.
+            open file, a tensor that is being traced, or arrays of more than `LARGEST` bytes.
     """
 
     def __init__(self, values_are_inputs: bool, opaque: Iterable[Any] = ()) -> None:
         self._values_are_inputs = values_are_inputs
         self._opaque = {id(item): item for item in opaque}
+        self._bytes = 0  # of all arrays
         self._seen: dict[Hashable, tuple[int, Any]] = {}  # keeps objects alive, so that no two have one id
 
     def of(self, item: Any) -> Hashable:
         """Returns the key of `item`."""
-        if isinstance(item, _PLAIN):
+        if type(item) in _PLAIN:
             return type(item), item
-        if isinstance(item, float):
-            return type(item), item.hex()
+        if type(item) is float:
+            return float, item.hex()
         if id(item) in self._opaque:
             return "itself", identities.number(item)
         place = id(item), self._values_are_inputs
@@ -152,8 +163,19 @@ class Key:
         if not tensor.available:
             raise NoKeyError("a tensor whose value is not known yet")
         parts = tensor.shape.meshgrid() if tensor.shape.is_non_uniform else [{}]
-        arrays = [tensor[index] if index else tensor for index in parts]
-        return about, *(array_key(part.numpy(part.shape)) for part in arrays)
+        try:
+            arrays = [part.numpy(part.shape) for part in (tensor[index] if index else tensor for index in parts)]
+        except Exception as error:  # a tensor of a graph that is gone
+            raise NoKeyError("a tensor whose value is not known") from error
+        return about, *(self._of_array(array) for array in arrays)
+
+    def _of_array(self, array: np.ndarray) -> Hashable:
+        self._bytes += array.nbytes
+        if self._bytes > LARGEST:
+            raise NoKeyError(f"arrays of more than {LARGEST // 2**20} MB, which is too much to compare at every step")
+        if isinstance(array, np.ma.MaskedArray):
+            return np.ma.MaskedArray, array_key(array.data), array_key(np.ma.getmaskarray(array))
+        return self.by_value(type(array)), array_key(np.asarray(array)), *self._of_extra_attributes(array)
 
     def _of_field(self, field: Field) -> Hashable:
         return Field, self.of(field.values), self.by_value(field.boundary), self._of_geometry(field)
@@ -164,7 +186,7 @@ class Key:
         return self.by_value(field.geometry)
 
     def _of_sequence(self, items: Sequence[Any]) -> Hashable:
-        return type(items), *(self.of(item) for item in items), *self._of_extra_attributes(items)
+        return self.by_value(type(items)), *(self.of(item) for item in items), *self._of_extra_attributes(items)
 
     def _of_set(self, items: Iterable[Any]) -> Hashable:
         return type(items), frozenset(self.by_value(item) for item in items)
@@ -172,7 +194,18 @@ class Key:
     def _of_mapping(self, items: Mapping[Any, Any]) -> Hashable:
         value_of = self.of if isinstance(items, dict) else self.by_value  # as `map_inputs` looks into dicts only
         pairs = ((self.by_value(key), value_of(value)) for key, value in items.items())
-        return type(items), *pairs, *self._of_extra_attributes(items)
+        default = items.default_factory if isinstance(items, defaultdict) else None
+        return self.by_value(type(items)), self.by_value(default), *pairs, *self._of_extra_attributes(items)
+
+    def _of_number_or_word(self, item: Any) -> Hashable:
+        """Of an object of a subclass of a number or string."""
+        base = next(kind for kind in _NUMBERS_AND_WORDS if isinstance(item, kind))
+        return self.by_value(type(item)), self.of(base(item)), *self._of_extra_attributes(item)
+
+    def _of_builtin(self, function: BuiltinFunctionType) -> Hashable:
+        """Of a function in C; one that is bound to an object counts with it."""
+        owner = function.__self__
+        return function if owner is None or isinstance(owner, ModuleType) else (function.__name__, self.by_value(owner))
 
     def _of_extra_attributes(self, item: Any) -> tuple[Hashable, ...]:
         """Attributes of a subclass of a built-in container."""
@@ -212,24 +245,22 @@ class Key:
         read once. These are public attributes, and private ones that hold plain data.
         """
         if hasattr(item, "__array__"):
-            return ("itself", identities.number(item)) if hasattr(item, "assign") else array_key(numpy_of(item))
+            return ("itself", identities.number(item)) if hasattr(item, "assign") else self._of_array(numpy_of(item))
         parts: list[Hashable] = [identities.number(item), self.by_value(type(item))]
+        is_of_user = not class_is_library(type(item))
         for name, value in getattr(item, "__dict__", {}).items():
             if isinstance(value, SCALARS):
                 parts.append((name, type(value), value))
-            elif is_setting(item, name, value):
+            elif is_setting(item, name, value, is_of_user):
                 parts.append((name, self.by_value(value)))
         layers = item._flatten_layers(include_self=False) if hasattr(item, "_flatten_layers") else ()
         return *parts, *(self.by_value(layer) for layer in layers)
 
     def _of_array_like(self, item: Any) -> Hashable:
-        return type(item), array_key(numpy_of(item))
+        return type(item), self._of_array(numpy_of(item))
 
     def _of_object(self, item: Any) -> Hashable:
         """Of an object of a class that is none of the known kinds: its class, and what it holds."""
-        wrapped = wrapped_function(item)
-        if wrapped is not None:
-            return self.by_value(type(item)), self.by_value(wrapped)
         is_plain = holds_attributes_only(type(item))  # type: ignore[arg-type]
         found = attributes_of(item) if is_plain else reduced(item)
         return self.by_value(type(item)), self.by_value(found)
@@ -248,8 +279,12 @@ class Key:
         return *parts, *((name, self.by_value(value)) for name, value in others.items())
 
 
-def _of_module(_: Key, module: ModuleType) -> Hashable:
-    return module.__name__
+def _of_module(key: Key, module: ModuleType) -> Hashable:
+    return module.__name__, key.by_value(plain_values(module))
+
+
+def _describe_wrapper(key: Key, item: Any) -> Hashable:
+    return type(item), key.by_value(item.__wrapped__)
 
 
 def _random(_: Key, item: Any) -> Hashable:
@@ -261,7 +296,9 @@ _KINDS: tuple[tuple[Any, Callable[[Key, Any], Hashable]], ...] = (
     (Field, Key._of_field),
     (Shape, lambda _, shape: shape_key(shape)),
     (enum.Enum, lambda _, item: (type(item), item.name)),
-    ((np.ndarray, np.generic), lambda _, array: array_key(np.asarray(array))),
+    (np.ndarray, Key._of_array),
+    (np.generic, lambda _, item: array_key(np.asarray(item))),
+    (_NUMBERS_AND_WORDS, Key._of_number_or_word),
     ((tuple, list), Key._of_sequence),
     ((set, frozenset), Key._of_set),
     (Mapping, Key._of_mapping),
@@ -272,7 +309,10 @@ _KINDS: tuple[tuple[Any, Callable[[Key, Any], Hashable]], ...] = (
     (ModuleType, _of_module),
     (_RANDOM, _random),
     (Backend, lambda _, backend: (Backend, backend.name)),
-    ((BuiltinFunctionType, CodeType), lambda _, item: item),
+    (BuiltinFunctionType, Key._of_builtin),
+    (_THEMSELVES, lambda _, item: item),
+    (logging.Logger, lambda _, logger: (logging.Logger, logger.name)),
+    (_WRAPPERS, _describe_wrapper),
 )
 
 
@@ -282,6 +322,8 @@ def _describer(cls: type) -> Callable[[Key, Any], Hashable]:
     for kinds, describe in _KINDS:
         if issubclass(cls, kinds):
             return describe
+    if cls.__module__.startswith("jaxlib.") and cls.__name__ == "PjitFunction":
+        return _describe_wrapper
     if is_dataclass(cls):
         return Key._of_dataclass
     if any(base.__module__.startswith(_KERAS) for base in cls.__mro__):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from .cache import CompiledFunctions
 
 KEPT = 16  # compiled updates per optimizer
+SIZES = 1024  # of data that are remembered
+ATTRIBUTE = "_phi_sip_compiled"  # of an optimizer
 FRUITLESS = 4  # compiled in a row, none of which was used again
 
 Run = Callable[[list[Any]], Any]
@@ -21,6 +22,10 @@ class Kinds(CompiledFunctions):
         super().__init__(KEPT)
         self._sizes: set[Hashable] = set()
         self._fruitless = 0
+
+    def __reduce__(self) -> tuple[type[Kinds], tuple[()]]:
+        """Copies of an optimizer, and saved ones, begin with none."""
+        return Kinds, ()
 
     def find(self, key: Hashable) -> Run | None:
         """Returns how a known kind is run."""
@@ -38,6 +43,8 @@ class Kinds(CompiledFunctions):
             counts: Whether compiling it may have been in vain.
         """
         super().keep(key, run)
+        if len(self._sizes) > SIZES:
+            self._sizes.clear()
         self._sizes.add(sizes)
         self._fruitless += counts
 
@@ -50,10 +57,16 @@ class Kinds(CompiledFunctions):
         """Whether updates keep being of a new kind, so that compiling them is in vain."""
         return self._fruitless >= FRUITLESS
 
-
-_kinds: WeakKeyDictionary[Any, Kinds] = WeakKeyDictionary()
+    @property
+    def has_just_become_always_new(self) -> bool:
+        """Whether this is so since the last update."""
+        return self._fruitless == FRUITLESS
 
 
 def kinds_of(optimizer: Any) -> Kinds:
-    """Returns those of `optimizer`, to which they hold no reference."""
-    return _kinds.setdefault(optimizer, Kinds())
+    """Returns those of `optimizer`, which holds them, so that both go together whatever they refer to."""
+    kinds: Kinds | None = vars(optimizer).get(ATTRIBUTE)
+    if kinds is None:
+        kinds = Kinds()
+        object.__setattr__(optimizer, ATTRIBUTE, kinds)
+    return kinds

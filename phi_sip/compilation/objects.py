@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 from phiml.math import Shape, Tensor
 
-LARGEST = 2**26  # bytes of an array that is compared at every use
 SCALARS = (bool, int, float, str, bytes, type(None))
 _SHORT = 64
+# What PhiML's compiled, differentiated and linear functions keep of the calls before.
+_MADE_BY_PHIML = {
+    *("traces", "tracers", "recorded_mappings", "req_buffer_history", "matrices_and_biases", "nl_jit", "grad_jit"),
+    *("_extract_tensors", "_post_call", "_tracing_in_key", "_buffer_manager"),
+}
 _POINTER = struct.calcsize("P")
 
 
@@ -28,13 +32,12 @@ def shape_key(shape: Shape) -> Hashable:
 
 
 def array_key(array: np.ndarray) -> Hashable:
-    """Type, shape and contents; long contents by their BLAKE2 digest."""
+    """Returns type, shape and contents; long contents by their BLAKE2 digest."""
     if array.dtype.hasobject:
         raise NoKeyError(f"an array of Python objects of the shape {array.shape}")
-    if array.nbytes > LARGEST:
-        raise NoKeyError(f"an array of {array.nbytes / 2**20:.0f} MB, which is too much to compare at every step")
     contents = np.ascontiguousarray(array).tobytes()
-    return array.dtype.str, array.shape, contents if len(contents) <= _SHORT else hashlib.blake2b(contents).digest()
+    kind = repr(array.dtype) if array.dtype.names else array.dtype.str
+    return kind, array.shape, contents if len(contents) <= _SHORT else hashlib.blake2b(contents).digest()
 
 
 def numpy_of(item: Any) -> np.ndarray:
@@ -71,19 +74,27 @@ def _class_names(cls: type) -> frozenset[str]:
     return frozenset(dir(cls))
 
 
-def is_setting(item: Any, name: str, value: Any) -> bool:
-    """Whether an attribute of a Keras object is read when it is traced: public data, not what wraps a method."""
+def is_setting(item: Any, name: str, value: Any, is_of_user: bool) -> bool:
+    """
+    Returns whether an attribute of a Keras object is read when it is traced: public data, not what wraps a method, and
+    private data where the class is the user's.
+    """
     if name == "_learning_rate":
         return True
+    if is_of_user and name.startswith("_"):
+        return name not in _names_of_keras() and not name.startswith("_phi_sip")
     if name.startswith("_"):
         return isinstance(value, (set, list, tuple)) and bool(value) and all(isinstance(v, SCALARS) for v in value)
     return name not in _class_names(type(item))  # type: ignore[arg-type]
 
 
-def wrapped_function(item: Any) -> Any:
-    """The function in what JAX, PhiML or `functools` make of one, e.g. to compile it; `None` if there is none."""
-    function = item.f if hasattr(item, "f") and type(item).__module__.startswith("phiml.") else None
-    return getattr(item, "__wrapped__", function)
+@lru_cache(maxsize=1)
+def _names_of_keras() -> frozenset[str]:
+    """The attributes that every layer, model and optimizer of Keras has."""
+    import keras
+
+    examples = keras.layers.Layer(), keras.Model(), keras.optimizers.SGD()
+    return frozenset(name for example in examples for name in vars(example))
 
 
 def attributes_of(item: Any) -> dict[str, Any]:
@@ -91,7 +102,8 @@ def attributes_of(item: Any) -> dict[str, Any]:
     slots, derived = _names_of(type(item))  # type: ignore[arg-type]
     found = {name: getattr(item, name) for name in slots if hasattr(item, name)}
     attributes = getattr(item, "__dict__", {})
-    return found | {name: value for name, value in attributes.items() if name not in derived}
+    forgotten = derived | _MADE_BY_PHIML if type(item).__module__.startswith("phiml.") else derived
+    return found | {name: value for name, value in attributes.items() if name not in forgotten}
 
 
 @lru_cache(maxsize=4096)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Hashable
+from contextlib import suppress
 from typing import Any
 
 from phiml import math
@@ -16,11 +18,11 @@ from ..trainers.base import CompilingTrainer, Trainer
 from ..update import SipUpdate, UpdateRequest, update
 from . import keys
 from .host_random import without_random_numbers
-from .inputs import without_values
-from .kinds import Run, kinds_of
+from .inputs import that_remembers_nothing, without_values
+from .kinds import Kinds, Run, kinds_of
 from .objects import NoKeyError
 from .operations import limit_sizes
-from .tensors import STATES, Results, native_tensors, replace_tensors, with_natives
+from .tensors import PARAMETERS, STATES, Results, native_tensors, replace_tensors, with_natives
 
 
 def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None) -> SipUpdate:
@@ -39,36 +41,46 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     """
     if trainer.is_traced:
         return update(trainer, request)
-    sizes = _sizes(request)
     if compile is False or (compile is None and _may_depend_on_more(request)):
-        limit_sizes(trainer.backend, sizes)
-        return update(trainer, request)
+        return _step_by_step(trainer, request)
     trainer.prepare(request)
-    kinds = kinds_of(trainer.optimizer)
     try:
         key = _key(trainer, request)
     except NoKeyError as error:
-        return _step_by_step(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
+        return _not_compiled(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
+    kinds = kinds_of(trainer.optimizer)
     if key in kinds:
-        return _result(kinds.find(key), trainer, request) or update(trainer, request)
+        return _result(kinds.find(key), trainer, request) or _step_by_step(trainer, request)
+    return _compiled_anew(kinds, trainer, request, compile)
+
+
+def _compiled_anew(kinds: Kinds, trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None) -> SipUpdate:
+    """An update of a kind that has not been compiled."""
+    sizes = _sizes(request)
     worth_while = framework_of(trainer.backend).COMPILES_OPERATIONS and not kinds.knows(sizes)
     if compile is None and kinds.always_new and not worth_while:
-        return update(trainer, request)
+        return _step_by_step(trainer, request)
     run: Run | None = _compile(trainer, request)
     try:
         result = _result(run, trainer, request)
     except Exception as cause:
         if compile and isinstance(cause, SipError):
             raise
-        run, result = None, _step_by_step(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
-    # What is run while it is compiled may change what it depends on, e.g. count its calls.
-    kinds.keep(_key(trainer, request), run, sizes=sizes, counts=not worth_while)
-    if compile is None and kinds.always_new and not worth_while:
-        _warn("Updates are no longer compiled, as the last ones all differed in more than the values of tensors")
-    return result or update(trainer, request)
+        run, result = None, _not_compiled(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
+    with suppress(NoKeyError):  # what is run while it is compiled may change what it depends on, e.g. count its calls
+        kinds.keep(_key(trainer, request), run, sizes=sizes, counts=not worth_while)
+    if kinds.has_just_become_always_new:
+        what = "Updates are no longer compiled" if compile is None else "Each update is compiled anew"
+        _warn(f"{what}, as the last ones all differed in more than the values of tensors")
+    return result or _step_by_step(trainer, request)
 
 
-def _step_by_step(
+def _step_by_step(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
+    limit_sizes(trainer.backend, _sizes(request))
+    return update(trainer, request)
+
+
+def _not_compiled(
     trainer: Trainer, request: UpdateRequest, compile: bool | None, why: str, cause: Exception | None = None
 ) -> SipUpdate:
     """An update that cannot be compiled; refused if that was asked for."""
@@ -78,7 +90,7 @@ def _step_by_step(
             f"{what}. Leave out compile=True, or write the physics with tensor operations that depend on nothing but "
             f"their arguments."
         ) from cause
-    result = update(trainer, request)
+    result = _step_by_step(trainer, request)
     _warn(what)
     return result
 
@@ -125,15 +137,19 @@ def _compile(trainer: CompilingTrainer, request: UpdateRequest) -> Run:
     template, results = replace_tensors(without_values, request), Results()
 
     def step(trainer: Trainer, natives: list[Any]) -> tuple[Any, list[Any]]:
+        traced = with_natives(template, natives)
+        changes = {name: that_remembers_nothing(getattr(traced, name)) for name in PARAMETERS}
         with without_random_numbers():
-            result = update(trainer, with_natives(template, natives))
+            result = update(trainer, dataclasses.replace(traced, **changes))
         return result.applied.native(), results.take_apart(result)
 
     compiled = trainer.compile(step)
 
     def run(natives: list[Any]) -> SipUpdate | None:
         applied, natives = compiled(natives)
-        return results.put_together(natives) if bool(applied) else None
+        if not bool(applied):
+            return None
+        return dataclasses.replace(results.put_together(natives), applied=math.wrap(True))
 
     return run
 

@@ -18,6 +18,7 @@ from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 from ..checks import check_count, check_parameter
 from ..compilation import keys
 from ..compilation.cache import CompiledFunctions
+from ..compilation.objects import NoKeyError
 from ..differences import Difference, differences, eigenvalues
 from ..errors import ParameterError
 from ..frameworks import framework_of
@@ -135,7 +136,10 @@ def _run(rule: TotalVariation, basis: SpectralBasis, backend: Backend, data: Seq
     if not framework.COMPILES:
         return _in_blocks(minimize, basis, backend)(*data)
     about = [(tuple(native.shape), str(native.dtype)) for native in data]
-    key = keys.of_value((rule, basis.resolution, basis.size, basis.sides, backend, about))
+    try:
+        key = keys.of_value((rule, basis.resolution, basis.size, basis.sides, backend, about))
+    except NoKeyError:
+        return minimize(*data)
     return _compiled.made(key, lambda: framework.compile(minimize))(*data)
 
 

@@ -11,7 +11,8 @@ from phiml.backend import Backend, choose_backend, default_backend
 
 from .. import trees
 from ..compilation.cache import CompiledFunctions
-from ..compilation.inputs import tensors_of, with_tensors, without_tensors
+from ..compilation.host_random import RandomNumbersError, without_random_numbers
+from ..compilation.inputs import tensors_of, that_remembers_nothing, with_tensors, without_tensors
 from ..compilation.keys import of_parameters, of_value
 from ..compilation.objects import NoKeyError
 from ..errors import UnsupportedError
@@ -100,6 +101,9 @@ def run(
         method: The solver, whose options distinguish algorithms.
         problem: What to solve.
         *natives: What the algorithm takes.
+
+    Raises:
+        UnsupportedError: if the physics draws random numbers.
     """
     framework = framework_of(problem.backend)
     if not framework.COMPILES:
@@ -109,7 +113,13 @@ def run(
     except NoKeyError:
         return make(problem)(*natives)
     algorithm: Algorithm = _compiled.made(key, lambda: framework.compile(_algorithm(make, problem)))
-    return algorithm(tensors_of(problem.physics, problem.backend), *natives)
+    try:
+        return algorithm(tensors_of(problem.physics, problem.backend), *natives)
+    except RandomNumbersError as error:
+        raise UnsupportedError(
+            f"{type(problem.physics).__name__} cannot be inverted numerically: {error}. Draw noise where the data are "
+            f"made, so that the same state has the same observation."
+        ) from error
 
 
 def _key(make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares) -> Hashable:
@@ -129,6 +139,8 @@ def _algorithm(make: Callable[[LeastSquares], Algorithm], problem: LeastSquares)
     precision = problem.precision
 
     def algorithm(tensors: list[Any], *natives: Any) -> tuple[Any, ...]:
-        return make(LeastSquares(with_tensors(physics, tensors), states, observations, precision))(*natives)
+        traced = that_remembers_nothing(with_tensors(physics, tensors))
+        with without_random_numbers():
+            return make(LeastSquares(traced, states, observations, precision))(*natives)
 
     return algorithm

@@ -12,6 +12,7 @@ from phiml import math
 from .. import trees
 from ..compilation import keys
 from ..compilation.identity import identities
+from ..compilation.kinds import ATTRIBUTE
 from ..compilation.update import compiled_update
 from ..errors import ParameterError, SipError, UnsupportedError
 from ..hookspecs import hookimpl
@@ -170,7 +171,7 @@ class JaxTrainer(CompilingTrainer):
         return jnp.stack([(jnp.isfinite(new) | ~jnp.isfinite(old)).all() for new, old in inexact]).all()
 
     def signature(self) -> Hashable:
-        state = ("parameters", "_tracers", "state", "_state", "_step_i", "_update_function_cache")
+        state = ("parameters", "_tracers", "state", "_state", "_step_i", "_update_function_cache", ATTRIBUTE)
         about = [{n: v for n, v in vars(item).items() if n not in state} for item in (self.net, self.optimizer)]
         return identities.number(self.net), keys.of_value(about)
 

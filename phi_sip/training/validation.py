@@ -14,7 +14,7 @@ from .. import trees
 from ..data.batches import Batch
 from ..errors import NonFiniteError
 from ..operator import SipStep, sip_inverse
-from ..order import by_name, canonical, components_by_name, reordered
+from ..order import by_name, in_canonical_order
 from ..physics.base import InvertiblePhysics
 from ..solvers.base import InverseSolver
 from ..spectral import SpectralBasis
@@ -131,7 +131,7 @@ def _is_grid(tree: Any) -> bool:
 
 
 def _array(values: Tensor) -> np.ndarray:
-    values = components_by_name(reordered(values, canonical(values.shape)))
+    values = in_canonical_order(values)
     shape = values.shape
     dims: list[Any] = [shape.batch, *shape.spatial.names, shape.channel]
     array: np.ndarray = values.numpy([dim for dim in dims if dim])
