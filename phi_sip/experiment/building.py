@@ -29,7 +29,7 @@ from ..training import (
 )
 from ..training.batches import Data as DataFunction
 from .changes import made_by
-from .data import data_source
+from .data import Source, data_source
 from .frameworks import framework_module
 from .specification import Experiment, Stop
 
@@ -110,9 +110,7 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     general = experiment.experiment
     framework = framework_module(general.framework)
     framework.activate()
-    resolve = trusted if trust else Untrusted("The experiment file", REMEDY, experiment.of_file)
-    network = NetworkSpec(experiment.network.name, experiment.network.arguments, resolve)
-    source = data_source(experiment.data, resolve)
+    network, source = named_parts(experiment, trust)
     physics = construct(experiment.physics.model_dump())
     framework.seed(general.seed)
     net = network.build()
@@ -125,6 +123,18 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
     return Built(experiment, physics, network, net, optimizer, schedule, data, validation)
+
+
+def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Source]:
+    """
+    Finds the functions of network and data, and calls none of them.
+
+    Raises:
+        UntrustedError, UnknownNameError, ParameterError: as `build`.
+    """
+    resolve = trusted if trust else Untrusted("The experiment file", REMEDY, experiment.of_file)
+    network = NetworkSpec(experiment.network.name, experiment.network.arguments, resolve)
+    return network, data_source(experiment.data, resolve)
 
 
 def stopping_rules(stop: Stop) -> list[StoppingRule]:

@@ -85,9 +85,9 @@ class _Widths:
 
 
 def _cells(kernel: Any, rank: Any) -> int:
-    return (
-        prod(map(_number, kernel)) if isinstance(kernel, list) else _number(kernel) ** (rank if rank in (1, 2) else 3)
-    )
+    if isinstance(kernel, list):
+        return prod(map(_number, kernel))
+    return _number(kernel) ** (rank if rank in (1, 2) else 3)
 
 
 def _number(value: Any) -> int:
