@@ -63,6 +63,7 @@ from phi_sip.training.run_folder import locked
 TORCH = frameworks.TABLE[1]
 SPEC = NetworkSpec("conv_net", {"in_channels": 1, "out_channels": 1, "layers": [2]})
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4)
+AS_IN_TRAINING = ("--size", "8", "--boundary", "periodic")
 ESCAPE = "a\x1b]8;;http://e\x07\x1b[31m[red]\u202e\x9b2J"
 
 
@@ -144,7 +145,7 @@ def test_code_of_a_model_that_is_trusted(model, trap):
     found = load_inverse(model, trust=True).predict(periodic(np.ones((1, 8, 8))))
     np.testing.assert_array_equal(array(found), array(expected))
     np.save("y.npy", np.ones((1, 8, 8)))
-    assert phi_sip_("invert", model, "y.npy", "-o", "x.npy", "--trust").exit_code == 0
+    assert phi_sip_("invert", model, "y.npy", "-o", "x.npy", "--trust", *AS_IN_TRAINING).exit_code == 0
     assert trap.exists()
 
 
