@@ -20,7 +20,8 @@ RAISED: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, 
 class _Signals:
     """
     The signals that have come and not acted yet. Those of `RAISED` wait to be asked for, or for a second one; those for
-    which someone else has a handler act at once. Within `uninterrupted` all wait.
+    which someone else has a handler act at once. Within `uninterrupted` all wait. Those that the process ignores, as
+    one that a shell has started in the background ignores Ctrl-C, stay ignored.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,8 @@ class _Signals:
     def __enter__(self) -> _Signals:
         for number in signal.valid_signals():
             handler = signal.getsignal(number)
+            if handler in (signal.SIG_IGN, None):  # `None`: someone's below Python, which could not be put back
+                continue
             if number in RAISED:
                 self._before[number] = signal.signal(number, self._remember)
             elif callable(handler):
@@ -79,7 +82,8 @@ def interrupts_between_steps() -> Iterator[Callable[[], None]]:
     but not within `uninterrupted`.
 
     PhiML and Keras catch every exception in places, a `KeyboardInterrupt` too, so that one that comes in the middle of
-    a step can be lost. Does nothing outside the main thread, which gets no signals.
+    a step can be lost. Does nothing outside the main thread, which gets no signals, and with signals that the process
+    ignores.
 
     Example:
         with interrupts_between_steps() as check_interrupt:

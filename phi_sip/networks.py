@@ -9,7 +9,7 @@ from typing import Any
 
 from phiml import math, nn
 
-from .errors import ParameterError, UnknownNameError
+from .errors import ParameterError, UnknownNameError, UnsupportedError
 from .hookspecs import hookimpl
 from .references import Resolver, trusted
 from .registry import network_function
@@ -48,9 +48,17 @@ class NetworkSpec:
         object.__setattr__(self, "_function", function)
 
     def build(self) -> Any:
-        """A new network on the default backend of PhiML, in single precision, with random weights."""
+        """
+        A new network on the default backend of PhiML, in single precision, with random weights.
+
+        Raises:
+            UnsupportedError: if the function returns nothing.
+        """
         with math.precision(32):
-            return self._function(**self.arguments)
+            net = self._function(**self.arguments)
+        if net is None:
+            raise UnsupportedError(f"Network '{self.name}' returns None. Its function must return the network.")
+        return net
 
     def describe(self) -> dict[str, Any]:
         """As plain data: `NetworkSpec(**data)` is the same."""

@@ -23,6 +23,11 @@ def in_one_line(text: str, longest: int = 200) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def shortened(text: str, longest: int = 100) -> str:
+    """Returns the text, or its first `longest` characters with a mark that there were more."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def _shown(character: str) -> str:
     if character in _KEPT or unicodedata.category(character) not in _OBEYED:
         return character

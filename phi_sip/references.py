@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .errors import UnknownNameError, UntrustedError
+from .printable import shortened
 
 Resolver = Callable[[str, Mapping[str, Any]], Any]
 """Gives the object of a reference, which will be called with these arguments, or refuses to import it."""
@@ -43,7 +44,7 @@ class Untrusted:
 
     def _refuse(self, reference: str, arguments: Mapping[str, Any]) -> NoReturn:
         module, _, name = reference.partition(":")
-        given = ", ".join(f"{key}={_short(value)}" for key, value in arguments.items())
+        given = ", ".join(f"{key}={shortened(repr(value))}" for key, value in arguments.items())
         raise UntrustedError(
             f"{self.source} names code: '{module}' would be imported, and {name}({given}) of it called. Nothing was "
             f"imported or called, as code runs only where you have named it or trust who wrote this. If you know "
@@ -76,8 +77,3 @@ def imported(reference: str) -> Any:
     close = difflib.get_close_matches(name, dir(module), n=1)
     hint = f" Did you mean '{module_name}:{close[0]}'?" if close else ""
     raise UnknownNameError(f"Module '{module_name}' has no object '{name}'.{hint}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -13,7 +13,7 @@ from phiml import math
 from phiml.backend import default_backend, set_global_default_backend
 
 from phi_sip import HeatEquation, TotalVariation
-from phi_sip.errors import ConfigurationError, ParameterError, SipError, UnknownNameError
+from phi_sip.errors import ConfigurationError, ParameterError, SipError, UnknownNameError, UnsupportedError
 from phi_sip.experiment import Experiment, build, read_experiment, write_experiment
 from phi_sip.experiment.reading import assignments
 from phi_sip.files import GridArray
@@ -194,6 +194,14 @@ def test_data_from_files(tmp_path):
         build(on("torch", data={"kind": "stored", "arguments": {"obs": "a"}}))
 
 
+def no_network(**_):
+    """Returns nothing."""
+
+
+def other_network(**_):
+    return ["layers"]
+
+
 def own_data(physics, batch_size, seed, offset=0.0):
     def of_step(step):
         return physics, batch_size, seed, step, offset
@@ -219,6 +227,22 @@ def test_data_of_ones_own():
         ({"data": {"kind": "squares"}}, UnknownNameError, "must be one of rectangles"),
         ({"data": {"kind": "nowhere:f"}}, UnknownNameError, "no module 'nowhere'"),
         ({"data": {"arguments": {"size": 1}}}, ParameterError, "do not fit 'rectangles'"),
+        ({"optimizer": {"arguments": {"lr": 0.1}}}, ParameterError, "the learning rate is optimizer.learning_rate"),
+        ({"optimizer": {"arguments": {"learning_rate": 0.1}}}, ParameterError, "is optimizer.learning_rate"),
+        ({"optimizer": {"arguments": {"params": []}}}, ParameterError, "the weights are those of"),
+        (
+            {"optimizer": {"schedule": {"name": "ConstantLR", "arguments": {"optimizer": 1}}}},
+            ParameterError,
+            r"optimizer\.schedule\.arguments\.optimizer = 1 is not said here",
+        ),
+        ({"data": {"kind": f"{__name__}:own_data", "arguments": {"seed": 1}}}, ParameterError, "is experiment.seed"),
+        ({"data": {"kind": "stored", "arguments": {"batch_size": 1}}}, ParameterError, "it is data.batch_size"),
+        ({"network": {"name": f"{__name__}:no_network"}}, UnsupportedError, "returns None"),
+        (
+            {"network": {"name": f"{__name__}:other_network"}},
+            UnsupportedError,
+            "made a list, which is no network of torch",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_named(tables, error, message):

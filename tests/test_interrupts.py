@@ -57,6 +57,20 @@ def test_the_handler_before_is_put_back():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_ignored_stays_ignored(number):
+    """As Ctrl-C of what a shell has started in the background."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with interrupts_between_steps() as check_interrupt:
+            os.kill(os.getpid(), number)
+            check_interrupt()
+            assert signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_termination_waits_too():
     done = []
 

@@ -38,6 +38,7 @@ from phi_sip.archives import read_arrays
 from phi_sip.checkpoints import CheckpointStore
 from phi_sip.checkpoints.manifest import NAME, read_manifest, write_manifest
 from phi_sip.cli.app import app
+from phi_sip.cli.strangers import is_of_a_run
 from phi_sip.errors import (
     CheckpointError,
     ConfigurationError,
@@ -48,6 +49,7 @@ from phi_sip.errors import (
 )
 from phi_sip.experiment import build, read_experiment
 from phi_sip.inference import load_inverse, save_inverse
+from phi_sip.inference.weights.measured import _least_weights
 from phi_sip.plugins import get_plugin_manager
 from phi_sip.printable import printable
 from phi_sip.reporting import compare, write_report
@@ -60,6 +62,7 @@ from phi_sip.training.run_folder import locked
 TORCH = frameworks.TABLE[1]
 SPEC = NetworkSpec("conv_net", {"in_channels": 1, "out_channels": 1, "layers": [2]})
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4)
+AS_IN_TRAINING = ("--size", "8", "--boundary", "periodic")
 ESCAPE = "a\x1b]8;;http://e\x07\x1b[31m[red]\u202e\x9b2J"
 
 
@@ -141,7 +144,7 @@ def test_code_of_a_model_that_is_trusted(model, trap):
     found = load_inverse(model, trust=True).predict(periodic(np.ones((1, 8, 8))))
     np.testing.assert_array_equal(array(found), array(expected))
     np.save("y.npy", np.ones((1, 8, 8)))
-    assert phi_sip_("invert", model, "y.npy", "-o", "x.npy", "--trust").exit_code == 0
+    assert phi_sip_("invert", model, "y.npy", "-o", "x.npy", "--trust", *AS_IN_TRAINING).exit_code == 0
     assert trap.exists()
 
 
@@ -199,6 +202,37 @@ def test_what_the_user_names_himself_is_called(trap, tmp_path):
     for reference in (":net", "trapped:", "..trapped:net", "a b:c"):
         with pytest.raises(UnknownNameError, match="names no object"):
             NetworkSpec(reference)
+
+
+@pytest.mark.parametrize("of_a_run", [(), ("model",), ("checkpoints",), ("model", "checkpoints")])
+def test_folders_of_ones_own_beside_a_file_do_not_make_it_that_of_a_run(trap, tmp_path, of_a_run):
+    for name in of_a_run:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / NAME).write_text('{"manifest": {"kind": "mine"}}')
+    (tmp_path / "mine.toml").write_text(RUN.format(kind="trapped:data", network="conv_net", arguments=CONV))
+    assert "called" in str(phi_sip_("train", "mine.toml", "-o", "new").exception)
+
+
+def test_what_tells_the_folder_of_a_run(model):
+    file = model.parent / "experiment.toml"
+    assert is_of_a_run(file)  # a trained inverse
+    (model / NAME).unlink()
+    assert not is_of_a_run(file)
+    (model.parent / "run.lock").touch()
+    assert not is_of_a_run(file)
+    (model.parent / "checkpoints").mkdir()
+    assert is_of_a_run(file)
+
+
+def test_resuming_names_the_data_files_before_it_reads_them(trap, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    text = RUN.format(kind="stored", network="conv_net", arguments=CONV)
+    (run / "experiment.toml").write_text(text + "[data.arguments]\nobservations = ['/none/y.npy', 'z.npy']\n")
+    (run / "run.json").write_text("{}")
+    done = phi_sip_("resume", run)
+    assert done.exit_code == 1
+    assert f"Data are read from /none/y.npy, {tmp_path / 'z.npy'}\n" in done.output
 
 
 @pytest.mark.parametrize(
@@ -578,12 +612,40 @@ def test_weights_are_measured_before_they_are_read(framework, tmp_path):
         ("u_net", {"levels": 10**9}),
         ("u_net", {"filters": 1, "levels": 1, "down_kernel_size": 10**6}),
         ("conv_net", {"layers": [2], "in_channels": 10**9}),
+        *((name, {"layers": [1], "out_channels": 10**9}) for name in ("conv_net", "res_net", "mlp")),
+        ("u_net", {"filters": [1], "levels": 1, "out_channels": 10**9}),
+        ("u_net", {"filters": 1, "levels": 1, "out_channels": 10**9}),
+        ("mlp", {"layers": [], "in_channels": 10**5, "out_channels": 10**5}),
+        ("mlp", {"layers": [1e9, 2.0]}),
+        ("res_net", {"layers": [1], "out_channels": 1e9}),
+        ("res_net", {"layers": [3000]}),
+        ("u_net", {"filters": [1, 3000], "levels": 2}),
+        ("u_net", {"filters": 2, "levels": 1, "down_kernel_size": [10**4, 10**4]}),
+        ("u_net", {"filters": 2, "levels": 1, "in_spatial": 3, "down_kernel_size": 31}),
     ],
 )
 def test_networks_are_measured_before_they_are_made(model, name, arguments):
     network = {"name": name, "arguments": {"in_channels": 1, "out_channels": 1, **arguments}}
     with pytest.raises(CheckpointError, match=r"it was not made|are larger than"):
         load_inverse(resealed(model, network=network))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("mlp", {"layers": []}),
+        ("mlp", {"layers": [7, 2]}),
+        ("conv_net", {"layers": [1]}),
+        ("res_net", {"layers": [8, 2]}),
+        ("u_net", {"filters": 2, "levels": 2, "down_kernel_size": 5, "up_kernel_size": 1}),
+        ("u_net", {"filters": [2, 5], "levels": 2, "use_res_blocks": True, "up_kernel_size": 5, "in_spatial": 1}),
+    ],
+)
+def test_networks_have_as_many_weights_as_they_need_at_least(name, arguments):
+    given = {"in_channels": 2, "out_channels": 3, **arguments}
+    with TORCH.backend:
+        net = NetworkSpec(name, given).build()
+    assert _least_weights(name, given) <= sum(weights.numel() for weights in net.parameters())
 
 
 def test_files_of_runs_and_models_are_measured(tmp_path, model):

@@ -10,7 +10,9 @@ import typer
 
 from ..errors import RunFolderError
 from ..experiment import Built, Experiment, build, write_experiment
+from ..experiment.building import named_parts
 from ..experiment.changes import check_goes_on
+from ..experiment.data import files_of
 from ..training import Callback, RunRecord
 from ..training.lock import FolderInUseError, LockedFolder, locked
 from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
@@ -42,11 +44,15 @@ def go_on(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) 
     Goes on with a run.
 
     Raises:
+        UntrustedError: if its file names code and is not trusted.
         RunFolderError: if another training runs in it.
         ConfigurationError: if the experiment was changed in what the weights depend on.
     """
+    named_parts(experiment, trust)  # what is refused leaves the folder as it is
     with locked(folder) as held:
         check_goes_on(folder, known_of(folder).get("made_by") or {}, experiment)
+        if files := files_of(experiment.data):
+            console().print(f"Data are read from {', '.join(files)}", soft_wrap=True)
         built = build(experiment, trust)
         console().print(f"Going on with {experiment.experiment.name} on {experiment.experiment.framework} in {folder}")
         _run(built, held, tensorboard)

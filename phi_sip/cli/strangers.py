@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..checkpoints.manifest import said_by
 from ..errors import ConfigurationError
+from ..inference.trained import KIND
+from ..training.lock import CHECKPOINTS, LOCK
 from ..training.records import INFO
-from ..training.run_folder import CHECKPOINTS
 from .running import MODEL
 
 LONGEST_NAME = 200  # bytes, as file systems have it, with room for a number
 
 
 def is_of_a_run(file: Path | None) -> bool:
-    """Whether an experiment file lies in the folder of a run."""
-    return file is not None and any((file.resolve().parent / name).exists() for name in (INFO, CHECKPOINTS, MODEL))
+    """Whether an experiment file lies in the folder of a run: beside what only `phi_sip` writes."""
+    if file is None:
+        return False
+    folder = file.resolve().parent
+    begun = (folder / LOCK).exists() and (folder / CHECKPOINTS).exists()
+    return begun or (folder / INFO).exists() or _holds_inverse(folder / MODEL)
+
+
+def _holds_inverse(folder: Path) -> bool:
+    manifest = said_by(folder)
+    return manifest is not None and manifest.content.get("kind") == KIND
 
 
 def check_name(name: str) -> None:

@@ -12,6 +12,7 @@ from phiml import math
 
 from ..data import Batch
 from ..description import construct
+from ..errors import UnsupportedError
 from ..networks import NetworkSpec
 from ..physics.base import InvertiblePhysics
 from ..references import Untrusted, trusted
@@ -28,7 +29,7 @@ from ..training import (
 )
 from ..training.batches import Data as DataFunction
 from .changes import made_by
-from .data import data_source
+from .data import Source, data_source
 from .frameworks import framework_module
 from .specification import Experiment, Stop
 
@@ -104,20 +105,36 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         UntrustedError: if its file names code and is not trusted; nothing was imported or called.
         UnknownNameError: if a name is not known.
         ParameterError: if arguments do not fit, or are out of range.
+        UnsupportedError: if the function of the network makes none of the framework.
     """
     general = experiment.experiment
     framework = framework_module(general.framework)
     framework.activate()
-    resolve = trusted if trust else Untrusted("The experiment file", REMEDY, experiment.of_file)
-    network = NetworkSpec(experiment.network.name, experiment.network.arguments, resolve)
-    source = data_source(experiment.data, resolve)
+    network, source = named_parts(experiment, trust)
     physics = construct(experiment.physics.model_dump())
     framework.seed(general.seed)
     net = network.build()
+    if not framework.is_network(net):
+        raise UnsupportedError(
+            f"Network '{network.name}' made a {type(net).__name__}, which is no network of {general.framework}. Return "
+            f"one, or set experiment.framework to the one that it is of."
+        )
     optimizer, schedule = framework.optimizer(net, experiment.optimizer)
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
     return Built(experiment, physics, network, net, optimizer, schedule, data, validation)
+
+
+def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Source]:
+    """
+    Finds the functions of network and data, and calls none of them.
+
+    Raises:
+        UntrustedError, UnknownNameError, ParameterError: as `build`.
+    """
+    resolve = trusted if trust else Untrusted("The experiment file", REMEDY, experiment.of_file)
+    network = NetworkSpec(experiment.network.name, experiment.network.arguments, resolve)
+    return network, data_source(experiment.data, resolve)
 
 
 def stopping_rules(stop: Stop) -> list[StoppingRule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from ..errors import ParameterError, UnknownNameError
 from ..physics.base import InvertiblePhysics
 from ..references import Resolver
 from ..training.batches import Data as DataFunction
+from .arguments import check_said_here
 from .specification import Data
 
 AXES = "xyz"
@@ -36,6 +38,19 @@ KINDS: dict[str, Callable[..., Samples[Any, Field]]] = {
 }
 
 
+FILES = ("observations", "states", "folder")  # arguments of those of `STORED`
+# Arguments of functions of one's own, and of those of `STORED`, that are not those of `[data.arguments]`.
+OF_OWN = {
+    "physics": "it is that of [physics]",
+    "batch_size": "it is data.batch_size",
+    "seed": "it is experiment.seed",
+}
+OF_STORED = {
+    "batch_size": "it is data.batch_size",
+    "held_out": "it is data.validation",
+    "seed": "it is experiment.seed",
+    "precision": "it is experiment.precision",
+}
 STORED: dict[str, Callable[..., Any]] = {"stored": stored, "scenes": scenes}
 
 
@@ -47,18 +62,28 @@ def data_source(spec: Data, resolve: Resolver) -> Source:
     What makes, of physics and seed, batches by step, and a validation batch that is in none of them.
 
     Raises:
+        ParameterError: if its arguments hold what the experiment says elsewhere.
         UnknownNameError: if there is no such kind of data.
         UntrustedError: if `resolve` refuses to import it.
     """
     if ":" in spec.kind:
+        check_said_here("data.arguments", spec.arguments, OF_OWN)
         return partial(_of_ones_own, resolve(spec.kind, spec.arguments), spec)
     if spec.kind in STORED:
+        check_said_here("data.arguments", spec.arguments, OF_STORED)
         return partial(_from_files, spec)
     if spec.kind not in KINDS:
         raise UnknownNameError(
             f"data.kind = '{spec.kind}', but it must be one of {', '.join((*KINDS, *STORED))}, or module:function."
         )
     return partial(_random, spec)
+
+
+def files_of(spec: Data) -> list[str]:
+    """The files and patterns that data are read from, from the root of the file system on; none if they are random."""
+    named = [spec.arguments.get(name) for name in FILES] if spec.kind in STORED else []
+    listed = [path for names in named for path in (names if isinstance(names, list) else [names])]
+    return [os.path.abspath(path) for path in listed if isinstance(path, str)]
 
 
 def _of_ones_own(make: Any, spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
@@ -84,7 +109,7 @@ def _from_files(spec: Data, _: InvertiblePhysics, seed: int) -> tuple[DataFuncti
         "precision": math.get_precision(),
     }
     try:
-        found = STORED[spec.kind](**{**options, **spec.arguments})
+        found = STORED[spec.kind](**options, **spec.arguments)
     except TypeError as error:
         raise ParameterError(f"data.arguments = {spec.arguments} do not fit '{spec.kind}': {error}.") from error
     return found.training, found.validation

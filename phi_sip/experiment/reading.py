@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from .. import toml
 from ..checkpoints.atomic import written_file
 from ..errors import ConfigurationError
+from ..printable import shortened
 from .specification import CODE, Experiment
 
 LARGEST = 4 << 20  # bytes of an experiment file
@@ -100,7 +101,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _problem(entry: Any) -> str:
     place = ".".join(map(str, entry["loc"]))
     if entry["type"] != "extra_forbidden":
-        return f"{place} = {_short(entry['input'])}: {entry['msg'][0].lower()}{entry['msg'][1:]}."
+        return f"{place} = {shortened(repr(entry['input']))}: {entry['msg'][0].lower()}{entry['msg'][1:]}."
     known = list(_table_at(entry["loc"][:-1]).model_fields)
     close = difflib.get_close_matches(str(entry["loc"][-1]), known, n=1)
     hint = f" Did you mean {'.'.join([*map(str, entry['loc'][:-1]), close[0]])}?" if close else ""
@@ -114,8 +115,3 @@ def _table_at(location: tuple[Any, ...]) -> type[BaseModel]:
         candidates = (annotation, *getattr(annotation, "__args__", ()))
         table = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return table
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -16,6 +16,7 @@ from phiml.math import Tensor
 from .. import trees
 from ..description import describe
 from ..errors import UnsupportedError
+from ..printable import shortened
 
 # What the weights and the state of the optimizer mean something for. All else may change from one part of a run to the
 # next, and is reported.
@@ -92,14 +93,10 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[Difference]:
 def said(difference: Difference) -> str:
     """A difference in words."""
     key, before, now = difference
-    return f"{f'{key}: ' if key else ''}{_short(before)} there, {_short(now)} here"
+    there, here = (shortened(json.dumps(value), LONGEST) for value in (before, now))
+    return f"{f'{key}: ' if key else ''}{there} there, {here} here"
 
 
 def plain(value: Any) -> Any:
     """As it is after writing and reading."""
     return json.loads(json.dumps(value))
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -17,6 +17,9 @@ class FrameworkModule(Protocol):
     def seed(self, seed: int) -> None:
         """Of initial weights."""
 
+    def is_network(self, net: Any) -> bool:
+        """Whether this has weights as its optimizers take them."""
+
     def optimizer(self, net: Any, spec: Optimizer) -> tuple[Any, Any]:
         """An optimizer, and what `train` takes as `schedule`."""
 

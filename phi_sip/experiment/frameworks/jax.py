@@ -22,6 +22,10 @@ def seed(seed: int) -> None:
     math.seed(seed % 2**32)
 
 
+def is_network(net: Any) -> bool:
+    return not callable(getattr(net, "parameters", len))  # a tree
+
+
 def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
     import optax
 
@@ -29,10 +33,9 @@ def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
 
     rate: Any = spec.learning_rate
     if spec.schedule is not None:
-        rate = made("schedule", optax, _makes_schedules, spec.schedule.name, spec.schedule.arguments)
-    return OptaxOptimizer(
-        net, made("optimizer", optax, _makes_optimizers, spec.name, {"learning_rate": rate, **spec.arguments})
-    ), None
+        rate = made("schedule", optax, _makes_schedules, spec.schedule.name, {}, spec.schedule.arguments)
+    given = {"learning_rate": rate}
+    return OptaxOptimizer(net, made("optimizer", optax, _makes_optimizers, spec.name, given, spec.arguments)), None
 
 
 def _makes_optimizers(member: Any) -> bool:

@@ -8,11 +8,26 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import ParameterError, UnknownNameError
+from ..arguments import check_said_here
 
 IsOne = Callable[[Any], bool]
 
 
-def made(what: str, module: ModuleType, is_one: IsOne, name: str, arguments: Mapping[str, Any]) -> Any:
+PLACES = {"optimizer": "optimizer.arguments", "schedule": "optimizer.schedule.arguments"}
+# Arguments that are not those of `[optimizer]`: whatever a framework calls them, they are said in one place only.
+ELSEWHERE = {
+    "optimizer": {
+        "lr": "the learning rate is optimizer.learning_rate, or that of optimizer.schedule",
+        "learning_rate": "the learning rate is optimizer.learning_rate, or that of optimizer.schedule",
+        "params": "the weights are those of [network]",
+    },
+    "schedule": {"optimizer": "it changes the rate of [optimizer]"},
+}
+
+
+def made(
+    what: str, module: ModuleType, is_one: IsOne, name: str, given: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Any:
     """
     What `name` of a module makes of arguments.
 
@@ -21,14 +36,17 @@ def made(what: str, module: ModuleType, is_one: IsOne, name: str, arguments: Map
         module: Where they are.
         is_one: Whether a member of the module makes one: a file may name nothing else.
         name: Upper and lower case are the same.
-        arguments: Keyword arguments.
+        given: Keyword arguments that an experiment says elsewhere, or that it consists of.
+        arguments: Further keyword arguments, as the file says them.
 
     Raises:
         UnknownNameError: if there is no such name.
-        ParameterError: if the arguments do not fit.
+        ParameterError: if the arguments do not fit, or an experiment says them elsewhere.
     """
+    make = named(what, module, is_one, name)
+    check_said_here(PLACES[what], arguments, ELSEWHERE[what])
     try:
-        return named(what, module, is_one, name)(**arguments)
+        return make(**given, **arguments)
     except (TypeError, ValueError) as error:
         raise ParameterError(
             f"{what} '{name}' of {module.__name__} does not take {dict(arguments)}: {error}"

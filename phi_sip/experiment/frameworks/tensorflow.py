@@ -21,6 +21,10 @@ def seed(seed: int) -> None:
     keras.utils.set_random_seed(seed % 2**32)
 
 
+def is_network(net: Any) -> bool:
+    return hasattr(net, "trainable_variables")
+
+
 def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
     import keras
 
@@ -28,6 +32,6 @@ def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
     if spec.schedule is not None:
         schedules = keras.optimizers.schedules
         is_one = derived_from(schedules.LearningRateSchedule)
-        rate = made("schedule", schedules, is_one, spec.schedule.name, spec.schedule.arguments)
+        rate = made("schedule", schedules, is_one, spec.schedule.name, {}, spec.schedule.arguments)
     is_one = derived_from(keras.optimizers.Optimizer)
-    return made("optimizer", keras.optimizers, is_one, spec.name, {"learning_rate": rate, **spec.arguments}), None
+    return made("optimizer", keras.optimizers, is_one, spec.name, {"learning_rate": rate}, spec.arguments), None

@@ -21,15 +21,19 @@ def seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def is_network(net: Any) -> bool:
+    import torch
+
+    return isinstance(net, torch.nn.Module)
+
+
 def optimizer(net: Any, spec: Optimizer) -> tuple[Any, Any]:
     import torch
 
-    arguments = {"params": net.parameters(), "lr": spec.learning_rate, **spec.arguments}
-    found = made("optimizer", torch.optim, derived_from(torch.optim.Optimizer), spec.name, arguments)
+    given = {"params": net.parameters(), "lr": spec.learning_rate}
+    found = made("optimizer", torch.optim, derived_from(torch.optim.Optimizer), spec.name, given, spec.arguments)
     if spec.schedule is None:
         return found, None
     schedules = torch.optim.lr_scheduler
     is_one = derived_from(schedules.LRScheduler)
-    return found, made(
-        "schedule", schedules, is_one, spec.schedule.name, {"optimizer": found, **spec.schedule.arguments}
-    )
+    return found, made("schedule", schedules, is_one, spec.schedule.name, {"optimizer": found}, spec.schedule.arguments)
