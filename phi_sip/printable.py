@@ -23,6 +23,12 @@ def in_one_line(text: str, longest: int = 200) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def sentence(text: object) -> str:
+    """Returns a text, such as the message of an error, that ends with one full stop, or as it ends itself."""
+    line = str(text).rstrip()
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
 def _shown(character: str) -> str:
     if character in _KEPT or unicodedata.category(character) not in _OBEYED:
         return character

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import ParameterError, UnknownNameError
+from ...printable import sentence
 
 IsOne = Callable[[Any], bool]
 
@@ -30,9 +31,15 @@ def made(what: str, module: ModuleType, is_one: IsOne, name: str, arguments: Map
     try:
         return named(what, module, is_one, name)(**arguments)
     except (TypeError, ValueError) as error:
+        given = ", ".join(f"{key}{_shown(value)}" for key, value in arguments.items())
         raise ParameterError(
-            f"{what} '{name}' of {module.__name__} does not take {dict(arguments)}: {error}"
+            f"{what} '{name}' of {module.__name__} does not take {given}: {sentence(error)}"
         ) from error
+
+
+def _shown(value: Any) -> str:
+    """What a file can say; of objects, such as parameters of a network, the name alone is shown."""
+    return f" = {value!r}" if isinstance(value, (bool, int, float, str, list, tuple, dict)) else ""
 
 
 def named(what: str, module: ModuleType, is_one: IsOne, name: str) -> Callable[..., Any]:
