@@ -882,8 +882,8 @@ def test_run_json_that_is_damaged_is_written_anew(text, begun):
 
 def test_the_best_state_of_another_run_or_step_is_refused(begun, tmp_path):
     go(begun, keep_best="x_l2", validate_every=1)
-    go(tmp_path / "other", keep_best="x_l2", validate_every=1)
     best = read_run(begun).best("x_l2", 4).step
+    go(tmp_path / "other", steps=best)
     place, other = (folder / "checkpoints" / f"step-{best:08d}" for folder in (begun, tmp_path / "other"))
     net, optimizer = network()
     before = state_of(net, optimizer)
@@ -995,7 +995,8 @@ def test_an_optimizer_that_refuses_its_arguments_names_them(schedule):
     spec = read_experiment(None, [{"optimizer": tables}]).optimizer
     with pytest.raises(ParameterError, match=r"does not take .*(decay = 0.5|steps = 3)") as error:
         framework_module("torch").optimizer(network()[0], spec)
-    assert " object at 0x" not in str(error.value) and "Parameter Group" not in str(error.value)
+    assert " object at 0x" not in str(error.value)
+    assert "Parameter Group" not in str(error.value)
 
 
 def test_messages_end_with_one_full_stop(capsys):
