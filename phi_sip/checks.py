@@ -8,7 +8,7 @@ from typing import Any
 
 from phi.field import Field
 from phiml import math
-from phiml.math import Tensor
+from phiml.math import Shape, Tensor
 
 from . import trees
 from .errors import GridMismatchError, NonFiniteError, ParameterError, UnsupportedError
@@ -107,6 +107,28 @@ def check_like(name: str, correction: Any, x: Any) -> None:
                 f"{name} has the dims {a.shape}, but x has {b.shape}. Return a correction like x; where a parameter or "
                 f"step_size has a batch dim, the data need it too."
             )
+        for dim in a.shape.names:
+            _check_same_components(f"{name} has the dims {a.shape}, x has {b.shape}", a.shape, b.shape, dim)
+
+
+def check_same_batch(first_name: str, first: Tensor, second_name: str, second: Any) -> None:
+    """Raises `GridMismatchError` if a batch dim of a tensor has another size in a state."""
+    for leaf in trees.leaves(second):
+        for name in first.shape.only(leaf.shape).names:
+            if _differ(first.shape.get_size(name), leaf.shape.get_size(name)):
+                raise GridMismatchError(
+                    f"{first_name} has the dims {first.shape}, {second_name} is {trees.describe(second)}: batch dim "
+                    f"'{name}' has two sizes. Use the same batch for both."
+                )
+
+
+def _check_same_components(what: str, first: Shape, second: Shape, dim: str) -> None:
+    components, others = first.get_item_names(dim), second.get_item_names(dim)
+    if components and others and set(components) != set(others):
+        raise GridMismatchError(
+            f"{what}: the components along '{dim}' are called {', '.join(components)} in one and {', '.join(others)} "
+            f"in the other. Give them the same names, in any order."
+        )
 
 
 def check_same_grid(first_name: str, first: Any, second_name: str, second: Any) -> None:
@@ -144,12 +166,7 @@ def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
     ):
         raise GridMismatchError(f"{what}: their dims differ. Resample one onto the other, or name the dims alike.")
     for name in shape_a.only(shape_b).names:
-        components, others = shape_a.get_item_names(name), shape_b.get_item_names(name)
-        if components and others and set(components) != set(others):
-            raise GridMismatchError(
-                f"{what}: the components along '{name}' are called {', '.join(components)} in one and "
-                f"{', '.join(others)} in the other. Give them the same names, in any order."
-            )
+        _check_same_components(what, shape_a, shape_b, name)
     for name in set(shape_a.batch.names) & set(shape_b.batch.names):
         if shape_a.get_size(name) != shape_b.get_size(name):
             raise GridMismatchError(f"{what}: batch dim '{name}' has two sizes. Use the same batch for both.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import trees
-from .checks import check_same_grid
+from .checks import check_like, check_same_grid
 from .errors import UnsupportedError
 from .hookspecs import hookimpl
 from .operator import SipStep
@@ -48,17 +48,18 @@ def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: Inv
         solver: Numerical inverse to use in any case.
     """
     if solver is not None:
-        return _checked(type(solver), solver.solve(physics, target, x, y))
+        return _checked(type(solver), solver.solve(physics, target, x, y), x)
     if physics.has_inverse:
-        return _checked(type(physics), physics.inverse(target, x, y))
+        return _checked(type(physics), physics.inverse(target, x, y), x)
     default = LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER
     return get_solver(default).solve(physics, target, x, y)
 
 
-def _checked(owner: type, correction: Any) -> Correction:
+def _checked(owner: type, correction: Any, x: Any) -> Correction:
     if not isinstance(correction, Correction):
         raise UnsupportedError(
             f"The inverse of {owner.__name__} returned a {type(correction).__name__}. Return Correction(dx), with dx "
             f"like x."
         )
+    check_like("dx", correction.dx, x)
     return correction

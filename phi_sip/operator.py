@@ -12,7 +12,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from . import trees
-from .checks import check_finite, check_like, check_parameter
+from .checks import check_finite, check_like, check_parameter, check_same_batch
 from .errors import SipError, UnsupportedError
 from .physics.base import InvertiblePhysics
 from .plugins import DISABLE_VARIABLE, get_plugin_manager
@@ -96,7 +96,8 @@ def sip_inverse(
 
     Raises:
         NonFiniteError: if an input or the result holds NaN or infinity.
-        GridMismatchError: if P(x) and `y_target` cannot be compared, or the correction has other dims than x.
+        GridMismatchError: if P(x) and `y_target` cannot be compared, the correction has other dims than x, or
+            `step_size` is that of another batch.
         ParameterError: if `step_size` is not a positive number.
         UnknownNameError: if no plugin provides the solver.
 
@@ -126,6 +127,8 @@ def invert(
     precision = trees.precision_of(y_target)
     with math.precision(precision):
         observed = trees.stop_gradient(trees.cast(y_target, precision))
+        if isinstance(step_size, Tensor):
+            check_same_batch("step_size", step_size, "y_target", observed)
         start = _with_batch_of(observed, trees.stop_gradient(trees.cast(x, precision)))
         manager = get_plugin_manager()
         step = manager.first_result(

@@ -28,6 +28,12 @@ def shortened(text: str, longest: int = 100) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
+def sentence(text: object) -> str:
+    """Returns a text, such as the message of an error, that ends with one full stop, or as it ends itself."""
+    line = str(text).rstrip()
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
 def _shown(character: str) -> str:
     if character in _KEPT or unicodedata.category(character) not in _OBEYED:
         return character

@@ -11,7 +11,7 @@ from fields import array, periodic, smooth
 from phiml import math
 from phiml.math import batch, channel
 
-from phi_sip import Correction, HeatEquation, InverseSolver, InvertiblePhysics, sip_inverse
+from phi_sip import Correction, GridMismatchError, HeatEquation, InverseSolver, InvertiblePhysics, sip_inverse
 
 PHYSICS = HeatEquation(0.5, 1.0)
 
@@ -160,3 +160,35 @@ def test_steps_can_be_replaced(double):
     np.testing.assert_allclose(array(step.replace(dx=step.dx * 2).x_target), array(x) + 2 * array(step.dx))
     np.testing.assert_allclose(array(step.x_target), array(x) + array(step.dx))
     assert step.uncertainty is step.uncertainty  # computed once
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize(
+    ("dx", "eta"),
+    [
+        (math.ones(math.spatial(x=3)), 0.5),
+        (math.ones(batch(batch=2), math.spatial(x=4)), math.tensor([1.0, 0.5, 0.1], batch("batch"))),
+        (math.ones(math.spatial(x=4), channel(c="a,d")), 1.0),
+        ([math.ones(math.spatial(x=4))], 0.5),
+        (None, 0.5),
+    ],
+)
+def test_a_correction_unlike_x_is_refused(linear, dx, eta):
+    class Mine(InvertiblePhysics):
+        is_linear = linear
+
+        def forward(self, x):
+            return x
+
+        def inverse(self, y_target, x, y):
+            return Correction(dx)
+
+    x = math.ones(math.spatial(x=4), channel(c="a,b"))
+    with pytest.raises(GridMismatchError):
+        sip_inverse(Mine(), x, x, step_size=eta)
+
+
+def test_a_step_size_of_another_batch_is_refused():
+    x = states(0)
+    with pytest.raises(GridMismatchError, match=r"step_size has the dims .*'batch' has two sizes"):
+        sip_inverse(PHYSICS, x, x, step_size=math.tensor([1.0, 0.5], batch("batch")))

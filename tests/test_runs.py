@@ -21,7 +21,7 @@ from training_runs import ROWS
 
 from phi_sip import Correction, EmpiricalBayes, HeatEquation, InvertiblePhysics, OptaxOptimizer, sip_update_weights
 from phi_sip.checkpoints import CheckpointStore
-from phi_sip.cli.running import claimed_folder
+from phi_sip.cli.running import claimed_folder, go_on
 from phi_sip.data import Batch, Samples, by_step
 from phi_sip.errors import (
     CheckpointError,
@@ -29,6 +29,7 @@ from phi_sip.errors import (
     ConfigurationError,
     NonFiniteError,
     ParameterError,
+    RecordError,
     RunFolderError,
     SipError,
     TrainingError,
@@ -37,10 +38,14 @@ from phi_sip.errors import (
 )
 from phi_sip.experiment import read_experiment
 from phi_sip.experiment.changes import check_goes_on, made_by
+from phi_sip.experiment.frameworks import framework_module
+from phi_sip.printable import sentence
 from phi_sip.training import Callback, EarlyStopping, read_run, restore_best, train
 from phi_sip.training.files import RunFiles
+from phi_sip.training.identity import differences
 from phi_sip.training.lock import locked
 from phi_sip.training.run_folder import is_free
+from phi_sip.training.saving import known_of
 
 STEPS = 6
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())
@@ -558,7 +563,7 @@ def _in(precision: int, field: Any) -> Any:
 
 
 def test_physics_that_is_no_plain_data_is_compared(tmp_path):
-    from phi_sip.training.identity import differences, identity_of
+    from phi_sip.training.identity import identity_of
 
     def curve(k):
         return lambda x: k * x
@@ -813,3 +818,190 @@ def test_run_json_says_what_the_run_is(begun):
     manifest = CheckpointStore(begun / "checkpoints").newest()[1]
     assert manifest.content["run"]["id"] == info["id"]
     assert (info["optimizer"], info["precision"], info["saved"], info["ended"]) == ("Adam", 32, 4, "all steps are done")
+
+
+# What is sealed, and what may have been edited
+
+
+def edit(folder: Path, change: Any) -> None:
+    info = json.loads((folder / "run.json").read_text())
+    change(info)
+    (folder / "run.json").write_text(json.dumps(info))
+
+
+def test_the_sealed_checkpoint_wins_over_files_that_were_edited(tmp_path):
+    """Also when all of them say the same, and when what they say is of another type."""
+    before = read_experiment(None, [{"experiment": {"framework": "torch"}}])
+    now = read_experiment(None, [{"experiment": {"framework": "torch"}, "physics": {"parameters": {"time": 2.0}}}])
+    go(tmp_path, steps=2, made_by=made_by(before))
+    physics = HeatEquation(1.0, 2.0, 1e-4, EmpiricalBayes())
+
+    def other(info: Any) -> None:
+        info["made_by"] = made_by(now)
+        info["physics"]["parameters"]["time"] = 2.0
+
+    edit(tmp_path, other)
+    for remedy in (lambda info: None, lambda info: info.update(made_by="x")):
+        edit(tmp_path, remedy)
+        with pytest.raises(ConfigurationError, match=r"- physics.parameters.time: 8.0 there, 2.0 here"):
+            go_on(now, tmp_path, False, False)
+    edit(tmp_path, other)
+    with pytest.raises(RunFolderError, match=r"another physics: parameters.time: 1.0 there, 2.0 here"):
+        go(tmp_path, physics=physics, made_by=made_by(now))
+
+
+def test_a_manifest_that_was_edited_too_is_not_believed(begun):
+    path = begun / "checkpoints" / "step-00000004" / "manifest.json"
+    path.write_text(path.read_text().replace('"time": 1.0', '"time": 2.0'))
+    assert known_of(begun)["physics"]["parameters"]["time"] == 1.0
+    with (
+        pytest.warns(CheckpointWarning, match="damaged"),
+        pytest.raises(RunFolderError, match=r"time: 1.0 there, 2.0 here"),
+    ):
+        go(begun, physics=HeatEquation(1.0, 2.0, 1e-4, EmpiricalBayes()))
+
+
+def test_a_setting_that_was_changed_holds_after_a_kill_before_the_next_checkpoint(begun):
+    """`run.json` says the new one already, the optimizer in the checkpoint is the old one."""
+    edit(begun, lambda info: info["settings"].update(lr=5e-3))
+    net, _ = network()
+    with pytest.warns(TrainingWarning, match="settings.lr: 0.001 there, 0.005 here"):
+        record = go(begun, net, torch.optim.Adam(net.parameters(), 5e-3))
+    assert [step.learning_rate for step in record.steps] == [1e-3] * 4 + [5e-3] * 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"made_by": "x"}', '{"saved": "4"}', '{"id": 3}'])
+def test_run_json_that_is_damaged_is_written_anew(text, begun):
+    (begun / "run.json").write_text(text)
+    with pytest.raises(RecordError, match=r"run.json cannot be read.*remove it and go on"):
+        read_run(begun)
+    with pytest.warns(TrainingWarning, match="It is written anew from what the newest checkpoint says"):
+        assert go(begun).last_step == 6
+    assert read_run(begun).info["saved"] == 6
+
+
+def test_the_best_state_of_another_run_or_step_is_refused(begun, tmp_path):
+    go(begun, keep_best="x_l2", validate_every=1)
+    best = read_run(begun).best("x_l2", 4).step
+    go(tmp_path / "other", steps=best)
+    place, other = (folder / "checkpoints" / f"step-{best:08d}" for folder in (begun, tmp_path / "other"))
+    net, optimizer = network()
+    before = state_of(net, optimizer)
+    for source, message in ((other, "another run"), (begun / "checkpoints" / "step-00000004", "but of step 4")):
+        shutil.rmtree(place)
+        shutil.copytree(source, place)
+        with pytest.raises(CheckpointError, match=message):
+            restore_best(begun, net, optimizer, "x_l2")
+    assert_same(state_of(net, optimizer), before)
+
+
+def test_records_count_by_their_steps(begun):
+    """Not by the order of their lines; of those that are lost the checkpoint knows."""
+    lines = (begun / "records.jsonl").read_text().splitlines(keepends=True)
+    (begun / "records.jsonl").write_text("".join(reversed(lines)))
+    run = read_run(begun)
+    assert [record.step for record in run.steps] == [1, 2, 3, 4] == list(range(1, run.last_step + 1))
+    assert [record.step for record in run.validations] == [3, 4]
+    (begun / "records.jsonl").write_text(lines[0])
+    assert (read_run(begun).last_step, read_run(begun).up_to(2).last_step) == (4, 2)
+    with pytest.warns(TrainingWarning, match="lacks 3 of the 4 steps"):
+        assert go(begun, steps=4).last_step == 4
+
+
+# What can be known before the first step
+
+
+def _cut(state: Any, **size: slice) -> Any:
+    return state[size]
+
+
+WRONG_VALIDATION = {
+    "other samples": (lambda y, x: (y, _cut(x, batch=slice(0, 1))), ParameterError, "'batch' has two sizes"),
+    "NaN in y*": (lambda y, x: (y * float("nan"), x), NonFiniteError, r"y\* of the validation holds NaN"),
+    "NaN in x": (lambda y, x: (y, x * float("inf")), NonFiniteError, "x_true of the validation holds NaN"),
+    "no sample": (lambda y, x: (_cut(y, batch=slice(0, 0)), None), ParameterError, "without any values"),
+    "other cells": (
+        lambda y, x: (y, periodic(np.ones((2, 4, 4)))),
+        TrainingError,
+        "Step 1 failed: GridMismatchError: x_true of the validation.*Nothing has been saved",
+    ),
+}
+
+
+@pytest.mark.parametrize(("wrong", "error", "message"), WRONG_VALIDATION.values(), ids=list(WRONG_VALIDATION))
+def test_a_wrong_validation_is_refused_before_the_first_step(wrong, error, message, tmp_path):
+    net, optimizer = network()
+    before = state_of(net, optimizer)
+    with pytest.raises(error, match=message):
+        go(tmp_path / "run", net, optimizer, validation=[make(1), Batch(*wrong(*make(999)))])
+    assert_same(state_of(net, optimizer), before)
+    assert is_free(tmp_path / "run")
+
+
+def test_an_empty_batch_is_refused(tmp_path):
+    empty = make(1).y_target[{"batch": slice(0, 0)}]
+    with pytest.raises(TrainingError, match=r"Step 2 failed: ParameterError: data\(step\) yielded .* without any val"):
+        go(tmp_path, data=lambda step: iter([make(1), empty][step - 1 :]))
+
+
+@pytest.mark.parametrize("wrong", [Path("a"), np.ones(2), object(), np.int64(1), {(1, 2): 3}], ids=repr)
+def test_what_cannot_be_kept_with_a_run_is_refused(wrong, tmp_path):
+    with pytest.raises(ParameterError, match=r"made_by\['mine'\] cannot be kept in a file: .* Give plain data"):
+        go(tmp_path / "run", made_by={"seed": 0, "mine": wrong})
+    with pytest.raises(ParameterError, match="made_by is a "):
+        go(tmp_path / "run", made_by=[wrong])
+    assert not (tmp_path / "run").exists()
+
+
+def test_nan_is_no_difference():
+    nan = float("nan")
+    assert not list(differences({"a": nan, "b": [1, nan]}, {"a": nan, "b": [1, nan]}))
+    assert [key for key, *_ in differences({"a": nan, "b": [1, nan], "c": 1}, {"a": 1.0, "b": [2, nan], "c": 1.0})] == [
+        "a",
+        "b",
+    ]
+
+
+# What is told
+
+
+def test_each_callback_is_told_of_a_checkpoint_once(tmp_path):
+    told: list[Any] = []
+
+    def telling(name: str) -> Callback:
+        def on_checkpoint(self, step):
+            told.append((name, step))
+            if (name, step) == ("b", 4):
+                raise ValueError("mine.")
+
+        return callback(on_checkpoint=on_checkpoint)
+
+    with pytest.raises(TrainingError, match=r"ValueError: mine\. The state after step 4 is saved") as error:
+        go(tmp_path, callbacks=[telling(name) for name in "abc"])
+    assert told == [(name, step) for step in (2, 4) for name in "abc"]
+    assert ".." not in str(error.value)
+
+
+def test_the_name_of_an_optimizer_has_no_case():
+    named = [read_experiment(None, [{"optimizer": {"name": name}}]) for name in ("Adam", "adam", "sgd")]
+    check_goes_on("run", made_by(named[0]), named[1])
+    with pytest.raises(ConfigurationError, match=r'optimizer.name: "Adam" there, "sgd" here'):
+        check_goes_on("run", made_by(named[0]), named[2])
+
+
+@pytest.mark.parametrize("schedule", [None, {"name": "StepLR", "arguments": {"steps": 3}}])
+def test_an_optimizer_that_refuses_its_arguments_names_them(schedule):
+    tables = {"arguments": {} if schedule else {"decay": 0.5}, "schedule": schedule}
+    spec = read_experiment(None, [{"optimizer": tables}]).optimizer
+    with pytest.raises(ParameterError, match=r"does not take .*(decay = 0.5|steps = 3)") as error:
+        framework_module("torch").optimizer(network()[0], spec)
+    assert " object at 0x" not in str(error.value)
+    assert "Parameter Group" not in str(error.value)
+
+
+def test_messages_end_with_one_full_stop(capsys):
+    assert [sentence(text) for text in ("a", "a.", "a?", ValueError("a. "))] == ["a.", "a.", "a?", "a."]
+    with pytest.raises(TrainingError):
+        go(None, data=data_that(ValueError("gone."))["data"], progress=True)
+    told = "".join(capsys.readouterr())
+    assert "Ended after step 3: ValueError: gone. Nothing is saved, as no folder was given.\n" in told

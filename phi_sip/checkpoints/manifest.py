@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..printable import sentence
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -48,6 +49,18 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         CheckpointError: if it is not, or another version of `phi_sip` wrote it; the message says what is wrong.
     """
+    manifest = sealed_by(folder)
+    _compare(folder, manifest.files)
+    return manifest
+
+
+def sealed_by(folder: Path) -> Manifest:
+    """
+    A manifest that is as it was written. The other files of its folder are not looked at.
+
+    Raises:
+        CheckpointError: as `read_manifest`.
+    """
     try:
         if folder.is_symlink():
             raise CheckpointError(f"{folder} is a link, so that it is not known who wrote what it leads to.")
@@ -60,13 +73,11 @@ def read_manifest(folder: Path) -> Manifest:
             )
         if sealed["sha256"] != _digest(_canonical(fields)):
             raise CheckpointError(f"{folder} is damaged: {NAME} is not as it was written.")
-        manifest = _checked(Manifest(**fields))
+        return _checked(Manifest(**fields))
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is no checkpoint: it has no {NAME}.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder} is damaged: {NAME} cannot be read: {error!r}.") from error
-    _compare(folder, manifest.files)
-    return manifest
 
 
 def said_by(folder: Path) -> Manifest | None:
@@ -99,7 +110,7 @@ def _compare(folder: Path, expected: Mapping[str, str]) -> None:
     try:
         found = _checksums(folder)
     except OSError as error:
-        raise CheckpointError(f"{folder} cannot be read: {error}.") from error
+        raise CheckpointError(f"{folder} cannot be read: {sentence(error)}") from error
     for name in sorted({*expected, *found}):
         if name not in found:
             raise CheckpointError(f"{folder} is damaged: {name} is missing.")

@@ -6,12 +6,14 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, CheckpointWarning
+from ..printable import sentence
 from .atomic import refuse_link, remove, remove_unfinished, written_folder
-from .manifest import Manifest, read_manifest, said_by, write_manifest
+from .manifest import Manifest, read_manifest, said_by, sealed_by, write_manifest
 
 _PREFIX = "step-"
 _NAME = re.compile(rf"{_PREFIX}([0-9]{{8,18}})")
@@ -75,7 +77,8 @@ class CheckpointStore:
                     remove(old)
         except Exception as error:
             raise CheckpointError(
-                f"The checkpoint of step {step} cannot be written to {self.folder}: {type(error).__name__}: {error}. "
+                f"The checkpoint of step {step} cannot be written to {self.folder}: "
+                f"{type(error).__name__}: {sentence(error)} "
                 f"Those before are untouched: {self._names()}. Make room or give the right to write, and resume."
             ) from error
         return place
@@ -106,9 +109,21 @@ class CheckpointStore:
             )
         return None
 
-    def said(self) -> Manifest | None:
-        """What the newest says, whether or not it is whole."""
-        return next((said for _, folder in self._folders() if (said := said_by(folder))), None)
+    def sealed(self) -> Manifest | None:
+        """What the newest says whose manifest is as it was written; its other files are not looked at."""
+        for step, folder in self._folders():
+            with suppress(CheckpointError):
+                return _of_step(folder, step, sealed_by(folder))
+        return None
+
+    def read(self, step: int) -> Manifest:
+        """
+        What the checkpoint of a step says.
+
+        Raises:
+            CheckpointError: if it is not there, damaged, or that of another step.
+        """
+        return _read(self.place(step), step)
 
     def _folders(self) -> list[tuple[int, Path]]:
         """Steps and folders of the names that this store gives, newest first."""
@@ -121,7 +136,10 @@ class CheckpointStore:
 
 
 def _read(folder: Path, step: int) -> Manifest:
-    manifest = read_manifest(folder)
+    return _of_step(folder, step, read_manifest(folder))
+
+
+def _of_step(folder: Path, step: int, manifest: Manifest) -> Manifest:
     if type(manifest.step) is not int or manifest.step != step:
         raise CheckpointError(
             f"{folder} is not the checkpoint of step {step}, but of step {manifest.step}: it has been copied or "

@@ -16,6 +16,8 @@ FIXED = (
     *("physics", "network", "optimizer.name", "optimizer.schedule.name", "training.solver"),
 )
 
+CASE_DOES_NOT_MATTER = ("optimizer.name", "optimizer.schedule.name")
+
 
 def made_by(experiment: Experiment) -> dict[str, Any]:
     """All that an experiment says, as it is kept with its run."""
@@ -30,7 +32,7 @@ def check_goes_on(folder: Any, before: Mapping[str, Any], now: Experiment) -> No
     Raises:
         ConfigurationError: if something is another that cannot change; the message names all of it, with both values.
     """
-    found = [entry for entry in differences(before or made_by(now), made_by(now)) if _is_fixed(entry[0])]
+    found = [entry for entry in differences(before or made_by(now), made_by(now)) if _is_another(*entry)]
     if found:
         raise ConfigurationError(
             f"The experiment of {folder} was changed since the run was begun, in what its weights depend on:\n"
@@ -40,5 +42,7 @@ def check_goes_on(folder: Any, before: Mapping[str, Any], now: Experiment) -> No
         )
 
 
-def _is_fixed(key: str) -> bool:
+def _is_another(key: str, before: Any, now: Any) -> bool:
+    if key in CASE_DOES_NOT_MATTER and isinstance(before, str) and isinstance(now, str):
+        return before.lower() != now.lower()
     return any(f"{key}.".startswith(f"{fixed}.") for fixed in FIXED)

@@ -22,6 +22,7 @@ from ..networks import NetworkSpec
 from ..operator import sip_inverse
 from ..physics.base import InvertiblePhysics
 from ..predict import call_network
+from ..printable import sentence
 from ..references import Resolver, Untrusted, trusted
 from ..trainers.base import defined_in
 from ..training.run_folder import installed_versions
@@ -105,8 +106,8 @@ class TrainedInverse:
             except Exception as error:
                 raise NetworkOutputError(
                     f"The network '{self.network.name}' cannot be evaluated on {trees.describe(y_target)}: "
-                    f"{type(error).__name__}: {error}. A u_net of n levels needs resolutions that are multiples of "
-                    f"2^(n−1), and every network the rank and channels that it was made for."
+                    f"{type(error).__name__}: {sentence(error)} A u_net of n levels needs resolutions that are "
+                    f"multiples of 2^(n−1), and every network the rank and channels that it was made for."
                 ) from error
             return self.physics.constrain(trees.cast(x, precision), y_target)
 
@@ -185,7 +186,7 @@ def save_inverse(
             write_manifest(unfinished, 0, framework, content)
     except Exception as error:  # frameworks have their own for a full disk
         raise CheckpointError(
-            f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {error}."
+            f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {sentence(error)}"
         ) from error
     return folder
 
@@ -228,7 +229,7 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         backend = module.backend()
     except ImportError as error:
         raise UnsupportedError(
-            f"{folder} needs {manifest.framework}, which cannot be imported here: {error}. Install it: "
+            f"{folder} needs {manifest.framework}, which cannot be imported here: {sentence(error)} Install it: "
             f"pip install 'phi-sip[{manifest.framework}]', or find out what is wrong: phi-sip doctor"
         ) from error
     with backend:
@@ -238,8 +239,8 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
             module.load(net, folder)
         except Exception as error:
             raise CheckpointError(
-                f"The weights in {folder} do not fit the network {network.describe()}: {error}. Was it made by another "
-                f"version? Then: {manifest.content.get('versions')}"
+                f"The weights in {folder} do not fit the network {network.describe()}: {sentence(error)} Was it made "
+                f"by another version? Then: {manifest.content.get('versions')}"
             ) from error
     description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
     return TrainedInverse(physics, network, grid, backend, description, module.evaluation(net), misfit)
@@ -276,7 +277,7 @@ def _reading(what: str, folder: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise CheckpointError(
-            f"{folder} says nothing that makes sense about its {what}: {type(error).__name__}: {error}."
+            f"{folder} says nothing that makes sense about its {what}: {type(error).__name__}: {sentence(error)}"
         ) from error
 
 

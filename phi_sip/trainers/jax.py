@@ -16,6 +16,7 @@ from ..compilation.kinds import ATTRIBUTE
 from ..compilation.update import compiled_update
 from ..errors import ParameterError, SipError, UnsupportedError
 from ..hookspecs import hookimpl
+from ..printable import sentence
 from ..update import SipUpdate, UpdateRequest
 from .base import CompilingTrainer, Objective, Predict, Step, defined_in
 from .optax import OptaxOptimizer
@@ -141,9 +142,9 @@ class JaxTrainer(CompilingTrainer):
             if self.is_traced:  # it may work step by step
                 raise
             raise UnsupportedError(
-                f"The optimizer could not make its step and was undone: {type(error).__name__}: {error}. It is given "
-                f"the gradients, the parameters, and value, grad, value_fn and grad_fn of the loss. Make it for the "
-                f"parameters of this network, and of transformations that need no more."
+                f"The optimizer could not make its step and was undone: {type(error).__name__}: {sentence(error)} It "
+                f"is given the gradients, the parameters, and value, grad, value_fn and grad_fn of the loss. Make it "
+                f"for the parameters of this network, and of transformations that need no more."
             ) from error
 
     def _value(self, objectives: Sequence[Objective], parameters: Any) -> Any:

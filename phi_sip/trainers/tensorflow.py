@@ -17,6 +17,7 @@ from ..compilation.identity import identities
 from ..compilation.update import compiled_update
 from ..errors import NetworkOutputError, UnsupportedError
 from ..hookspecs import hookimpl
+from ..printable import sentence
 from ..update import BAD_SAMPLES, SipUpdate, UpdateRequest, prediction
 from .base import CompilingTrainer, Objective, Predict, Step, defined_in
 
@@ -226,13 +227,14 @@ class TensorFlowTrainer(CompilingTrainer):
 
         if any(is_complex(variable) for variable in self.net.trainable_variables):
             return UnsupportedError(
-                f"The Keras optimizer refused variables: {error}. The network has complex ones, of which it trains the "
-                f"real and imaginary parts: give an optimizer that has not been built or used, one for each network."
+                f"The Keras optimizer refused variables: {sentence(error)} The network has complex ones, of which it "
+                f"trains the real and imaginary parts: give an optimizer that has not been built or used, one for each "
+                f"network."
             )
         return UnsupportedError(
-            f"The Keras optimizer refused the variables of this network: {error}. Most likely it was built for another "
-            f"one, or when other layers were trainable. Create an optimizer for each network, anew when layers are "
-            f"unfrozen."
+            f"The Keras optimizer refused the variables of this network: {sentence(error)} Most likely it was built "
+            f"for another one, or when other layers were trainable. Create an optimizer for each network, anew when "
+            f"layers are unfrozen."
         )
 
     def _make_variables(self, predict: Predict) -> None:

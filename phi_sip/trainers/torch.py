@@ -13,6 +13,7 @@ from .. import trees
 from ..checks import check_finite
 from ..errors import ParameterError, SipError, UnsupportedError
 from ..hookspecs import hookimpl
+from ..printable import sentence
 from ..update import BAD_SAMPLES, SipUpdate, UpdateRequest, prediction, update
 from .base import Objective, Predict, Trainer, defined_in
 
@@ -131,8 +132,8 @@ class TorchTrainer(Trainer):
         except Exception as error:
             raise UnsupportedError(
                 f"The optimizer {type(self.optimizer).__name__} could not make its step and was undone: "
-                f"{type(error).__name__}: {error}. It is given the gradients of its parameters, and a closure that "
-                f"evaluates the loss again. Take one that needs no more, such as torch.optim.Adam."
+                f"{type(error).__name__}: {sentence(error)} It is given the gradients of its parameters, and a closure "
+                f"that evaluates the loss again. Take one that needs no more, such as torch.optim.Adam."
             ) from error
 
     def is_finite(self, values: Sequence[Any]) -> Any:

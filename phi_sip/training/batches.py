@@ -11,9 +11,11 @@ from phi.field import Field
 from phiml.math import Tensor
 
 from .. import trees
+from ..checks import check_finite
 from ..data.batches import Batch, as_batch
 from ..data.samples import Samples
 from ..errors import ParameterError, UnsupportedError
+from ..printable import sentence
 
 Data = Callable[[int], Iterator[Any]]
 REMEDY = "Give train a generator function: data(step) yields the batches of this and all following steps"
@@ -67,14 +69,37 @@ def held_out(validation: Any) -> list[Batch]:
     The batches to validate with.
 
     Raises:
-        ParameterError: if there is something else among them, or nothing.
+        ParameterError: if there is something else among them, or nothing, or true states of other samples.
+        NonFiniteError: if they hold NaN or infinity.
     """
     if validation is None:
         return []
     if isinstance(validation, list) and not validation:
         raise ParameterError("train: validation is an empty list. Give a batch or several, or leave it out.")
     found = [as_batch(item) for item in (validation if isinstance(validation, list) else [validation])]
-    return [checked(batch, "validation holds") for batch in found]
+    return [_complete(checked(batch, "validation holds")) for batch in found]
+
+
+def _complete(batch: Batch) -> Batch:
+    """A batch that can be validated with, as far as is known before the network is."""
+    remedy = "Remove or repair these samples before training."
+    check_finite("y* of the validation", batch.y_target, remedy)
+    if batch.x_true is None:
+        return batch
+    check_finite("x_true of the validation", batch.x_true, remedy)
+    sizes, others = _batch_sizes(batch.y_target), _batch_sizes(batch.x_true)
+    differing = [name for name in sizes if sizes[name] != others.get(name, sizes[name])]
+    if differing:
+        raise ParameterError(
+            f"train: a batch of validation has {trees.describe(batch.y_target)} as y*, but "
+            f"{trees.describe(batch.x_true)} as x_true: '{', '.join(differing)}' has two sizes. Give each observation "
+            f"its own true state."
+        )
+    return batch
+
+
+def _batch_sizes(state: Any) -> dict[str, int]:
+    return {name: leaf.shape.get_size(name) for leaf in trees.leaves(state) for name in leaf.shape.batch.names}
 
 
 def checked(batch: Batch, where: str) -> Batch:
@@ -96,7 +121,13 @@ def _check_state(state: Any, where: str, what: str) -> None:
         raise ParameterError(f"{where} a {type(state).__name__} in place of {what}. {remedy} {_unwrapped(state)}")
     if not isinstance(state, (bool, int, float, complex, np.generic)):
         try:
-            if trees.leaves(state):
+            leaves = trees.leaves(state)
+            if any(size == 0 for leaf in leaves for size in leaf.shape.sizes):
+                raise ParameterError(
+                    f"{where} {what} without any values: {trees.describe(state)}. Give at least one sample, and leave "
+                    f"out batches that are empty."
+                )
+            if leaves:
                 return
         except UnsupportedError as error:
             raise ParameterError(f"{where} a {type(state).__name__} in place of {what}: {error} {remedy}") from error
@@ -121,7 +152,8 @@ def _check_function(data: Any) -> None:
         inspect.signature(data).bind(1)
     except TypeError as error:
         raise ParameterError(
-            f"train: data cannot be called with the number of a step: {error}. {REMEDY}, from 1: def data(step): ..."
+            f"train: data cannot be called with the number of a step: {sentence(error)} {REMEDY}, from 1: "
+            f"def data(step): ..."
         ) from error
     except ValueError:  # of functions that do not tell
         return

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints import CheckpointStore
-from ..checkpoints.manifest import read_manifest
 from ..errors import CheckpointError, ParameterError
 from .loop import training_state
 from .records import ValidationRecord, read_run
 from .run_folder import CHECKPOINTS
-from .saving import KEPT_AFTER, restore
+from .saving import KEPT_AFTER, is_of_another, restore
 from .stopping import check_quantity
 
 
@@ -33,19 +32,22 @@ def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, sc
     Raises:
         RecordError: if there is no run in the folder.
         ParameterError: if no validation knows this error.
-        CheckpointError: if the state is not there, damaged, or that of another network; then nothing is changed.
+        CheckpointError: if the state is not there, damaged, or that of another run, step or network; then nothing is
+            changed.
     """
     check_quantity("restore_best", "quantity", quantity)
     run = read_run(folder)
     best = run.best(quantity, run.info.get(KEPT_AFTER, 0))
     if best is None:
         raise ParameterError(f"restore_best: no validation of the run in {folder} knows {quantity}.")
-    place = CheckpointStore(Path(folder) / CHECKPOINTS).place(best.step)
+    store = CheckpointStore(Path(folder) / CHECKPOINTS)
+    place = store.place(best.step)
     if not place.exists():
         raise CheckpointError(
             f"{folder} does not hold the state after step {best.step}, which has the least {quantity}. Train with "
             f"keep_best='{quantity}'."
         )
-    read_manifest(place)
+    if is_of_another(store.read(best.step), run):
+        raise CheckpointError(f"{place} is the checkpoint of another run. Put that of this run back in its place.")
     restore(training_state(net, optimizer, schedule), place)
     return best

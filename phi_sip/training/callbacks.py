@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
+from ..printable import sentence
 from .records import RunRecord, StepRecord, ValidationRecord
 
 Arrays = Mapping[str, np.ndarray]
@@ -76,6 +77,6 @@ def _check_method(owner: str, name: str, method: Any) -> None:
     try:
         inspect.signature(method).bind(*told)
     except TypeError as error:
-        raise ParameterError(f"train: {takes}, which it does not take: {error}.") from error
+        raise ParameterError(f"train: {takes}, which it does not take: {sentence(error)}") from error
     except ValueError:  # of functions that do not tell
         return

@@ -15,8 +15,8 @@ from phiml.math import Tensor
 
 from .. import trees
 from ..description import describe
-from ..errors import UnsupportedError
-from ..printable import shortened
+from ..errors import ParameterError, UnsupportedError
+from ..printable import sentence, shortened
 
 # What the weights and the state of the optimizer mean something for. All else may change from one part of a run to the
 # next, and is reported.
@@ -86,7 +86,7 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[Difference]:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in [*before, *(key for key in now if key not in before)]:
             yield from differences(before.get(key), now.get(key), f"{at}.{key}" if at else key)
-    elif before != now:
+    elif before != now and json.dumps(before) != json.dumps(now):  # NaN is not equal to itself
         yield at, before, now
 
 
@@ -95,6 +95,26 @@ def said(difference: Difference) -> str:
     key, before, now = difference
     there, here = (shortened(json.dumps(value), LONGEST) for value in (before, now))
     return f"{f'{key}: ' if key else ''}{there} there, {here} here"
+
+
+def check_plain(owner: str, name: str, value: Any) -> dict[str, Any]:
+    """
+    A mapping as it is after writing and reading.
+
+    Raises:
+        ParameterError: if it is none, or cannot be written; the message names the key.
+    """
+    if not isinstance(value, Mapping):
+        raise ParameterError(f"{owner}: {name} is a {type(value).__name__}. Give a dict: {name}={{'seed': 0}}.")
+    for key, part in value.items():
+        try:
+            plain({key: part})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ParameterError(
+                f"{owner}: {name}[{key!r}] cannot be kept in a file: {sentence(error)} Give plain data: texts, "
+                f"numbers, lists and dicts with texts as keys, e.g. str(path) or array.tolist()."
+            ) from error
+    return plain(dict(value))  # type: ignore[no-any-return]
 
 
 def plain(value: Any) -> Any:

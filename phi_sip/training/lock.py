@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..checkpoints.atomic import refuse_link, remove_unfinished
 from ..errors import RunFolderError, UnsupportedError
+from ..printable import sentence
 
 LOCK, OWNER, CHECKPOINTS, TENSORBOARD = "run.lock", "run.owner", "checkpoints", "tensorboard"
 
@@ -66,7 +67,7 @@ def locked(folder: Path) -> Iterator[LockedFolder]:
     except OSError as error:
         lock.release()
         raise RunFolderError(
-            f"{folder} cannot be used for a run: {error}. Give a folder that can be written to."
+            f"{folder} cannot be used for a run: {sentence(error)} Give a folder that can be written to."
         ) from error
     try:
         yield LockedFolder(folder)

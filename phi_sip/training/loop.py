@@ -24,7 +24,7 @@ from ..update import sip_update_weights
 from .batches import Data, held_out
 from .callbacks import Callback, check_callbacks
 from .files import RunFiles
-from .identity import identity_of
+from .identity import check_plain, identity_of
 from .lock import holding
 from .progress import progress_on
 from .records import RunRecord
@@ -109,8 +109,10 @@ def train(
 
     Raises:
         ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, `data` is no generator
-            function, a callback has methods that are never called, or an option has no effect: one of the validation
+            function, a callback has methods that are never called, `made_by` is no plain data, a batch of `validation`
+            is empty or has true states of other samples, or an option has no effect: one of the validation
             without `validation`, one of checkpoints without `folder`.
+        NonFiniteError: if `validation` holds NaN or infinity.
         RunFolderError: if another training runs in the folder, or it holds a run of something else.
         CheckpointError: if no checkpoint in the folder can be used, the newest is that of another run, or none can be
             written.
@@ -136,6 +138,7 @@ def train(
     _check_options(folder, {"checkpoint_every": checkpoint_every, "keep": keep, "keep_best": keep_best}, "folder")
     _check_known(batches, stop, keep_best)
     told = check_callbacks(callbacks)
+    kept_with_it = check_plain("train", "made_by", {} if made_by is None else made_by)
     solver = resolve_solver(solver)
     state = training_state(net, optimizer, schedule)
     plan = Plan(steps, stop, validate_every or VALIDATE_EVERY, checkpoint_every or CHECKPOINT_EVERY, keep_best)
@@ -148,11 +151,11 @@ def train(
             "keep_best": keep_best,
             "step_size": identity_of(step_size),
             "micro_batches": micro_batches,
-            "training": training,
+            "training": identity_of(training),
             "predict": identity_of(predict),
             "validation": [trees.describe(batch.y_target) for batch in batches],
         },
-        "made_by": dict(made_by or {}),
+        "made_by": kept_with_it,
     }
     with holding(folder) as place, interrupts_between_steps() as check_interrupt:
         path = None if place is None else place.path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..printable import in_one_line, printable
+from ..printable import in_one_line, printable, sentence
 from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
 
@@ -43,7 +43,7 @@ class ProgressBar(Callback):
 
     def on_end(self, run: RunRecord, reason: str) -> None:
         self._progress.stop()
-        self._console.print(printable(f"Ended after step {run.last_step}: {reason}."), markup=False)
+        self._console.print(printable(f"Ended after step {run.last_step}: {sentence(reason)}"), markup=False)
 
 
 class ProgressLines(Callback):
@@ -62,7 +62,7 @@ class ProgressLines(Callback):
         self._print(f"step {record.step}{self._total}, validation: {losses(record)}")
 
     def on_end(self, run: RunRecord, reason: str) -> None:
-        self._print(f"Ended after step {run.last_step}: {reason}.")
+        self._print(f"Ended after step {run.last_step}: {sentence(reason)}")
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line), soft_wrap=True, highlight=False, markup=False)

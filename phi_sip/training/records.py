@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RecordError
-from ..printable import in_one_line
+from ..printable import in_one_line, sentence
 from ..records import TrainingRecord
 
 QUANTITIES = ("x_l2", "y_l2")  # errors of a validation
 RECORDS, INFO = "records.jsonl", "run.json"
+SAVED = "saved"  # key of run.json: the step of the last checkpoint
+KINDS_OF_INFO = {"id": str, SAVED: int, "plan": dict, "settings": dict, "made_by": dict, "changes": list}
+REMEDY = "Restore it, or remove it and go on with the run: the newest checkpoint says the same."
 LARGEST_RECORDS, LARGEST_INFO, LONGEST_LINE = 1 << 30, 16 << 20, 1 << 16  # bytes; a million steps have 0.2e9
 
 
@@ -78,8 +81,9 @@ class RunRecord:
 
     @property
     def last_step(self) -> int:
-        """Number of steps done."""
-        return self.steps[-1].step if self.steps else 0
+        """Number of steps done: that of the last record or of the last checkpoint, if its records are lost."""
+        saved = self.info.get(SAVED, 0)
+        return max(self.steps[-1].step if self.steps else 0, saved if type(saved) is int else 0)
 
     @property
     def elapsed(self) -> float:
@@ -99,7 +103,7 @@ class RunRecord:
         """What had happened after so many steps."""
         return RunRecord(
             self.name,
-            self.info,
+            {key: min(value, step) if key == SAVED else value for key, value in self.info.items()},
             [record for record in self.steps if record.step <= step],
             [record for record in self.validations if record.step <= step],
         )
@@ -127,7 +131,8 @@ def line_of(record: StepRecord | ValidationRecord) -> str:
 
 def read_run(folder: str | Path) -> RunRecord:
     """
-    Reads the records of a run, line by line. A last line that was torn, as the process was killed, is left out.
+    Reads the records of a run, and puts them in the order of their steps. A last line that was torn, as the process was
+    killed, is left out.
 
     Args:
         folder: Folder of the run.
@@ -137,7 +142,7 @@ def read_run(folder: str | Path) -> RunRecord:
             records of a run are.
     """
     folder = Path(folder)
-    info = _read_info(folder / INFO)
+    info = read_info(folder)
     name = info.get("name")
     run = RunRecord(in_one_line(name) if isinstance(name, str) and name.strip() else folder.name, info)
     path = folder / RECORDS
@@ -154,6 +159,8 @@ def read_run(folder: str | Path) -> RunRecord:
         return run
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error}.") from error
+    for records in (run.steps, run.validations):
+        records.sort(key=lambda record: record.step)
     return run
 
 
@@ -164,16 +171,26 @@ def _check_size(path: Path, largest: int) -> None:
         raise OSError(f"it is no file, or has {size} bytes and therefore more than the {largest} that are read")
 
 
-def _read_info(path: Path) -> dict[str, Any]:
+def read_info(folder: Path) -> dict[str, Any]:
+    """
+    Reads `run.json`.
+
+    Raises:
+        RecordError: if it is not there, cannot be read, or says what none says.
+    """
+    path = folder / INFO
     try:
         _check_size(path, LARGEST_INFO)
         info = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise RecordError(f"{path.parent} is not the folder of a run: it has no {path.name}.") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path} cannot be read: {error}.") from error
+        raise RecordError(f"{path} cannot be read: {sentence(error)} {REMEDY}") from error
     if not isinstance(info, dict):
-        raise RecordError(f"{path} cannot be read: it holds a {type(info).__name__} in place of an object.")
+        raise RecordError(f"{path} cannot be read: it holds a {type(info).__name__} in place of an object. {REMEDY}")
+    for key, kind in KINDS_OF_INFO.items():
+        if key in info and type(info[key]) is not kind:
+            raise RecordError(f"{path} cannot be read: '{key}' is {info[key]!r:.100}, not a {kind.__name__}. {REMEDY}")
     return info
 
 

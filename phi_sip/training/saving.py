@@ -11,15 +11,15 @@ from typing import Any
 
 from ..checkpoints import CheckpointStore, Manifest
 from ..checkpoints.store import run_of
-from ..errors import CheckpointError, RunFolderError, TrainingWarning
+from ..errors import CheckpointError, RecordError, RunFolderError, TrainingWarning
+from ..printable import sentence
 from .identity import FIXED, REPORTED, Difference, differences, plain, said
 from .random_state import random_state, set_random_state
-from .records import INFO, RECORDS, RunRecord, read_run
+from .records import INFO, RECORDS, SAVED, RunRecord, read_info, read_run
 from .run_folder import CHECKPOINTS, installed_versions, write_info
 from .states.base import TrainingState
 
 FORMAT = 1
-SAVED = "saved"  # key of run.json: the step of the last checkpoint
 KEPT_AFTER = "best_states_after"  # key of run.json: best states are kept of validations after this step
 OF_THE_PROCESS = ("ended", SAVED)  # keys of run.json that say where the run is, not what it is
 
@@ -115,32 +115,40 @@ class Saving:
         write_info(self.folder, self._run.info)
 
     def _before(self) -> RunRecord | None:
-        """The records there are; what they are the records of is in `run.json`, and in every checkpoint."""
-        sealed = {} if self._found is None else self._found[1].content.get("run") or {}
+        """
+        The records there are. What they are the records of, the checkpoint says: it is sealed, while `run.json` may
+        have been edited.
+        """
+        sealed = {} if self._found is None else _run_in(self._found[1])
         has_records = (self.folder / RECORDS).exists() and (self.folder / RECORDS).stat().st_size > 0
-        if not (self.folder / INFO).exists():
-            if not sealed and (has_records or self._found is not None):
+        if not sealed and not (self.folder / INFO).exists():
+            if has_records or self._found is not None:
                 what = "records" if has_records else "checkpoints"
                 raise RunFolderError(
                     f"{self.folder} holds {what} but no {INFO}, so that it is not known what run they are of. "
                     f"Put {INFO} back, or give another folder."
                 )
-            if not sealed:
-                return None
-            warnings.warn(
-                f"{self.folder} has no {INFO}. It is written anew from what the newest checkpoint says.",
-                TrainingWarning,
-                stacklevel=2,
-            )
-            write_info(self.folder, sealed)
+            return None
+        if sealed:
+            self._mend_info(sealed)
         run = read_run(self.folder)
-        mine = run.info.get("id")
-        if self._found is not None and mine is not None and run_of(self._found[1].content) not in (None, mine):
+        if self._found is not None and is_of_another(self._found[1], run):
             raise CheckpointError(
                 f"{self._found[0]} is the checkpoint of another run, {self._of_another(run.info, sealed)}. Move it "
                 f"elsewhere, and the run goes on from its own."
             )
-        return RunRecord(run.name, {**sealed, **run.info}, run.steps, run.validations)
+        return RunRecord(run.name, {**run.info, **sealed, "name": run.name}, run.steps, run.validations)
+
+    def _mend_info(self, sealed: Mapping[str, Any]) -> None:
+        """Writes `run.json` anew if it is lost or damaged."""
+        try:
+            read_info(self.folder)
+        except RecordError as error:
+            what = str(error) if (self.folder / INFO).exists() else f"{self.folder} has no {INFO}."
+            warnings.warn(
+                f"{what} It is written anew from what the newest checkpoint says.", TrainingWarning, stacklevel=2
+            )
+            write_info(self.folder, sealed)
 
     def _of_another(self, mine: Mapping[str, Any], sealed: Mapping[str, Any]) -> str:
         found = [said(entry) for key in FIXED for entry in _differ(key, sealed, mine)]
@@ -190,16 +198,27 @@ def restore(state: TrainingState, folder: Path) -> None:
         state.restore(folder)
     except Exception as error:
         raise CheckpointError(
-            f"{folder} is whole, but cannot be restored: {type(error).__name__}: {error}. Make network and optimizer "
-            f"as they were when the run began."
+            f"{folder} is whole, but cannot be restored: {type(error).__name__}: {sentence(error)} Make network and "
+            f"optimizer as they were when the run began."
         ) from error
 
 
 def known_of(folder: Path) -> dict[str, Any]:
-    """What `run.json` says, or else the newest checkpoint; nothing where no run has been."""
-    said = CheckpointStore(folder / CHECKPOINTS).said()
-    run = said.content.get("run") if said else None
-    return {**(run or {}), **(read_run(folder).info if (folder / INFO).exists() else {})}
+    """What the newest checkpoint says, or else `run.json`, which may be edited; nothing where no run has been."""
+    sealed = CheckpointStore(folder / CHECKPOINTS).sealed()
+    known = {} if sealed is None else _run_in(sealed)
+    return known or (read_info(folder) if (folder / INFO).exists() else {})
+
+
+def is_of_another(manifest: Manifest, run: RunRecord) -> bool:
+    """Whether a checkpoint names another run."""
+    return run.info.get("id") is not None and run_of(manifest.content) not in (None, run.info["id"])
+
+
+def _run_in(manifest: Manifest) -> dict[str, Any]:
+    """What a checkpoint says of its run; nothing if an older version wrote it."""
+    run = manifest.content.get("run")
+    return dict(run) if isinstance(run, Mapping) else {}
 
 
 def _new(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ..data.batches import Batch
 from ..errors import CheckpointError, NonFiniteError, ParameterError, RunFolderError, TrainingError, TrainingWarning
 from ..interrupts import uninterrupted
+from ..printable import sentence
 from ..update import SipUpdate
 from .batches import Batches, Data
 from .callbacks import Callback
@@ -85,6 +86,7 @@ class Steps:
         self._callbacks, self._check_interrupt = callbacks, check_interrupt
         self._run = RunRecord("training")
         self._step = self._saved = 0
+        self._told_of, self._left_to_tell = 0, list[Callback]()
         self._started = False
 
     def run(self, data: Data) -> RunRecord:
@@ -117,6 +119,8 @@ class Steps:
         observed = first if first is not None or self._validation is None else self._validation.first
         if observed is not None:
             self._prepare(observed.y_target)
+        if self._validation is not None:
+            self._validation.check()
         if self._saving:
             self._run = self._saving.start(before, {} if observed is None else self._describe(observed.y_target))
         self._started = True
@@ -188,8 +192,17 @@ class Steps:
     def _save(self) -> None:
         if self._saving is None or self._saved == self._step:
             return
-        self._tell((*self._log, *self._callbacks), lambda callback: callback.on_checkpoint(self._step))
+        self._tell(self._log, lambda files: files.on_checkpoint(self._step))
+        for callback in self._not_told():
+            callback.on_checkpoint(self._step)
         self._write_state()
+
+    def _not_told(self) -> Iterator[Callback]:
+        """Callbacks in turn, each once for the checkpoint of a step, also if one of them raises."""
+        if self._told_of != self._step:
+            self._told_of, self._left_to_tell = self._step, [*self._callbacks]
+        while self._left_to_tell:
+            yield self._left_to_tell.pop(0)
 
     def _write_state(self) -> None:
         assert self._saving is not None
@@ -204,12 +217,13 @@ class Steps:
             _try("closing the data", batches.close, troubles)
         refused = isinstance(error, (CheckpointError, RunFolderError)) or (batches is None and _is_misuse(error))
         saved = self._rescue(error, troubles) if self._started else self._nothing_begun()
-        reason = "interrupted." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {sentence(error)}" if str(error) else f"{type(error).__name__}."
+        reason = "interrupted." if isinstance(error, KeyboardInterrupt) else what
         if self._started:
             self._tell_end(f"{reason} {saved}", troubles)
         if isinstance(error, Exception) and not refused:
             also = "".join(f" {trouble}" for trouble in troubles)
-            return TrainingError(f"Step {self._step + 1} failed: {type(error).__name__}: {error} {saved}{also}")
+            return TrainingError(f"Step {self._step + 1} failed: {what} {saved}{also}")
         error.__notes__ = [*getattr(error, "__notes__", []), *troubles]
         return error
 
@@ -218,7 +232,7 @@ class Steps:
         if self._saving is None:
             return "Nothing is saved, as no folder was given."
         if self._saved != self._step and not isinstance(error, CheckpointError):
-            for listener in (*self._log, *self._callbacks):
+            for listener in (*self._log, *self._not_told()):
                 what = f"{type(listener).__name__}.on_checkpoint"
                 _try(what, partial(listener.on_checkpoint, self._step), troubles)
             _try(f"saving the state after step {self._step}", self._write_state, troubles)
@@ -264,7 +278,7 @@ def _try(what: str, action: Callable[[], None], troubles: list[str]) -> BaseExce
     try:
         action()
     except BaseException as error:
-        troubles.append(f"In {what}: {type(error).__name__}: {error}")
+        troubles.append(f"In {what}: {type(error).__name__}: {sentence(error)}")
         return error
     return None
 

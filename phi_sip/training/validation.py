@@ -11,6 +11,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from .. import trees
+from ..checks import check_same_grid
 from ..data.batches import Batch
 from ..errors import NonFiniteError
 from ..operator import SipStep, sip_inverse
@@ -48,6 +49,19 @@ class Validation:
     def first(self) -> Batch:
         """One of the batches."""
         return self._batches[0]
+
+    def check(self) -> None:
+        """
+        Looks at whether x_true can be compared with what the network predicts, before there is anything to lose.
+
+        Raises:
+            GridMismatchError: if it cannot.
+        """
+        for batch in self._batches:
+            if batch.x_true is not None:
+                with math.precision(trees.precision_of(batch.y_target)):
+                    x = self._evaluate(batch.y_target)
+                check_same_grid("x_true of the validation", batch.x_true, "what the network predicts there", x)
 
     def run(self, step: int, elapsed: float) -> tuple[ValidationRecord, Arrays]:
         """

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import ParameterError, UnknownNameError
+from ...printable import sentence
 from ..arguments import check_said_here
 
 IsOne = Callable[[Any], bool]
@@ -48,9 +49,13 @@ def made(
     try:
         return make(**given, **arguments)
     except (TypeError, ValueError) as error:
-        raise ParameterError(
-            f"{what} '{name}' of {module.__name__} does not take {dict(arguments)}: {error}"
-        ) from error
+        said = ", ".join(f"{key}{_shown(value)}" for key, value in arguments.items())
+        raise ParameterError(f"{what} '{name}' of {module.__name__} does not take {said}: {sentence(error)}") from error
+
+
+def _shown(value: Any) -> str:
+    """What a file can say; of objects, such as parameters of a network, the name alone is shown."""
+    return f" = {value!r}" if isinstance(value, (bool, int, float, str, list, tuple, dict)) else ""
 
 
 def named(what: str, module: ModuleType, is_one: IsOne, name: str) -> Callable[..., Any]:
