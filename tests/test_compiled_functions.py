@@ -388,7 +388,9 @@ def test_what_raises_is_not_compared(double):
 
 
 @pytest.mark.parametrize(
-    "item", [logging.getLogger("mine"), np.sqrt, threading.Lock(), threading.RLock(), Raises(), math, len], ids=str
+    "item",
+    [logging.getLogger("mine"), np.sqrt, threading.Lock(), threading.RLock(), Raises(), math, len],
+    ids=lambda i: type(i).__name__,
 )
 def test_what_has_no_state_that_matters_is_compared(double, item):
     assert keys.of_value([item]) == keys.of_value([item])
