@@ -944,7 +944,9 @@ def test_an_empty_batch_is_refused(tmp_path):
         go(tmp_path, data=lambda step: iter([make(1), empty][step - 1 :]))
 
 
-@pytest.mark.parametrize("wrong", [Path("a"), np.ones(2), object(), np.int64(1), {(1, 2): 3}], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [Path("a"), np.ones(2), object(), np.int64(1), {(1, 2): 3}], ids=lambda w: type(w).__name__
+)
 def test_what_cannot_be_kept_with_a_run_is_refused(wrong, tmp_path):
     with pytest.raises(ParameterError, match=r"made_by\['mine'\] cannot be kept in a file: .* Give plain data"):
         go(tmp_path / "run", made_by={"seed": 0, "mine": wrong})
