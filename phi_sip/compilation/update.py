@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from contextlib import suppress
 from typing import Any
 
@@ -46,7 +46,7 @@ def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: 
     trainer.prepare(request)
     kinds = kinds_of(trainer.optimizer)
     try:
-        key = _key(trainer, request, kinds)
+        key = _key(trainer, request, kinds.logs)
     except NoKeyError as error:
         return _not_compiled(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
     if key in kinds:
@@ -70,9 +70,10 @@ def _compiled_anew(
         if compile and isinstance(cause, SipError):
             raise
         run, result = None, _not_compiled(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
-    kinds.keep_kind(key, run, keys.grown(lists), counts=not worth_while)
+    logs = keys.grown(lists)
     with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
-        kinds.keep(_key(trainer, request, kinds), run, keys.grown(lists))
+        key = _key(trainer, request, {*kinds.logs, *map(id, logs)})
+    kinds.keep_kind(key, run, logs, counts=not worth_while)
     if kinds.has_just_become_always_new and not worth_while:
         what = "Updates are no longer compiled" if compile is None else "Each update is compiled anew"
         _warn(f"{what}, as the last ones all differed in more than the values of tensors")
@@ -121,9 +122,9 @@ def _sizes(request: UpdateRequest) -> Hashable:
     return keys.of_tensors([*leaves, math.wrap(request.step_size)])
 
 
-def _key(trainer: CompilingTrainer, request: UpdateRequest, kinds: Kinds) -> Kind:
+def _key(trainer: CompilingTrainer, request: UpdateRequest, logs: Container[int]) -> Kind:
     """All that an update depends on but the tensors of `replace_tensors` and the variables of the trainer."""
-    opaque, logs = _opaque(trainer), kinds.logs
+    opaque = _opaque(trainer)
     states = tuple(keys.of_state(getattr(request, name)) for name in STATES)
     others = (
         math.get_precision(),

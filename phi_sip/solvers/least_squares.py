@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +110,7 @@ def run(
     if not framework.COMPILES:
         return make(problem)(*natives)
     try:
-        key = _key(make, method, problem)
+        key = _key(make, method, problem, _compiled.logs)
         lists = [] if key in _compiled else lists_in(problem.physics)
     except NoKeyError:
         return make(problem)(*natives)
@@ -123,16 +123,19 @@ def run(
             f"made, so that the same state has the same observation."
         ) from error
     if key not in _compiled:
-        _compiled.keep(key, algorithm, grown(lists))
+        logs = grown(lists)
         with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
-            _compiled.keep(_key(make, method, problem), algorithm, grown(lists))
+            key = _key(make, method, problem, {*_compiled.logs, *map(id, logs)})
+        _compiled.keep(key, algorithm, logs)
     return result
 
 
-def _key(make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares) -> Hashable:
+def _key(
+    make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares, logs: Container[int]
+) -> Hashable:
     return (
         of_value((make, method)),
-        of_parameters(problem.physics, logs=_compiled.logs),
+        of_parameters(problem.physics, logs=logs),
         problem.states.signature,
         problem.observations.signature,
         problem.precision,
