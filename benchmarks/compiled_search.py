@@ -4,10 +4,10 @@ Searches for computations whose compiled function is used for another one, at ra
     python benchmarks/compiled_search.py --framework tensorflow --draws 1000
 
 Each draw is an inversion or an update of y = s · x, with s kept in one of the ways of `tests/physics_forms.py`, made
-anew or changed in place, on states of random order of dims, type, number of cells and boundary. All draws are made in
-one process, so that everything compiled before is there, and again in another process one by one, with `compile=False`
-and nothing kept. Both must agree, and the inversions must be y / s. Prints the largest relative difference; the exit
-code is 1 if one is beyond rounding.
+anew or changed in place, on states of random order of dims and components, type, number of cells and boundary. All
+draws are made in one process, so that everything compiled before is there, and again in another process one by one,
+with `compile=False` and nothing kept. Both must agree, and the inversions must be y / s. Prints the largest relative
+difference; the exit code is 1 if one is beyond rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from phiml.math import Tensor
@@ -37,20 +38,22 @@ class Search:
 
         self.row = next(row for row in TABLE if row.name == framework)
         self.fresh = fresh
-        self.changed: dict[str, object] = {}
+        self.changed: dict[str, Any] = {}
         self.net = self.row.u_net(in_spatial=2, batch_norm=False, levels=1, filters=2)
         self.optimizer = self.row.sgd(self.net, 0.0)
 
     def draw(self, number: int) -> np.ndarray:
         """What one draw gives, as an array in canonical order."""
-        from phi_sip import ConjugateGradient, sip_inverse, sip_update_weights
+        from phi_sip import ConjugateGradient, GaussNewton, sip_inverse, sip_update_weights
 
         rng = np.random.default_rng(number)
         physics, scale = self._physics(rng)
-        y = _states(rng)
-        if rng.random() < 0.5:
+        is_inversion = rng.random() < 0.5
+        y = _states(rng, str(rng.choice(["", "x,y", "y,x"])) if is_inversion else "")
+        if is_inversion:
             self._forget()
-            step = sip_inverse(physics, y, y * 0, solver=ConjugateGradient(iterations=3))
+            solver = ConjugateGradient(iterations=3) if physics.is_linear else GaussNewton(2, 3)
+            step = sip_inverse(physics, y, y * 0, solver=solver)
             found, expected = (_values(tree) for tree in (step.x_target, y))
             np.testing.assert_allclose(found, expected / scale, rtol=LARGEST, err_msg=f"draw {number}")
             return found
@@ -58,7 +61,7 @@ class Search:
         update = sip_update_weights(self.net, self.optimizer, physics, y, solver="gradient", **options)
         return update.y_l2.numpy("batch")
 
-    def _physics(self, rng: np.random.Generator) -> tuple[object, float]:
+    def _physics(self, rng: np.random.Generator) -> tuple[Any, float]:
         from physics_forms import CHANGED_IN_PLACE, FORMS
 
         scale = float(rng.choice(SCALES))
@@ -77,14 +80,16 @@ class Search:
             least_squares._compiled.cache_clear()
 
 
-def _states(rng: np.random.Generator) -> object:
+def _states(rng: np.random.Generator, components: str) -> object:
+    """Observations; with `components` those of a vector."""
     from phi.field import CenteredGrid
     from phiml import math
-    from phiml.math import batch, extrapolation, spatial
+    from phiml.math import batch, channel, extrapolation, spatial
 
     sizes = {"x": int(rng.choice([2, 3])), "y": 2}
     dims = [batch(batch=2), *(spatial(**{axis: sizes[axis]}) for axis in rng.permutation(list(sizes)))]
-    dims = [dims[i] for i in rng.permutation(3)]
+    dims += [channel(vector=components)] if components else []
+    dims = [dims[i] for i in rng.permutation(len(dims))]
     values = 1 + rng.random([dim.size for dim in dims]).astype(rng.choice(["float32", "float64"]))
     with math.precision(64):
         tensor = math.tensor(values, *dims)
@@ -96,7 +101,9 @@ def _states(rng: np.random.Generator) -> object:
 
 
 def _values(tree: object) -> np.ndarray:
-    return (tree if isinstance(tree, Tensor) else tree.values).numpy("batch,x,y")
+    values = tree if isinstance(tree, Tensor) else tree.values
+    parts = [values.vector[name] for name in "xy"] if "vector" in values.shape else [values]
+    return np.stack([part.numpy("batch,x,y") for part in parts])
 
 
 def run(framework: str, numbers: range, fresh: bool) -> list[np.ndarray]:
