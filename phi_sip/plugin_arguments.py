@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import pluggy
-from phiml.math import Tensor
 
 from .errors import PluginWarning, UnsupportedError
 
@@ -57,9 +57,9 @@ def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Seque
 def _asks(value: Any, nothing: Any) -> bool:
     if nothing is None:
         return value is not None and value is not False
-    if isinstance(value, Tensor):
-        return not value.available or bool((value != nothing).any)
-    return bool(value != nothing)
+    if isinstance(value, Real):
+        return bool(value != nothing)
+    return not value.available or bool((value != nothing).any)  # a tensor; PhiML need not be there to load plugins
 
 
 def _refuse(hook: str, where: str, dropped: Sequence[str]) -> None:

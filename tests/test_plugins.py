@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from fields import array, periodic
+from phiml import math
 
 import phi_sip
 from phi_sip import (
@@ -312,3 +313,27 @@ def test_disable_variable_in_a_process_of_its_own():
     env = {**os.environ, "PHI_SIP_DISABLE_PLUGINS": "heat"}
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
     assert "heat" not in out
+
+
+def test_arguments_that_a_plugin_does_not_declare_are_refused_where_they_are_asked_for(fresh_plugins):
+    def take_over(physics, y_target, x):
+        return phi_sip.SipStep(x, x * 0, x, x) if isinstance(physics, Doubling) else None
+
+    plugin("special", sip_inverse=take_over)
+    x = periodic(np.ones((1, 4, 4)))
+    for step_size in (1, 1.0, math.wrap(1.0)):
+        sip_inverse(Doubling(), x, x, step_size=step_size)
+    for asked in ({"step_size": 0.5}, {"step_size": math.wrap(0.5)}, {"solver": "gradient"}):
+        with pytest.raises(
+            UnsupportedError, match=f"'special' of this process answered `sip_inverse`.*{next(iter(asked))}"
+        ):
+            sip_inverse(Doubling(), x, x, **asked)
+    assert "kernel" in sip_inverse(HeatEquation(1.0, 1.0), x, x, step_size=0.5).stats  # on which it passes
+
+
+def test_updates_by_a_plugin_that_does_not_know_an_argument_are_reported(fresh_plugins):
+    plugin("special", sip_update_weights=lambda net, physics: "done" if net == "mine" else None)
+    assert sip_update_weights("mine", None, Doubling(), None, compile=False) == "done"
+    for asked in ({"micro_batches": 2}, {"compile": True}, {"step_size": 0.5}):
+        with pytest.warns(PluginWarning, match=f"made without it|{next(iter(asked))}"):
+            sip_update_weights("mine", None, Doubling(), None, **asked)
