@@ -10,6 +10,7 @@ from .cache import CompiledFunctions
 KEPT = 16  # compiled updates per optimizer
 REMEMBERED = 256  # updates, as to what else than states they depend on
 ATTRIBUTE = "_phi_sip_compiled"  # of an optimizer
+MOST = 48  # compiled for one optimizer: of each that is dropped, TensorFlow keeps some MB
 FRUITLESS = 4  # compiled in a row, none of which was used again
 
 Run = Callable[[list[Any]], Any]
@@ -22,7 +23,7 @@ class Kinds(CompiledFunctions):
     def __init__(self) -> None:
         super().__init__(KEPT)
         self._others: set[Hashable] = set()
-        self._fruitless = 0
+        self._fruitless = self._counted = 0
 
     def __reduce__(self) -> tuple[type[Kinds], tuple[()]]:
         """Copies of an optimizer, and saved ones, begin with none."""
@@ -48,6 +49,7 @@ class Kinds(CompiledFunctions):
             self._others.clear()
         self._others.add(key[1])
         self._fruitless += counts
+        self._counted += counts
 
     def differs_in_sizes_only(self, key: Kind) -> bool:
         """Returns whether there has been an update that differed in nothing but its states."""
@@ -55,13 +57,13 @@ class Kinds(CompiledFunctions):
 
     @property
     def always_new(self) -> bool:
-        """Whether updates keep being of a new kind, so that compiling them is in vain."""
-        return self._fruitless >= FRUITLESS
+        """Whether updates keep being of a new kind, so that compiling them is in vain, or costs too much memory."""
+        return self._fruitless >= FRUITLESS or self._counted >= MOST
 
     @property
     def has_just_become_always_new(self) -> bool:
         """Whether this is so since the last update."""
-        return self._fruitless == FRUITLESS
+        return self._fruitless == FRUITLESS or self._counted == MOST
 
 
 def kinds_of(optimizer: Any) -> Kinds:
