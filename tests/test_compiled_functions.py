@@ -411,6 +411,11 @@ def test_circles_are_compared(double):
     assert keys.of_value(first) == keys.of_value(again) != keys.of_value(other)
 
 
+def test_large_tensors_that_are_inputs_are_not_looked_at(double):
+    states = math.expand(math.wrap(0.0), batch(batch=2**26))
+    assert keys.lists_in((OfField(states), OfField([states]))) != []
+
+
 def test_large_arrays_are_not_compared(double):
     with pytest.raises(NoKeyError, match="more than 32 MB"):
         keys.of_value(np.broadcast_to(0.0, (2**26,)))

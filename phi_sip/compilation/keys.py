@@ -94,7 +94,7 @@ def lists_in(item: Any, opaque: Iterable[Any] = ()) -> list[tuple[list[Any], int
     Code that counts its calls, or keeps what it has computed, adds to a list when it is compiled, but not when what is
     compiled runs. Such a list is a log: what it holds is no reason to compile anew.
     """
-    key = Key(values_are_inputs=False, opaque=opaque)
+    key = Key(values_are_inputs=True, opaque=opaque)
     _made(lambda: key.of(item))
     return key.lists()
 

@@ -75,8 +75,7 @@ def _compiled_anew(
         key = _key(trainer, request, {*kinds.logs, *map(id, logs)})
     kinds.keep_kind(key, run, logs, counts=not worth_while)
     if kinds.has_just_become_always_new and not worth_while:
-        what = "Updates are no longer compiled" if compile is None else "Each update is compiled anew"
-        _warn(f"{what}, as the last ones all differed in more than the values of tensors")
+        _warn_of_new_kinds(compile)
     return result or _step_by_step(trainer, request)
 
 
@@ -98,6 +97,15 @@ def _not_compiled(
     result = _step_by_step(trainer, request)
     _warn(what)
     return result
+
+
+def _warn_of_new_kinds(compile: bool | None) -> None:
+    why = "as the last ones all differed in more than the values of tensors"
+    if compile is None:
+        _warn(f"Updates are no longer compiled, {why}")
+    else:
+        message = f"Each update is compiled anew, {why}. Leave out compile=True to go on step by step where that is so."
+        warnings.warn(message, PerformanceWarning, stacklevel=2)
 
 
 def _warn(what: str) -> None:
