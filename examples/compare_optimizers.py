@@ -43,13 +43,13 @@ from phi_sip import (
     ProbabilisticDamping,
     SaddleFreeNewton,
     sip_update_weights,
-    trees,
 )
+from phi_sip.contract.solver import InverseSolver
 from phi_sip.data import heat_rectangles
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots.comparison import level, plot_comparison
 from phi_sip.records import TrainingRecord, save_records
-from phi_sip.solvers.base import InverseSolver
+from phi_sip.states import trees
 
 TUNING_SEED = 1000
 

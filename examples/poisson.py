@@ -33,8 +33,8 @@ from rich.console import Console
 
 from phi_sip import Poisson
 from phi_sip.data import heat_rectangles
-from phi_sip.predict import call_network
 from phi_sip.records import TrainingRecord
+from phi_sip.step.network import call_network
 
 
 def main() -> None:

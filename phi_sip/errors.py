@@ -1,6 +1,6 @@
 """Errors and warnings of `phi_sip`. Every message says what happened, why, and what to change."""
 
-from .printable import printable
+from .text.printable import printable
 
 
 class SipError(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .update import SipUpdate
+from .step.update import SipUpdate
 
 
 @dataclass

@@ -15,7 +15,8 @@ from phi.torch import TORCH
 from phiml import math
 from phiml.math import batch, channel, extrapolation, spatial
 
-from phi_sip import Burgers, EmpiricalBayes, HeatEquation, Poisson, SipError, sip_inverse, sip_update_weights, trees
+from phi_sip import Burgers, EmpiricalBayes, HeatEquation, Poisson, SipError, sip_inverse, sip_update_weights
+from phi_sip.states import trees
 
 HEAT = HeatEquation(1.0, 0.5, 1e-3, EmpiricalBayes())
 PHYSICS = (HEAT, Poisson(noise_std=1e-3, regularization=EmpiricalBayes()), Burgers(0.1, 0.05, 2))

@@ -16,8 +16,8 @@ from phiml.math import batch, channel, expand, extrapolation
 
 from phi_sip import HeatEquation, ProbabilisticDamping, sip_inverse
 from phi_sip.frameworks import framework_of
-from phi_sip.lifting import steady_state
 from phi_sip.spectral import SpectralBasis
+from phi_sip.spectral.steady_state import steady_state
 
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
 

@@ -13,7 +13,8 @@ from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, channel, spatial
 
-from phi_sip import Exponential, ParameterError, RotatedSine, UnsupportedError, get_physics, sip_inverse, trees
+from phi_sip import Exponential, ParameterError, RotatedSine, UnsupportedError, get_physics, sip_inverse
+from phi_sip.states import trees
 
 
 def values_of(tensor):

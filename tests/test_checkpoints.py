@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phi_sip.checkpoints import CheckpointStore
-from phi_sip.checkpoints.atomic import UNFINISHED, remove_unfinished, written_file
-from phi_sip.checkpoints.manifest import NAME, read_manifest
 from phi_sip.errors import CheckpointError, CheckpointWarning
+from phi_sip.storage.atomic import UNFINISHED, remove_unfinished, written_file
+from phi_sip.training.checkpoints import CheckpointStore
+from phi_sip.training.checkpoints.manifest import NAME, read_manifest
 
 
 def write(text: str):
@@ -195,7 +195,7 @@ def test_a_process_killed_while_writing_leaves_the_one_before(tmp_path):
     """Killed in the middle of writing, again and again."""
     code = (
         "import sys, pathlib\n"
-        "from phi_sip.checkpoints import CheckpointStore\n"
+        "from phi_sip.training.checkpoints import CheckpointStore\n"
         "def write(folder):\n"
         "    for i in range(20): (folder / f'{i}.bin').write_bytes(bytes(100_000))\n"
         "step = int(sys.argv[2])\n"

@@ -17,7 +17,7 @@ from phi_sip import errors, hookimpl
 from phi_sip.cli import app as app_module
 from phi_sip.cli.app import COMMANDS, app
 from phi_sip.cli.exit_codes import ExitCode
-from phi_sip.plugins import get_plugin_manager
+from phi_sip.plugins.manager import get_plugin_manager
 from phi_sip.testing import CHECKS
 
 HEAVY = ("phi", "phiml", "numpy", "tensorflow", "keras", "torch", "jax", "matplotlib", "pluggy")

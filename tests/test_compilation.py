@@ -34,18 +34,18 @@ from phi_sip import (
     TotalVariation,
     UnsupportedError,
     Wiener,
-    plugins,
     sip_update_weights,
-    trees,
 )
-from phi_sip.compilation import kinds
+from phi_sip.compilation import updates as kinds
 from phi_sip.compilation.inputs import without_values
-from phi_sip.compilation.tensors import native_tensors, replace_tensors, with_natives
 from phi_sip.errors import PerformanceWarning
 from phi_sip.frameworks import framework_of
-from phi_sip.operator import invert
+from phi_sip.inversion.operator import invert
+from phi_sip.plugins import manager as plugins
 from phi_sip.solvers.supervised import Supervised
-from phi_sip.update import UpdateRequest
+from phi_sip.states import trees
+from phi_sip.step.tensors import native_tensors, replace_tensors, with_natives
+from phi_sip.step.update import UpdateRequest
 
 COMPILING = [row for row in TABLE if row.name != "torch"]
 

@@ -39,8 +39,8 @@ from phi_sip import (
     Wave,
     Wiener,
 )
-from phi_sip.description import construct, describe, public_parts
-from phi_sip.registry import collect
+from phi_sip.descriptions.objects import construct, describe, public_parts
+from phi_sip.plugins.registry import collect
 
 SMOOTH = periodic(smooth(np.random.default_rng(0), 4, 8))
 ITEMS = [

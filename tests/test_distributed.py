@@ -17,7 +17,7 @@ import pytest
 from processes import Command, free_ports, run_together, torchrun
 
 from phi_sip import UnsupportedError
-from phi_sip.trainers.jax import _check_processes_run_one_program
+from phi_sip.frameworks.jax.trainable import _check_processes_run_one_program
 
 sys.path.insert(0, str(Path(__file__).parent / "distributed"))
 from cases import AS_ONE, BATCH_NORM

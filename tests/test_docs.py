@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import phi_sip
-from phi_sip import available_solvers, hookspecs
+from phi_sip import available_solvers
+from phi_sip.contract import hookspecs
 from phi_sip.testing import CHECKS
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,7 @@ from phiml.math import batch, extrapolation, spatial
 
 from phi_sip import HeatEquation, sip_inverse
 from phi_sip.data import heat_rectangles
-from phi_sip.operator import SipStep
+from phi_sip.inversion.operator import SipStep
 from phi_sip.regularization import (
     DiscrepancyPrinciple,
     GeneralizedCrossValidation,

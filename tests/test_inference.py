@@ -31,7 +31,6 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
-from phi_sip.checkpoints.manifest import write_manifest
 from phi_sip.cli.app import app
 from phi_sip.cli.exit_codes import ExitCode
 from phi_sip.errors import (
@@ -44,6 +43,7 @@ from phi_sip.errors import (
 )
 from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
+from phi_sip.training.checkpoints.manifest import write_manifest
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())
 SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 2, "filters": 4})
@@ -128,7 +128,7 @@ def test_a_failed_saving_leaves_what_was_there(error, torch_model, tmp_path, mon
         (folder / "weights.pt").write_bytes(b"half of it")
         raise error
 
-    monkeypatch.setattr(importlib.import_module("phi_sip.inference.weights.torch"), "save", full)
+    monkeypatch.setattr(importlib.import_module("phi_sip.frameworks.torch.weights"), "save", full)
     with pytest.raises(CheckpointError, match=f"cannot be written.*{error}"):
         saved(TORCH, torch_model)
     np.testing.assert_array_equal(array(load_inverse(torch_model).predict(observations())), before)

@@ -11,12 +11,12 @@ import torch
 from fields import periodic
 from training_runs import PHYSICS, ROWS, run
 
-from phi_sip.checkpoints.manifest import read_manifest, write_manifest
+from phi_sip.descriptions.networks import NetworkSpec
 from phi_sip.errors import CheckpointError, FileError, RecordError
 from phi_sip.files import read_grid
 from phi_sip.inference import load_inverse, save_inverse
-from phi_sip.networks import NetworkSpec
 from phi_sip.reporting import compare, write_report
+from phi_sip.training.checkpoints.manifest import read_manifest, write_manifest
 
 TORCH = ROWS["torch"]
 

@@ -14,10 +14,11 @@ from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
 
-from phi_sip import HeatEquation, Poisson, sip_inverse, trees
+from phi_sip import HeatEquation, Poisson, sip_inverse
 from phi_sip.data import heat_rectangles, smooth_fields
-from phi_sip.noise import EmptyModes
 from phi_sip.regularization import EmpiricalBayes
+from phi_sip.regularization.noise import EmptyModes
+from phi_sip.states import trees
 
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
 MEASURED = ("noise_std", "noise_relative_error", "noise_known")

@@ -34,17 +34,17 @@ from phi_sip import (
     TotalVariation,
     sip_inverse,
     sip_update_weights,
-    trees,
 )
 from phi_sip.data import heat_rectangles, smooth_fields
+from phi_sip.descriptions.networks import NetworkSpec
 from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
-from phi_sip.micro_batches import split
-from phi_sip.networks import NetworkSpec
-from phi_sip.predict import call_network
+from phi_sip.states import trees
+from phi_sip.step.micro_batches import split
+from phi_sip.step.network import call_network
+from phi_sip.step.update import UpdateRequest
 from phi_sip.testing import PhysicsCheckError, check_physics
 from phi_sip.training.validation import samples_of
-from phi_sip.update import UpdateRequest
 
 
 def stored(tensor: Tensor, order: list[str], components: bool) -> Tensor:

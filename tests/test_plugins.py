@@ -28,7 +28,7 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
-from phi_sip.plugins import create_plugin_manager, get_plugin_manager
+from phi_sip.plugins.manager import create_plugin_manager, get_plugin_manager
 from phi_sip.solvers.gradient import GradientSolver
 
 
@@ -91,9 +91,9 @@ def test_built_ins_come_through_the_entry_points():
 
 def test_import_loads_no_framework_and_no_plugin():
     code = (
-        "import sys, phi_sip, phi_sip.plugins as p;"
+        "import sys, phi_sip, phi_sip.plugins.manager as p;"
         "bad = [m for m in ('tensorflow', 'keras', 'torch', 'jax', 'optax', 'matplotlib',"
-        " 'phi_sip.trainers.tensorflow', 'phi_sip.solvers.gradient', 'phi_sip.inversion',"
+        " 'phi_sip.frameworks.tensorflow.trainable', 'phi_sip.solvers.gradient', 'phi_sip.inversion.default',"
         " 'phi_sip.physics.heat', 'phi') if m in sys.modules];"
         "assert not bad, bad; assert p.get_plugin_manager.cache_info().currsize == 0;"
         "phi_sip.available_physics();"
@@ -150,7 +150,7 @@ def test_broken_plugins_are_isolated_and_named(monkeypatch, fresh_plugins):
     with pytest.warns(PluginWarning, match="broken_plugin.*RuntimeError: needs a licence"):
         manager = create_plugin_manager([bad, good], disabled=[])
     assert manager.has_plugin("heat")
-    monkeypatch.setattr("phi_sip.registry.get_plugin_manager", lambda: manager)
+    monkeypatch.setattr("phi_sip.plugins.registry.get_plugin_manager", lambda: manager)
     assert phi_sip.available_physics() == ("heat",)
     with pytest.raises(UnknownNameError, match="needs a licence") as error:
         phi_sip.get_physics("licensed")
@@ -200,7 +200,7 @@ def test_two_distributions_may_name_their_plugins_alike(monkeypatch, order):
         for value in ("phi_sip.physics.heat", "phi_sip.solvers.gradient")
     ]
     manager = create_plugin_manager(entries[::order], disabled=[])
-    monkeypatch.setattr("phi_sip.registry.get_plugin_manager", lambda: manager)
+    monkeypatch.setattr("phi_sip.plugins.registry.get_plugin_manager", lambda: manager)
     assert phi_sip.available_physics() == ("heat",)
     assert phi_sip.available_solvers() == ("gradient",)
 

@@ -21,11 +21,11 @@ from test_regularization import RULES
 from phi_sip import HeatEquation, sip_inverse
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.frameworks import framework_of
-from phi_sip.noise import EmptyModes
-from phi_sip.operator import SipStep
+from phi_sip.inversion.operator import SipStep
 from phi_sip.regularization import CrossValidated, EmpiricalBayes, PowerLaw, TotalVariation, Wiener, cross_validated
+from phi_sip.regularization.noise import EmptyModes
 from phi_sip.spectral import SpectralBasis
-from phi_sip.workers import working_together
+from phi_sip.states.workers import working_together
 
 AMOUNT = 8.0
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT

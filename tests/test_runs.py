@@ -20,7 +20,6 @@ from phiml import math, nn
 from training_runs import ROWS
 
 from phi_sip import Correction, EmpiricalBayes, HeatEquation, InvertiblePhysics, OptaxOptimizer, sip_update_weights
-from phi_sip.checkpoints import CheckpointStore
 from phi_sip.cli.running import claimed_folder, go_on
 from phi_sip.data import Batch, Samples, by_step
 from phi_sip.errors import (
@@ -38,9 +37,10 @@ from phi_sip.errors import (
 )
 from phi_sip.experiment import read_experiment
 from phi_sip.experiment.changes import check_goes_on, made_by
-from phi_sip.experiment.frameworks import framework_module
-from phi_sip.printable import sentence
+from phi_sip.experiment.framework import framework_module
+from phi_sip.text.printable import sentence
 from phi_sip.training import Callback, EarlyStopping, read_run, restore_best, train
+from phi_sip.training.checkpoints import CheckpointStore
 from phi_sip.training.files import RunFiles
 from phi_sip.training.identity import differences
 from phi_sip.training.lock import locked

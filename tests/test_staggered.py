@@ -12,11 +12,12 @@ from phi.physics import diffuse
 from phiml import math
 from phiml.math import batch, channel, spatial
 
-from phi_sip import DifferentiablePhysics, trees
+from phi_sip import DifferentiablePhysics
 from phi_sip import sip_inverse as invert
 from phi_sip import sip_update_weights as update_weights
 from phi_sip.data import Batch, by_step
 from phi_sip.errors import GridMismatchError, NonFiniteError, ParameterError
+from phi_sip.states import trees
 from phi_sip.training import train
 
 TORCH = frameworks.TABLE[1]

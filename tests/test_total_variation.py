@@ -15,9 +15,9 @@ from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation
 
 from phi_sip import HeatEquation, sip_inverse
-from phi_sip.differences import differences, eigenvalues
 from phi_sip.regularization import EmpiricalBayes, TotalVariation, total_variation
 from phi_sip.spectral import SpectralBasis
+from phi_sip.spectral.differences import differences, eigenvalues
 
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
 KINDS = {

@@ -15,6 +15,7 @@ from phiml import math
 from training_runs import PHYSICS, ROWS, network, run, sample
 
 from phi_sip import HeatEquation
+from phi_sip.contract.hookspecs import hookimpl
 from phi_sip.data.batches import Batch, by_step
 from phi_sip.errors import (
     CheckpointError,
@@ -26,8 +27,7 @@ from phi_sip.errors import (
     TrainingError,
     UnsupportedError,
 )
-from phi_sip.hookspecs import hookimpl
-from phi_sip.plugins import get_plugin_manager
+from phi_sip.plugins.manager import get_plugin_manager
 from phi_sip.training import (
     Callback,
     EarlyStopping,

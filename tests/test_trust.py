@@ -34,26 +34,19 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
-from phi_sip.archives import read_arrays
-from phi_sip.checkpoints import CheckpointStore
-from phi_sip.checkpoints.manifest import NAME, read_manifest, write_manifest
 from phi_sip.cli.app import app
 from phi_sip.cli.strangers import is_of_a_run
-from phi_sip.errors import (
-    CheckpointError,
-    ConfigurationError,
-    PluginError,
-    RecordError,
-    RunFolderError,
-    SipError,
-)
+from phi_sip.errors import CheckpointError, ConfigurationError, PluginError, RecordError, RunFolderError, SipError
 from phi_sip.experiment import build, read_experiment
 from phi_sip.inference import load_inverse, save_inverse
-from phi_sip.inference.weights.measured import _least_weights
-from phi_sip.plugins import get_plugin_manager
-from phi_sip.printable import printable
+from phi_sip.inference.measured import _least_weights
+from phi_sip.plugins.manager import get_plugin_manager
 from phi_sip.reporting import compare, write_report
-from phi_sip.terminal import PlainConsole
+from phi_sip.storage.archives import read_arrays
+from phi_sip.text.printable import printable
+from phi_sip.text.terminal import PlainConsole
+from phi_sip.training.checkpoints import CheckpointStore
+from phi_sip.training.checkpoints.manifest import NAME, read_manifest, write_manifest
 from phi_sip.training.loop import training_state
 from phi_sip.training.progress import ProgressBar
 from phi_sip.training.records import RunRecord, read_run

@@ -30,8 +30,8 @@ from phi_sip import (
     UnsupportedError,
     sip_inverse,
     sip_update_weights,
-    trees,
 )
+from phi_sip.states import trees
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())  # compiles in a third of the default rule's time
 ADAM_EPSILON = 1.0  # Adam's first step is the sign of the gradient unless ε is large, and rounding has random signs

@@ -14,10 +14,11 @@ from phiml.backend import default_backend
 from phiml.math import Shape, batch, spatial
 from settings import Settings
 
-from phi_sip import HeatEquation, InvertiblePhysics, Regularization, trees
+from phi_sip import HeatEquation, InvertiblePhysics, Regularization
 from phi_sip.compilation.inputs import without_values
 from phi_sip.data import Samples, heat_rectangle_samples
 from phi_sip.frameworks import framework_of
+from phi_sip.states import trees
 
 Pair = tuple[Field, Field]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..contract.physics import InvertiblePhysics
+from ..contract.solver import InverseSolver
 from ..errors import PluginWarning
-from ..physics.base import InvertiblePhysics
-from ..plugins import get_plugin_manager
-from ..registry import Network, collect, get_physics, get_solver, network_function, place_of
-from ..solvers.base import InverseSolver
+from ..plugins.manager import get_plugin_manager
+from ..plugins.registry import Network, collect, get_physics, get_solver, network_function, place_of
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .output import console, print_json
 from .parameters import parse_parameters
 
 if TYPE_CHECKING:
-    from ..physics.base import InvertiblePhysics
+    from ..contract.physics import InvertiblePhysics
     from ..testing import CheckResult
     from ..testing.sample import Sample
 
@@ -69,7 +69,7 @@ def check(
     from phiml import math
     from phiml.math import spatial
 
-    from ..operator import resolve_solver
+    from ..inversion.operator import resolve_solver
     from ..testing import CHECKS
     from ..testing.report import run
     from ..testing.sample import Sample

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..toml import value_of
+from ..storage.toml import value_of
 from .output import console
 from .parameters import parse_parameters
 

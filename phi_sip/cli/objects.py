@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError, UnsupportedError
-from ..references import imported
+from ..plugins.references import imported
 
 if TYPE_CHECKING:
     from phiml.math import Shape
 
-    from ..physics.base import InvertiblePhysics
+    from ..contract.physics import InvertiblePhysics
 
 
 def physics_of(name: str, parameters: dict[str, Any]) -> InvertiblePhysics:
@@ -24,8 +24,8 @@ def physics_of(name: str, parameters: dict[str, Any]) -> InvertiblePhysics:
         ParameterError: if the parameters do not fit.
         UnsupportedError: if it is no physics.
     """
-    from ..description import construct
-    from ..physics.base import InvertiblePhysics
+    from ..contract.physics import InvertiblePhysics
+    from ..descriptions.objects import construct
 
     if ":" not in name:
         return construct({"name": name, "parameters": parameters})  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from .. import errors
-from ..terminal import PlainConsole
+from ..text.terminal import PlainConsole
 
 
 def console() -> PlainConsole:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import ParameterError
-from ..toml import value_of
+from ..storage.toml import value_of
 
 
 def parse_parameters(assignments: Iterable[str]) -> dict[str, Any]:

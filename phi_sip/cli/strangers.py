@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..checkpoints.manifest import said_by
 from ..errors import ConfigurationError
 from ..inference.trained import KIND
+from ..training.checkpoints.manifest import said_by
 from ..training.lock import CHECKPOINTS, LOCK
 from ..training.records import INFO
 from .running import MODEL

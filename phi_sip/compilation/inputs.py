@@ -13,8 +13,8 @@ from phiml import math
 from phiml.backend import NUMPY, Backend
 from phiml.math import Tensor
 
-from .. import trees
-from ..parameters import as_tensor
+from ..states import trees
+from ..states.parameters import as_tensor
 
 Map = Callable[[Tensor], Tensor]
 

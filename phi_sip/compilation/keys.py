@@ -18,7 +18,7 @@ from phi.field import Field
 from phiml.backend import Backend
 from phiml.math import Shape, Tensor
 
-from .. import trees
+from ..states import trees
 from .code import class_is_library, is_library, plain_values, variables_read
 from .identity import identities
 from .inputs import constants_of, numbers_of

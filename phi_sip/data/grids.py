@@ -10,8 +10,8 @@ from phi.geom import Box
 from phiml import math
 from phiml.math import Shape, extrapolation
 
-from .. import order
 from ..errors import ParameterError
+from ..states import order
 from .prefetch import refuse_on_prefetching_thread
 from .samples import Samples
 from .seeds import generator

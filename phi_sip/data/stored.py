@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_count
 from ..errors import FileError, ParameterError
 from ..files import GridArray, KeptGrids, Size, joined
+from ..states.checks import check_count
 from .batches import Batch, by_step
 from .samples import Samples
 

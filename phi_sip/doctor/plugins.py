@@ -12,7 +12,7 @@ from .journal import Journal, described
 
 def load_plugins(journal: Journal) -> None:
     """Each plugin by itself first, so that one that ends the process is named; then all, as `phi_sip` loads them."""
-    from ..plugins import create_plugin_manager, get_plugin_manager
+    from ..plugins.manager import create_plugin_manager, get_plugin_manager
 
     blocked = create_plugin_manager([])
     for entry in entry_points(group="phi_sip"):
@@ -26,7 +26,7 @@ def load_plugins(journal: Journal) -> None:
         warnings.simplefilter("always")
         manager = get_plugin_manager()
         try:
-            from ..registry import available_networks, available_physics, available_solvers
+            from ..plugins.registry import available_networks, available_physics, available_solvers
 
             journal.finds(physics=available_physics(), solvers=available_solvers(), networks=available_networks())
         finally:

@@ -10,12 +10,12 @@ from typing import Any
 
 from phiml import math
 
+from ..contract.physics import InvertiblePhysics
 from ..data import Batch
-from ..description import construct
+from ..descriptions.networks import NetworkSpec
+from ..descriptions.objects import construct
 from ..errors import UnsupportedError
-from ..networks import NetworkSpec
-from ..physics.base import InvertiblePhysics
-from ..references import Untrusted, trusted
+from ..plugins.references import Untrusted, trusted
 from ..training import (
     Callback,
     EarlyStopping,
@@ -30,7 +30,7 @@ from ..training import (
 from ..training.batches import Data as DataFunction
 from .changes import made_by
 from .data import Source, data_source
-from .frameworks import framework_module
+from .framework import framework_module
 from .specification import Experiment, Stop
 
 REMEDY = "say so: phi-sip resume RUN --trust, phi-sip train FILE --trust, or build(experiment, trust=True)"

@@ -12,6 +12,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Shape, batch, spatial
 
+from ..contract.physics import InvertiblePhysics
 from ..data import (
     Batch,
     Samples,
@@ -24,8 +25,7 @@ from ..data import (
     stored,
 )
 from ..errors import ParameterError, UnknownNameError
-from ..physics.base import InvertiblePhysics
-from ..references import Resolver
+from ..plugins.references import Resolver
 from ..training.batches import Data as DataFunction
 from .arguments import check_said_here
 from .specification import Data

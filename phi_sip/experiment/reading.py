@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .. import toml
-from ..checkpoints.atomic import written_file
 from ..errors import ConfigurationError
-from ..printable import shortened
+from ..storage import toml
+from ..storage.atomic import written_file
+from ..text.printable import shortened
 from .specification import CODE, Experiment
 
 LARGEST = 4 << 20  # bytes of an experiment file

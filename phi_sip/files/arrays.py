@@ -12,8 +12,8 @@ from phi.geom import Box
 from phiml import math
 from phiml.math import batch, channel, spatial
 
-from .. import trees
 from ..errors import FileError, ParameterError
+from ..states import trees
 from .boundaries import boundary_of, fitting, in_words, words_of
 from .missing import refuse
 

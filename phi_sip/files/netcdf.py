@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.atomic import written_file
 from ..errors import FileError
+from ..storage.atomic import written_file
 from .arrays import GridArray
 from .contents import StoredArray
 from .datasets import dataset_of, grid_of

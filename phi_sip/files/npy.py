@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..archives import header
-from ..checkpoints.atomic import written_file
 from ..errors import FileError
+from ..storage.archives import header
+from ..storage.atomic import written_file
 from .arrays import GridArray, usual_dims
 from .contents import StoredArray
 from .datasets import grid_of

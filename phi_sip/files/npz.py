@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.atomic import written_file
 from ..errors import FileError
+from ..storage.atomic import written_file
 from . import phiflow
 from .arrays import GridArray, named, usual_dims
 from .datasets import chosen, grid_of

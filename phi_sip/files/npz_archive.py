@@ -8,8 +8,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..archives import header
 from ..errors import FileError
+from ..storage.archives import header
 from .contents import StoredArray
 from .pickled import LIMIT, plain_data
 

@@ -72,7 +72,7 @@ def framework_of(backend: Backend) -> Framework:
         UnsupportedError: if there is no module for it.
     """
     try:
-        return cast(Framework, importlib.import_module(f"{__name__}.{backend.name}"))
+        return cast(Framework, importlib.import_module(f"{__name__}.{backend.name}.operations"))
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"phi_sip has no operations for tensors of '{backend.name}'. Use TensorFlow, PyTorch, JAX or NumPy."

@@ -11,8 +11,8 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
 from ..errors import MisfitWarning
+from ..states import trees
 
 QUANTILE = 0.95
 SAMPLES = 256  # that are looked at, at most

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..checks import check_count
 from ..errors import FileError
 from ..files import BATCH, CHANNEL, GridArray, Size, check_writable, joined, read_grid, write_grids
+from ..states.checks import check_count
 from .misfit import per_sample
 from .trained import TrainedInverse
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..checkpoints.atomic import remove, written_folder
+from ..storage.atomic import remove, written_folder
 
 
 @contextmanager

@@ -13,24 +13,24 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Tensor
 
-from .. import trees
-from ..checkpoints.manifest import read_manifest, write_manifest
-from ..checks import check_finite
-from ..description import construct, describe
+from ..contract.physics import InvertiblePhysics
+from ..contract.trainable import defined_in
+from ..descriptions.networks import NetworkSpec
+from ..descriptions.objects import construct, describe
 from ..errors import CheckpointError, NetworkOutputError, ParameterError, SipError, UnsupportedError
-from ..networks import NetworkSpec
-from ..operator import sip_inverse
-from ..physics.base import InvertiblePhysics
-from ..predict import call_network
-from ..printable import sentence
-from ..references import Resolver, Untrusted, trusted
-from ..trainers.base import defined_in
+from ..inversion.operator import sip_inverse
+from ..plugins.references import Resolver, Untrusted, trusted
+from ..states import trees
+from ..states.checks import check_finite
+from ..step.network import call_network
+from ..text.printable import sentence
+from ..training.checkpoints.manifest import read_manifest, write_manifest
 from ..training.run_folder import installed_versions
 from .grid import TrainingGrid
+from .measured import check_network
 from .misfit import SAMPLES, TrainingMisfit, per_sample
 from .replacing import finish_replacing, replaced_folder
 from .weights import weights_module
-from .weights.measured import check_network
 
 KIND = "trained inverse"
 REMEDY = "say so: load_inverse(folder, trust=True), or phi-sip invert --trust"

@@ -10,12 +10,12 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_parameter
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
-from ..hookspecs import hookimpl
 from ..spectral.derivatives import PeriodicDerivatives, runge_kutta_4
-from .base import InvertiblePhysics
+from ..states import trees
+from ..states.checks import check_parameter
 from .evolution import check_time_steps
 
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from phiml.math import Tensor
 
-from .. import trees
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
-from ..hookspecs import hookimpl
-from ..inversion import correct
-from .base import Correction, InvertiblePhysics
+from ..inversion.default import correct
+from ..states import trees
 
 
 @dataclass(frozen=True, init=False)

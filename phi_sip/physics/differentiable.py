@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_parameter
+from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
-from .base import InvertiblePhysics
+from ..states import trees
+from ..states.checks import check_parameter
 
 
 @dataclass(frozen=True, eq=False)

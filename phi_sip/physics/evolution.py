@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_count, check_parameter
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
-from ..hookspecs import hookimpl
-from .base import InvertiblePhysics
+from ..states import trees
+from ..states.checks import check_count, check_parameter
 
 
 def check_time_steps(owner: str, time_step: float | Tensor, steps: int) -> None:

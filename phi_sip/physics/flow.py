@@ -10,14 +10,14 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor, batch, channel, concat, stack
 
-from .. import trees
-from ..checks import check_parameter
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
-from ..hookspecs import hookimpl
-from ..optical_flow import OpticalFlow
 from ..spectral.derivatives import PeriodicDerivatives
+from ..spectral.optical_flow import OpticalFlow
 from ..spectral.vorticity import Q, VorticityTransport
-from .base import Correction, InvertiblePhysics
+from ..states import trees
+from ..states.checks import check_parameter
 from .evolution import check_time_steps
 
 VORTICITY, MARKER = 0, 1

@@ -10,13 +10,13 @@ from phi.field import Field
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
-from ..checks import check_axes, check_parameter
-from ..hookspecs import hookimpl
-from ..lifting import steady_state
-from ..noise import EmptyModes
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import InvertiblePhysics
 from ..regularization import Regularization
+from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
-from .base import InvertiblePhysics
+from ..spectral.steady_state import steady_state
+from ..states.checks import check_axes, check_parameter
 from .spectral import SpectralPhysics
 
 

@@ -10,10 +10,10 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from .. import order, trees
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
-from ..hookspecs import hookimpl
-from .base import InvertiblePhysics
+from ..states import order, trees
 
 
 @dataclass(frozen=True, eq=False)

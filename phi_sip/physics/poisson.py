@@ -10,12 +10,12 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Shape, Tensor
 
-from ..hookspecs import hookimpl
-from ..lifting import steady_state
-from ..noise import EmptyModes
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import InvertiblePhysics
 from ..regularization import Regularization, Unregularized
+from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
-from .base import InvertiblePhysics
+from ..spectral.steady_state import steady_state
 from .spectral import SpectralPhysics
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .. import order, trees
-from ..checks import check_parameter
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import UnsupportedError
-from ..hookspecs import hookimpl
-from ..parameters import as_tensor
-from .base import Correction, InvertiblePhysics
+from ..states import order, trees
+from ..states.checks import check_parameter
+from ..states.parameters import as_tensor
 
 
 @dataclass(frozen=True)

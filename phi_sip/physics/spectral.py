@@ -12,14 +12,14 @@ from phi.field import Field
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, expand
 
-from .. import order, trees
+from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
-from ..lifting import holds_values
-from ..noise import EmptyModes, NoiseEstimate, resolve_noise
 from ..regularization import CrossValidated, Regularization, SpectralProblem
 from ..regularization.base import power, square
+from ..regularization.noise import EmptyModes, NoiseEstimate, resolve_noise
 from ..spectral import SpectralBasis
-from .base import Correction, InvertiblePhysics
+from ..spectral.steady_state import holds_values
+from ..states import order, trees
 
 
 class SpectralPhysics(InvertiblePhysics):

@@ -11,11 +11,11 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_parameter
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
-from ..hookspecs import hookimpl
-from .base import Correction, InvertiblePhysics
+from ..states import trees
+from ..states.checks import check_parameter
 from .evolution import Reversible
 
 State = tuple[Field, Field]

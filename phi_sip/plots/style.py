@@ -8,7 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogFormatter
 
-from ..printable import in_one_line
+from ..text.printable import in_one_line
 
 # Okabe and Ito, "Color Universal Design", 2008; the line styles tell the curves apart in black and white.
 STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#000000", (0, (5, 1, 1, 1))))

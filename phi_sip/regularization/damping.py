@@ -10,10 +10,10 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_parameter
 from ..frameworks import framework_of
 from ..spectral import SpectralBasis
+from ..states import trees
+from ..states.checks import check_parameter
 from .base import Regularization, SpectralEstimate, SpectralProblem, power, square
 
 UNDECIDED = 0.36  # 2 P − 1 at one standard deviation of evidence, P = 0.68

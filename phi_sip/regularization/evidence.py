@@ -10,8 +10,8 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor, channel, expand, instance, spatial
 
-from .. import workers
 from ..spectral import SpectralBasis
+from ..states import workers
 from .base import SpectralProblem
 from .spectra import SpectrumEstimate, log_wavenumber
 

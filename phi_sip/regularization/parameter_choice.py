@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from phiml import math
 from phiml.math import Shape, Tensor, channel
 
-from ..checks import check_parameter
+from ..states.checks import check_parameter
 
 ALPHA = channel("_alpha")
 

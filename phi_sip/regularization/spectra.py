@@ -10,9 +10,9 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from ..checks import check_parameter
 from ..errors import GridMismatchError, ParameterError, UnsupportedError
 from ..spectral import SpectralBasis
+from ..states.checks import check_parameter
 from .base import power
 
 

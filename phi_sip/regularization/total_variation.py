@@ -15,14 +15,14 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 
-from ..checks import check_count, check_parameter
 from ..compilation import keys
 from ..compilation.cache import CompiledFunctions
 from ..compilation.objects import NoKeyError
-from ..differences import Difference, differences, eigenvalues
 from ..errors import ParameterError
 from ..frameworks import framework_of
 from ..spectral import SpectralBasis
+from ..spectral.differences import Difference, differences, eigenvalues
+from ..states.checks import check_count, check_parameter
 from .base import Regularization, SpectralEstimate, SpectralProblem
 from .evidence import fit_power_law
 from .gaussian import posterior_variance

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..archives import read_arrays
 from ..errors import RecordError
-from ..printable import in_one_line
+from ..storage.archives import read_arrays
+from ..text.printable import in_one_line
 from ..training.records import RunRecord, read_run
 from ..training.run_folder import SAMPLES
 

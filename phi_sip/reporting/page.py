@@ -14,10 +14,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..checkpoints.atomic import refuse_link, written_file
 from ..errors import ParameterError, RecordWarning, RunFolderError, UnsupportedError
 from ..plots.runs import comparisons_of, drawings_of
-from ..printable import in_one_line, printable
+from ..storage.atomic import refuse_link, written_file
+from ..text.printable import in_one_line, printable
 from .comparison import ending, rows_of
 from .folders import RunFolder, read_folders
 

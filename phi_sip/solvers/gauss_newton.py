@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..checks import check_count, check_parameter
-from ..hookspecs import hookimpl
-from ..physics.base import Correction, InvertiblePhysics
-from .base import InverseSolver
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..states.checks import check_count, check_parameter
 from .least_squares import Algorithm, LeastSquares
 from .newton_steps import descend, minimize
 from .normal_equations import NormalEquations

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from phiml.backend import Backend, choose_backend, default_backend
 
-from .. import trees
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import InverseSolver
 from ..frameworks import framework_of
-from ..hookspecs import hookimpl
-from ..physics.base import Correction, InvertiblePhysics
-from .base import InverseSolver
+from ..states import trees
 
 
 @dataclass(frozen=True)

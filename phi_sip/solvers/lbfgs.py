@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Solve, Tensor, instance
 
-from .. import trees
-from ..checks import check_count, check_parameter
-from ..hookspecs import hookimpl
-from ..physics.base import Correction, InvertiblePhysics
-from .base import Convergence, InverseSolver
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import Convergence, InverseSolver
+from ..states import trees
+from ..states.checks import check_count, check_parameter
 from .least_squares import LeastSquares
 
 

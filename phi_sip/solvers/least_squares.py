@@ -10,15 +10,15 @@ from typing import Any
 from phiml import math
 from phiml.backend import Backend, choose_backend, default_backend
 
-from .. import trees
 from ..compilation.cache import CompiledFunctions
 from ..compilation.host_random import RandomNumbersError, without_random_numbers
 from ..compilation.inputs import tensors_of, that_remembers_nothing, with_tensors, without_tensors
 from ..compilation.keys import grown, lists_in, of_parameters, of_value
 from ..compilation.objects import NoKeyError
+from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
-from ..physics.base import InvertiblePhysics
+from ..states import trees
 from .vectors import Vectors
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from phiml import math
 
-from .. import trees
-from ..physics.base import Correction, InvertiblePhysics
-from .base import Convergence
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import Convergence
+from ..states import trees
 from .least_squares import Algorithm, LeastSquares, run
 
 BACKTRACKING = 10  # halvings of a step that does not help

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..checks import check_count, check_parameter
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import InverseSolver
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
-from ..hookspecs import hookimpl
-from ..physics.base import Correction, InvertiblePhysics
-from .base import InverseSolver
+from ..states.checks import check_count, check_parameter
 from .least_squares import Algorithm, LeastSquares
 from .newton_steps import descend, minimize
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import trees
-from ..physics.base import Correction, InvertiblePhysics
-from .base import InverseSolver
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..states import trees
 
 
 @dataclass(frozen=True)

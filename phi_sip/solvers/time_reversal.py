@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from phiml import math
 
-from .. import trees
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import Convergence, InverseSolver
 from ..errors import UnsupportedError
-from ..hookspecs import hookimpl
-from ..physics.base import Correction, InvertiblePhysics
 from ..physics.evolution import Reversible
-from .base import Convergence, InverseSolver
+from ..states import trees
 
 
 @dataclass(frozen=True)

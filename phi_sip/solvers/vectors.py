@@ -9,9 +9,9 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Shape, Tensor
 
-from .. import order, trees
 from ..compilation.inputs import without_values
 from ..compilation.keys import of_state
+from ..states import order, trees
 
 
 @dataclass(frozen=True, eq=False)

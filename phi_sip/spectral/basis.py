@@ -13,9 +13,9 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Shape, Tensor, batch, channel, expand, spatial
 
-from .. import order
 from ..errors import BoundaryError
 from ..frameworks import framework_of
+from ..states import order
 from .modes import Fourier, Modes
 from .sides import Fixed, Insulated, Periodic, Side, sides_of
 from .trigonometric import Cosine, QuarterCosine, QuarterSine, RealModes, Sine

@@ -13,8 +13,8 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Shape, Tensor, channel, rename_dims, spatial
 
-from .. import order, trees
 from ..errors import BoundaryError, ParameterError
+from ..states import order, trees
 from .basis import SpectralBasis
 from .sides import Periodic
 

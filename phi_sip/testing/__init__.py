@@ -7,10 +7,10 @@ from typing import Any
 
 from phiml import math
 
-from .. import trees
-from ..operator import resolve_solver
-from ..physics.base import InvertiblePhysics
-from ..solvers.base import InverseSolver
+from ..contract.physics import InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..inversion.operator import resolve_solver
+from ..states import trees
 from . import convergence, derivatives, forward, inverse
 from .report import CheckReport, CheckResult, PhysicsCheckError, run
 from .sample import Sample

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from phiml.math import Tensor
 
-from .. import trees
+from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
-from ..inversion import correct
-from ..physics.base import InvertiblePhysics
+from ..inversion.default import correct
+from ..states import trees
 from .report import NotApplicableError, require
 from .sample import SIZES, Sample, total
 

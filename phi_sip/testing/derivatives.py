@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from phiml.backend import Backend, choose_backend
 
-from .. import trees
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
 from ..solvers.least_squares import LeastSquares
+from ..states import trees
 from .report import NotApplicableError, require
 from .sample import Sample, total
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .. import order, trees
+from ..states import order, trees
 from .report import require
 from .sample import Sample, total
 

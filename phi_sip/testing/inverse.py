@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from phiml import math
 
-from .. import trees
-from ..operator import sip_inverse
+from ..inversion.operator import sip_inverse
+from ..states import trees
 from .derivatives import gradient
 from .report import NotApplicableError, require
 from .sample import SIZES, Sample, total

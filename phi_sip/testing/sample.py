@@ -9,11 +9,11 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .. import order, trees
+from ..contract.physics import InvertiblePhysics
+from ..contract.solver import InverseSolver
 from ..errors import ParameterError
-from ..operator import SipStep, sip_inverse
-from ..physics.base import InvertiblePhysics
-from ..solvers.base import InverseSolver
+from ..inversion.operator import SipStep, sip_inverse
+from ..states import order, trees
 
 SIZES = (0.1, 0.01, 0.001)  # of perturbations, relative to x
 

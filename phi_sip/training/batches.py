@@ -10,12 +10,12 @@ import numpy as np
 from phi.field import Field
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_finite
 from ..data.batches import Batch, as_batch
 from ..data.samples import Samples
 from ..errors import ParameterError, UnsupportedError
-from ..printable import sentence
+from ..states import trees
+from ..states.checks import check_finite
+from ..text.printable import sentence
 
 Data = Callable[[int], Iterator[Any]]
 REMEDY = "Give train a generator function: data(step) yields the batches of this and all following steps"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints import CheckpointStore
 from ..errors import CheckpointError, ParameterError
+from .checkpoints import CheckpointStore
 from .loop import training_state
 from .records import ValidationRecord, read_run
 from .run_folder import CHECKPOINTS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
-from ..printable import sentence
+from ..text.printable import sentence
 from .records import RunRecord, StepRecord, ValidationRecord
 
 Arrays = Mapping[str, np.ndarray]

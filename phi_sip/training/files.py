@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from ..checkpoints.atomic import written_file
+from ..storage.atomic import written_file
 from .callbacks import Arrays, Callback
 from .records import RECORDS, RunRecord, StepRecord, ValidationRecord, line_of
 from .run_folder import STEPS, write_info, write_records, write_samples

@@ -13,10 +13,10 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..description import describe
+from ..descriptions.objects import describe
 from ..errors import ParameterError, UnsupportedError
-from ..printable import sentence, shortened
+from ..states import trees
+from ..text.printable import sentence, shortened
 
 # What the weights and the state of the optimizer mean something for. All else may change from one part of a run to the
 # next, and is reported.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..checkpoints.atomic import refuse_link, remove_unfinished
 from ..errors import RunFolderError, UnsupportedError
-from ..printable import sentence
+from ..storage.atomic import refuse_link, remove_unfinished
+from ..text.printable import sentence
 
 LOCK, OWNER, CHECKPOINTS, TENSORBOARD = "run.lock", "run.owner", "checkpoints", "tensorboard"
 

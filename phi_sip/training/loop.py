@@ -9,20 +9,21 @@ from typing import Any
 
 from phiml.math import Tensor
 
-from .. import trees
-from ..checkpoints import CheckpointStore
-from ..checks import check_count
+from ..contract.physics import InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..contract.training_state import TrainingState
 from ..data.batches import Batch
 from ..errors import ParameterError, UnsupportedError
 from ..interrupts import interrupts_between_steps
-from ..operator import resolve_solver
-from ..physics.base import InvertiblePhysics
-from ..plugins import get_plugin_manager
-from ..solvers.base import InverseSolver
-from ..terminal import PlainConsole
-from ..update import sip_update_weights
+from ..inversion.operator import resolve_solver
+from ..plugins.manager import get_plugin_manager
+from ..states import trees
+from ..states.checks import check_count
+from ..step.update import sip_update_weights
+from ..text.terminal import PlainConsole
 from .batches import Data, held_out
 from .callbacks import Callback, check_callbacks
+from .checkpoints import CheckpointStore
 from .files import RunFiles
 from .identity import check_plain, identity_of
 from .lock import holding
@@ -30,7 +31,6 @@ from .progress import progress_on
 from .records import RunRecord
 from .run_folder import CHECKPOINTS
 from .saving import Saving
-from .states.base import TrainingState
 from .steps import Plan, Steps
 from .stopping import StoppingRule, check_quantity
 from .validation import Validation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..printable import in_one_line, printable, sentence
+from ..text.printable import in_one_line, printable, sentence
 from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RecordError
-from ..printable import in_one_line, sentence
 from ..records import TrainingRecord
+from ..text.printable import in_one_line, sentence
 
 QUANTITIES = ("x_l2", "y_l2")  # errors of a validation
 RECORDS, INFO = "records.jsonl", "run.json"

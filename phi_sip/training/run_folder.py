@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.atomic import UNFINISHED, written_file
+from ..storage.atomic import UNFINISHED, written_file
 from .callbacks import Arrays
 from .lock import CHECKPOINTS, LOCK, OWNER, TENSORBOARD, LockedFolder, locked
 from .records import INFO, RECORDS, RunRecord, StepRecord, ValidationRecord, line_of

@@ -9,15 +9,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints import CheckpointStore, Manifest
-from ..checkpoints.store import run_of
+from ..contract.training_state import TrainingState
 from ..errors import CheckpointError, RecordError, RunFolderError, TrainingWarning
-from ..printable import sentence
+from ..text.printable import sentence
+from .checkpoints import CheckpointStore, Manifest
+from .checkpoints.store import run_of
 from .identity import FIXED, REPORTED, Difference, differences, plain, said
 from .random_state import random_state, set_random_state
 from .records import INFO, RECORDS, SAVED, RunRecord, read_info, read_run
 from .run_folder import CHECKPOINTS, installed_versions, write_info
-from .states.base import TrainingState
 
 FORMAT = 1
 KEPT_AFTER = "best_states_after"  # key of run.json: best states are kept of validations after this step

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from ..contract.training_state import TrainingState
 from ..data.batches import Batch
 from ..errors import CheckpointError, NonFiniteError, ParameterError, RunFolderError, TrainingError, TrainingWarning
 from ..interrupts import uninterrupted
-from ..printable import sentence
-from ..update import SipUpdate
+from ..step.update import SipUpdate
+from ..text.printable import sentence
 from .batches import Batches, Data
 from .callbacks import Callback
 from .files import RunFiles
 from .records import RunRecord, StepRecord
 from .saving import KEPT_AFTER, Saving
-from .states.base import TrainingState
 from .stopping import StoppingRule
 from .validation import Validation
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from ..checks import check_count, check_parameter
 from ..errors import ParameterError
+from ..states.checks import check_count, check_parameter
 from .records import QUANTITIES, RunRecord
 
 

@@ -10,15 +10,15 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from .. import trees
-from ..checks import check_same_grid
+from ..contract.physics import InvertiblePhysics
+from ..contract.solver import InverseSolver
 from ..data.batches import Batch
 from ..errors import NonFiniteError
-from ..operator import SipStep, sip_inverse
-from ..order import by_name, in_canonical_order
-from ..physics.base import InvertiblePhysics
-from ..solvers.base import InverseSolver
+from ..inversion.operator import SipStep, sip_inverse
 from ..spectral import SpectralBasis
+from ..states import trees
+from ..states.checks import check_same_grid
+from ..states.order import by_name, in_canonical_order
 from .callbacks import Arrays
 from .records import ValidationRecord
 

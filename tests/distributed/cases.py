@@ -13,7 +13,7 @@ from phiml.math import batch, extrapolation, spatial
 
 from phi_sip import HeatEquation, ProbabilisticDamping, Wiener
 from phi_sip.data import step_seed
-from phi_sip.noise import EmptyModes
+from phi_sip.regularization.noise import EmptyModes
 
 STEPS = 10
 ENTRIES = 2  # of the batch, per worker

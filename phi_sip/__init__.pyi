@@ -1,0 +1,155 @@
+from .contract.hookspecs import hookimpl
+from .contract.physics import Correction, InvertiblePhysics
+from .contract.solver import InverseSolver
+from .data.batches import Batch
+from .descriptions.networks import NetworkSpec
+from .errors import (
+    BoundaryError,
+    CheckpointError,
+    CheckpointWarning,
+    DuplicateNameError,
+    FileWarning,
+    GridMismatchError,
+    MisfitWarning,
+    NetworkOutputError,
+    NonFiniteError,
+    ParameterError,
+    PerformanceWarning,
+    PluginError,
+    PluginWarning,
+    RecordError,
+    RecordWarning,
+    RunFolderError,
+    SipError,
+    SipWarning,
+    TrainingError,
+    UnknownNameError,
+    UnsupportedError,
+    UntrustedError,
+)
+from .frameworks.jax.optax import OptaxOptimizer
+from .inversion.operator import SipStep, sip_inverse
+from .physics.burgers import Burgers
+from .physics.composite import Composite
+from .physics.differentiable import DifferentiablePhysics
+from .physics.evolution import Evolution, Reversible, TimeStepping
+from .physics.exponential import Exponential
+from .physics.flow import IncompressibleFlow
+from .physics.heat import HeatEquation
+from .physics.masked import Masked
+from .physics.poisson import Poisson
+from .physics.rotated_sine import RotatedSine
+from .physics.wave import Wave
+from .plugins.registry import available_networks, available_physics, available_solvers, get_physics, get_solver
+from .regularization import (
+    CrossValidated,
+    DiscrepancyPrinciple,
+    EmpiricalBayes,
+    GeneralizedCrossValidation,
+    LCurve,
+    MeasuredSpectrum,
+    PowerLaw,
+    ProbabilisticDamping,
+    PublishedDamping,
+    Regularization,
+    Tikhonov,
+    TotalVariation,
+    TruncatedSVD,
+    Unregularized,
+    Wiener,
+)
+from .regularization.noise import EmptyModes
+from .solvers.conjugate_gradient import ConjugateGradient
+from .solvers.gauss_newton import GaussNewton
+from .solvers.lbfgs import LBFGS
+from .solvers.levenberg_marquardt import LevenbergMarquardt
+from .solvers.saddle_free_newton import SaddleFreeNewton
+from .solvers.time_reversal import TimeReversal
+from .step.update import SipUpdate, sip_update_weights
+from .training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, read_run, train
+
+__version__: str
+
+__all__ = [
+    "LBFGS",
+    "Batch",
+    "BoundaryError",
+    "Burgers",
+    "Callback",
+    "CheckpointError",
+    "CheckpointWarning",
+    "Composite",
+    "ConjugateGradient",
+    "Correction",
+    "CrossValidated",
+    "DifferentiablePhysics",
+    "DiscrepancyPrinciple",
+    "DuplicateNameError",
+    "EarlyStopping",
+    "EmpiricalBayes",
+    "EmptyModes",
+    "Evolution",
+    "Exponential",
+    "FileWarning",
+    "GaussNewton",
+    "GeneralizedCrossValidation",
+    "GridMismatchError",
+    "HeatEquation",
+    "IncompressibleFlow",
+    "InverseSolver",
+    "InvertiblePhysics",
+    "LCurve",
+    "LevenbergMarquardt",
+    "Masked",
+    "MeasuredSpectrum",
+    "MisfitWarning",
+    "NetworkOutputError",
+    "NetworkSpec",
+    "NonFiniteError",
+    "OptaxOptimizer",
+    "ParameterError",
+    "PerformanceWarning",
+    "PluginError",
+    "PluginWarning",
+    "Poisson",
+    "PowerLaw",
+    "ProbabilisticDamping",
+    "PublishedDamping",
+    "RecordError",
+    "RecordWarning",
+    "Regularization",
+    "Reversible",
+    "RotatedSine",
+    "RunFolderError",
+    "RunRecord",
+    "SaddleFreeNewton",
+    "SipError",
+    "SipStep",
+    "SipUpdate",
+    "SipWarning",
+    "StoppingRule",
+    "Target",
+    "Tikhonov",
+    "TimeReversal",
+    "TimeStepping",
+    "TotalVariation",
+    "TrainingError",
+    "TruncatedSVD",
+    "UnknownNameError",
+    "Unregularized",
+    "UnsupportedError",
+    "UntrustedError",
+    "WallTime",
+    "Wave",
+    "Wiener",
+    "available_networks",
+    "available_physics",
+    "available_solvers",
+    "get_physics",
+    "get_solver",
+    "hookimpl",
+    "read_run",
+    "sip_inverse",
+    "sip_update_weights",
+    "train",
+]

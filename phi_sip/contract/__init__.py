@@ -1,0 +1,1 @@
+"""The types that all parts share: physics, solvers, updates, frameworks, hooks. Nothing is computed here."""

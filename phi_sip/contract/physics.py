@@ -1,0 +1,138 @@
+"""What every physics provides: a forward simulation and, where there is one, its local inverse."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from phiml.math import Tensor
+
+from ..regularization.noise import EmptyModes
+from ..states import trees
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """
+    What an inverse returns.
+
+    Attributes:
+        dx: Correction x̃ − x, of the structure, dims and units of x.
+        uncertainty: Computes the standard deviation of x̃ per cell, as a state like x, when called; `None` if unknown.
+        stats: What the method wants to report, by name, e.g. `kernel` or `iterations`.
+    """
+
+    dx: Any
+    uncertainty: Callable[[], Any] | None = field(default=None, repr=False)
+    stats: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class InvertiblePhysics(ABC):
+    """
+    A physical process y = P(x) together with what is known about its inverse.
+
+    Subclasses are frozen dataclasses. Their fields are the physical parameters: numbers, or phiml tensors with batch
+    dims. `forward` is required. `inverse` is optional: without it a numerical solver stands in.
+
+    Attributes:
+        name: Registry key of the class, see `get_physics`.
+        constants: Fields whose values decide how to compute, e.g. because tables are made from them. Tensors in other
+            fields may change from update to update without compiling anew.
+        varying: Fields that hold a number which may change likewise.
+    """
+
+    name: ClassVar[str] = ""
+    constants: ClassVar[tuple[str, ...]] = ()
+    varying: ClassVar[tuple[str, ...]] = ("noise_std",)
+
+    @property
+    def is_linear(self) -> bool:
+        """
+        Whether P is linear up to a constant. A step size η then scales the step, x̃ = x + η (P⁻¹(y*; x) − x), which is
+        the same for an exact inverse, and leaves a regularized one its fixed point and its noise level.
+        """
+        return False
+
+    def noise_energy(self, y: Any) -> Tensor | None:
+        """
+        E‖n‖² of the observation noise, at which numerical inverses stop; default `None`: not known.
+
+        Args:
+            y: An observation, for its dims.
+
+        Returns:
+            Σ over all cells and components of the variance of the noise, with batch dims at most.
+        """
+        return None
+
+    @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """
+        What was given that only `inverse` obeys, by name, e.g. a rule that works in the modes of the physics. Numerical
+        solvers leave it out: who asks for one knows, and what needs one, as `Masked`, refuses it. Default: nothing.
+        """
+        return {}
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether `inverse` measures the noise in y*, so that `noise_energy` is not known: `noise_std` says how."""
+        return isinstance(getattr(self, "noise_std", None), EmptyModes)
+
+    def sufficient_precision(self, y_target: Any) -> int:
+        """
+        The floating point precision in bits that loses nothing of an observation; default: that of `y_target`.
+
+        The physics runs in the precision of the data, so `y_target` cast to this one is inverted as well, and faster if
+        it is lower.
+
+        Args:
+            y_target: Typical observations.
+        """
+        return trees.precision_of(y_target)
+
+    @abstractmethod
+    def forward(self, x: Any) -> Any:
+        """
+        y = P(x).
+
+        Args:
+            x: State: a `Field`, a `Tensor`, or a tree of them.
+
+        Returns:
+            Observation y, differentiable with respect to x.
+        """
+
+    def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
+        """
+        Local inverse x̃ = P⁻¹(y_target; x), in closed form.
+
+        Args:
+            y_target: Observation to be explained.
+            x: State around which to invert.
+            y: `forward(x)`, passed so that nothing is simulated twice.
+
+        Returns:
+            `Correction` x̃ − x.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed-form inverse")
+
+    def constrain(self, x: Any, y_target: Any) -> Any:
+        """
+        Imposes on a prediction x what `y_target` determines exactly, e.g. a conserved mean. Default: x as it is.
+
+        Args:
+            x: Predicted state.
+            y_target: Observation.
+
+        Returns:
+            State like `x`, differentiable with respect to it.
+        """
+        return x
+
+    @property
+    def has_inverse(self) -> bool:
+        """Whether `inverse` is implemented."""
+        return type(self).inverse is not InvertiblePhysics.inverse

@@ -1,0 +1,61 @@
+"""What can stand in for a closed-form inverse."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from phiml.math import Tensor
+
+from .physics import Correction, InvertiblePhysics
+
+
+class InverseSolver(ABC):
+    """
+    A numerical local inverse x̃ = P⁻¹(y_target; x).
+
+    Attributes:
+        name: Registry key of the class, see `get_solver`.
+        on_host: Whether it leaves the framework, e.g. for SciPy, so that an update with it cannot be compiled.
+    """
+
+    name: ClassVar[str] = ""
+    on_host: ClassVar[bool] = False
+
+    @abstractmethod
+    def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
+        """
+        Moves x so that the physics explains `y_target` better.
+
+        Args:
+            physics: Process to invert; only `forward` is used.
+            y_target: Observation to be explained.
+            x: State around which to invert.
+            y: `physics.forward(x)`.
+
+        Returns:
+            `Correction` x̃ − x, with the `stats` of a `Convergence` if the method iterates.
+        """
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """
+    How an iteration ended, per batch entry.
+
+    Attributes:
+        iterations: How many were made.
+        objective: ½ ‖P(x̃) − y_target‖².
+        converged: Whether a stopping rule was met, rather than the limit of iterations or a step that did not help.
+        simulations: Evaluations of P, J d or Jᵀ v, each about one simulation.
+    """
+
+    iterations: Tensor
+    objective: Tensor
+    converged: Tensor
+    simulations: Tensor
+
+    def stats(self) -> dict[str, Tensor]:
+        """By name, as `Correction.stats`."""
+        return dict(vars(self))

@@ -1,0 +1,1 @@
+"""Objects as plain data, and plain data as objects."""

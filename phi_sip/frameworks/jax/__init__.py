@@ -1,0 +1,1 @@
+"""JAX with PhiML's networks and optax."""

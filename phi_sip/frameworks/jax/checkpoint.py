@@ -1,0 +1,124 @@
+"""JAX: the trees of weights and optimizer state, by orbax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...contract.hookspecs import hookimpl
+from ...contract.physics import InvertiblePhysics
+from ...contract.trainable import defined_in
+from ...contract.training_state import Layout, TrainingState
+from ...errors import UnsupportedError
+from ...step.update import prediction
+
+FOLDER = "state"
+
+
+class JaxState(TrainingState):
+    """A network of `phiml.nn` and its optimizer. Learning-rate schedules belong to the optax transformation."""
+
+    framework: ClassVar[str] = "jax"
+
+    def __init__(self, net: Any, optimizer: Any, schedule: Any) -> None:
+        import jax
+
+        from .trainable import JaxTrainer
+
+        if schedule is not None:
+            raise UnsupportedError(
+                "schedule=... is for PyTorch. Give an optax schedule to the transformation: "
+                "optax.adam(optax.cosine_decay_schedule(1e-3, steps))."
+            )
+        if jax.process_count() > 1:
+            raise UnsupportedError(
+                "phi_sip.train runs one process, with any number of devices. With several processes write the loop "
+                "around sip_update_weights, as in examples/distributed."
+            )
+        self._jax = jax
+        self._trainer = JaxTrainer(net, optimizer)
+        self.net, self.optimizer = net, optimizer
+        self._given = dict(self._hyperparameters)
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Known if the transformation keeps it in its state, as `optax.inject_hyperparams` does."""
+        known = self._hyperparameters
+        return float(known["learning_rate"]) if "learning_rate" in known else None
+
+    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
+        return prediction(self._trainer, physics, y_target, predict)()
+
+    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
+        """Nothing to do: PhiML's networks and optimizers have all variables from the start."""
+
+    def layout(self) -> Layout:
+        leaves = self._jax.tree_util.tree_leaves(self.net.parameters)
+        return [[list(leaf.shape), str(leaf.dtype)] for leaf in leaves]
+
+    def save(self, folder: Path) -> None:
+        with self._checkpointer() as checkpointer:
+            checkpointer.save((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
+
+    def restore(self, folder: Path) -> None:
+        leaves, structure = self._jax.tree_util.tree_flatten(self._trainer.variables)
+        with self._checkpointer() as checkpointer:
+            arrays = checkpointer.restore((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
+        restored = [
+            array if hasattr(leaf, "dtype") else type(leaf)(array)
+            for leaf, array in zip(leaves, arrays.values(), strict=True)
+        ]
+        self._trainer.variables = self._jax.tree_util.tree_unflatten(structure, restored)
+
+    def description(self) -> dict[str, Any]:
+        """What the functions of a transformation depend on cannot be seen; the kinds of its states can."""
+        kinds = list(_kinds(getattr(self.optimizer, "state", None)))
+        kind = ", ".join(kinds) or type(self.optimizer).__name__
+        settings = {name: float(value) for name, value in self._given.items() if self._is_number(name)}
+        return {"optimizer": kind, "schedule": "none", "settings": settings}
+
+    def take_over(self, settings: Collection[str]) -> None:
+        new = {name: self._given[name] for name in settings if name in self._given}
+        if new:
+            state = self.optimizer.state
+            self.optimizer.state = state._replace(hyperparams={**state.hyperparams, **new})
+
+    @property
+    def _hyperparameters(self) -> dict[str, Any]:
+        """Those of `optax.inject_hyperparams`, which are part of the state."""
+        return getattr(getattr(self.optimizer, "state", None), "hyperparams", {})
+
+    def _is_number(self, name: str) -> bool:
+        """Whether a hyperparameter is one, and does not follow a schedule."""
+        scheduled = getattr(self.optimizer.state, "hyperparams_states", {})
+        return name not in scheduled and getattr(self._given[name], "shape", ()) == ()
+
+    def _arrays(self, tree: Any) -> dict[str, Any]:
+        leaves = self._jax.tree_util.tree_leaves(tree)
+        return {f"{number:05d}": self._jax.numpy.asarray(leaf) for number, leaf in enumerate(leaves)}
+
+    def _checkpointer(self) -> Any:
+        try:
+            import orbax.checkpoint
+        except ModuleNotFoundError as error:
+            raise UnsupportedError(
+                "Checkpoints of JAX networks are written by orbax. Install it: pip install 'phi-sip[jax]'."
+            ) from error
+        return orbax.checkpoint.StandardCheckpointer()
+
+
+def _kinds(state: Any) -> Iterator[str]:
+    """Names of the states of a chain of optax transformations."""
+    if isinstance(state, tuple):
+        if hasattr(state, "_fields"):
+            yield type(state).__name__
+        for part in state:
+            yield from _kinds(part)
+
+
+@hookimpl
+def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
+    if not (defined_in(net, "phiml.backend.jax") and hasattr(net, "parameters") and callable(net)):
+        return None
+    return JaxState(net, optimizer, schedule)

@@ -1,0 +1,1 @@
+"""NumPy: the framework of states that are not trained on."""

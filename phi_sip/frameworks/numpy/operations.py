@@ -1,0 +1,59 @@
+"""NumPy: Fourier and cosine transforms. It has no automatic differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import scipy.fft
+
+from ...errors import UnsupportedError
+
+COMPILES = False
+COMPILES_OPERATIONS = False
+
+
+def rfftn(values: np.ndarray, rank: int) -> Any:
+    return np.fft.rfftn(values, axes=range(-rank, 0), norm="ortho")
+
+
+def irfftn(coefficients: np.ndarray, sizes: Sequence[int]) -> Any:
+    return np.fft.irfftn(coefficients, s=sizes, axes=range(-len(sizes), 0), norm="ortho")
+
+
+def dct(values: np.ndarray) -> Any:
+    return scipy.fft.dct(values, norm="ortho")
+
+
+def idct(coefficients: np.ndarray) -> Any:
+    return scipy.fft.idct(coefficients, norm="ortho")
+
+
+def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:
+    raise UnsupportedError(
+        "NumPy cannot differentiate through the physics. Convert the fields to TensorFlow, PyTorch or JAX, "
+        "e.g. by importing phi.tf.flow, phi.torch.flow or phi.jax.flow before making them."
+    )
+
+
+def linearize(function: Callable[[Any], Any], x: Any) -> NoReturn:
+    vjp(function, [x])
+
+
+def hessian(objective: Callable[[Any], Any], x: Any) -> NoReturn:
+    vjp(objective, [x])
+
+
+def eigh(matrices: Any) -> tuple[Any, Any]:
+    values, vectors = np.linalg.eigh(matrices)
+    return values, vectors
+
+
+def tanh(values: Any) -> Any:
+    return np.tanh(values)
+
+
+def compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As it is."""
+    return function

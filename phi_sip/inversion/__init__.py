@@ -1,0 +1,1 @@
+"""`sip_inverse`, and what it does unless a plugin takes over."""

@@ -1,0 +1,65 @@
+"""How `sip_inverse` inverts unless a plugin takes over: the solver asked for, the closed form, or the default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..contract.hookspecs import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..errors import UnsupportedError
+from ..plugins.registry import get_solver
+from ..states import trees
+from ..states.checks import check_like, check_same_grid
+from .operator import SipStep
+
+DEFAULT_SOLVER = "levenberg-marquardt"
+LINEAR_SOLVER = "conjugate-gradient"
+
+
+@hookimpl(trylast=True)
+def sip_inverse(
+    physics: InvertiblePhysics, y_target: Any, x: Any, step_size: Any, solver: InverseSolver | None
+) -> SipStep:
+    """The default implementation of the hook."""
+    y = physics.forward(x)
+    check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
+    y_target = trees.in_order_of(y_target, y)
+    residual = trees.subtract(y_target, y)
+    if physics.is_linear:
+        correction = correct(physics, y_target, x, y, solver)
+        dx = trees.scale(correction.dx, step_size)
+    else:
+        target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
+        correction = correct(physics, target, x, y, solver)
+        dx = correction.dx
+    return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats)
+
+
+def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None = None) -> Correction:
+    """
+    By `solver` if given, else the closed form, else the default solver for linear or nonlinear physics.
+
+    Args:
+        physics: Process to invert.
+        target: Observation to be explained.
+        x: State around which to invert.
+        y: `physics.forward(x)`.
+        solver: Numerical inverse to use in any case.
+    """
+    if solver is not None:
+        return _checked(type(solver), solver.solve(physics, target, x, y), x)
+    if physics.has_inverse:
+        return _checked(type(physics), physics.inverse(target, x, y), x)
+    default = LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER
+    return get_solver(default).solve(physics, target, x, y)
+
+
+def _checked(owner: type, correction: Any, x: Any) -> Correction:
+    if not isinstance(correction, Correction):
+        raise UnsupportedError(
+            f"The inverse of {owner.__name__} returned a {type(correction).__name__}. Return Correction(dx), with dx "
+            f"like x."
+        )
+    check_like("dx", correction.dx, x)
+    return correction

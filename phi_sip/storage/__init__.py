@@ -1,0 +1,1 @@
+"""Files on disk: written atomically, measured before they are read."""

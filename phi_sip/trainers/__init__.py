@@ -1,1 +1,0 @@
-"""One plugin per framework: how a weight update is recorded, applied and undone there."""
