@@ -1,6 +1,8 @@
-from .contract.hookspecs import hookimpl
+from .contract.markers import hookimpl
 from .contract.physics import Correction, InvertiblePhysics
 from .contract.solver import InverseSolver
+from .contract.step import SipStep
+from .contract.update import SipUpdate
 from .data.batches import Batch
 from .descriptions.networks import NetworkSpec
 from .errors import (
@@ -28,7 +30,7 @@ from .errors import (
     UntrustedError,
 )
 from .frameworks.jax.optax import OptaxOptimizer
-from .inversion.operator import SipStep, sip_inverse
+from .inversion.operator import sip_inverse
 from .physics.burgers import Burgers
 from .physics.composite import Composite
 from .physics.differentiable import DifferentiablePhysics
@@ -65,7 +67,7 @@ from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
-from .step.update import SipUpdate, sip_update_weights
+from .step.update import sip_update_weights
 from .training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, read_run, train
 
 __version__: str

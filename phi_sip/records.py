@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .step.update import SipUpdate
+from .contract.update import SipUpdate
 
 
 @dataclass

@@ -15,7 +15,7 @@ from phiml.backend import NUMPY, choose_backend
 from phiml.math import batch, channel, expand, extrapolation
 
 from phi_sip import HeatEquation, ProbabilisticDamping, sip_inverse
-from phi_sip.frameworks import framework_of
+from phi_sip.frameworks import operations_of
 from phi_sip.spectral import SpectralBasis
 from phi_sip.spectral.steady_state import steady_state
 
@@ -213,7 +213,7 @@ def test_forward_is_self_adjoint_and_differentiable(framework, double, kinds):
         return [physics.forward(u.with_values(math.reshaped_tensor(native, [*order]))).values.native(order)]
 
     native = u.values.native(order)
-    _, pullback = framework_of(choose_backend(native)).vjp(run, [native])
+    _, pullback = operations_of(choose_backend(native)).vjp(run, [native])
     gradient = math.reshaped_tensor(pullback([v.values.native(order)])[0], [*order])
     np.testing.assert_allclose(array(gradient), array(physics.forward(v)), atol=1e-12)
 

@@ -38,14 +38,14 @@ from phi_sip import (
 )
 from phi_sip.compilation import updates as kinds
 from phi_sip.compilation.inputs import without_values
+from phi_sip.contract.update import UpdateRequest
 from phi_sip.errors import PerformanceWarning
-from phi_sip.frameworks import framework_of
+from phi_sip.frameworks import operations_of
 from phi_sip.inversion.operator import invert
 from phi_sip.plugins import manager as plugins
 from phi_sip.solvers.supervised import Supervised
 from phi_sip.states import trees
 from phi_sip.step.tensors import native_tensors, replace_tensors, with_natives
-from phi_sip.step.update import UpdateRequest
 
 COMPILING = [row for row in TABLE if row.name != "torch"]
 
@@ -131,7 +131,7 @@ def test_every_physics_compiles(compiling, double, case):
             return trees.natives(invert(traced.physics, traced.y_target, traced.x_true, 1.0, None).dx, like=x)
 
     natives = native_tensors(request, compiling.backend)
-    compiled = framework_of(compiling.backend).compile(correction)(*natives)
+    compiled = operations_of(compiling.backend).compile(correction)(*natives)
     for a, b in zip(compiled, correction(*natives), strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-7 * np.abs(np.asarray(b)).max())
 

@@ -40,7 +40,7 @@ from phi_sip import (
     Wiener,
 )
 from phi_sip.descriptions.objects import construct, describe, public_parts
-from phi_sip.plugins.registry import collect
+from phi_sip.plugins.collection import collect
 
 SMOOTH = periodic(smooth(np.random.default_rng(0), 4, 8))
 ITEMS = [

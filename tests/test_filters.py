@@ -15,8 +15,8 @@ from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
 
 from phi_sip import HeatEquation, sip_inverse
+from phi_sip.contract.step import SipStep
 from phi_sip.data import heat_rectangles
-from phi_sip.inversion.operator import SipStep
 from phi_sip.regularization import (
     DiscrepancyPrinciple,
     GeneralizedCrossValidation,

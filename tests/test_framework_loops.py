@@ -30,7 +30,7 @@ from phi_sip import (
     UnsupportedError,
     sip_update_weights,
 )
-from phi_sip.inference.weights import weights_module
+from phi_sip.frameworks import training_framework
 
 VALUES = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
 
@@ -667,7 +667,7 @@ def test_what_optax_cannot_train_is_refused(make, make_optimizer, match):
 @pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
 def test_weights_of_any_type_are_saved(framework, tmp_path):
     """Complex numbers, and those that NumPy does not know."""
-    module = weights_module(framework)
+    module = training_framework(framework)
     if framework == "tensorflow":
         nets = [Lazy("bfloat16"), Lazy("bfloat16")]
         for net in nets:
@@ -679,9 +679,9 @@ def test_weights_of_any_type_are_saved(framework, tmp_path):
     else:
         nets = [stax(jnp.bfloat16), stax(jnp.bfloat16)]
         nets[0].parameters = jax.tree.map(lambda leaf: 2 * leaf, nets[0].parameters)
-    module.save(nets[0], tmp_path)
-    module.load(nets[1], tmp_path)
+    module.save_weights(nets[0], tmp_path)
+    module.load_weights(nets[1], tmp_path)
     values = VALUES[:, None] if framework == "torch" else VALUES[..., None]
-    ours, theirs = (module.evaluation(net)(module.backend().as_tensor(values)) for net in nets)
+    ours, theirs = (module.evaluation(net)(module.backend.as_tensor(values)) for net in nets)
     assert np.asarray(ours).dtype == np.float32
     assert_close([np.asarray(ours)], [np.asarray(theirs)], 0)

@@ -14,7 +14,7 @@ from phiml.math import batch, extrapolation
 from scipy import ndimage
 
 from phi_sip import EmpiricalBayes, HeatEquation, ProbabilisticDamping, sip_inverse
-from phi_sip.frameworks import framework_of
+from phi_sip.frameworks import operations_of
 from phi_sip.spectral import SpectralBasis
 
 MODES = [
@@ -85,7 +85,7 @@ def test_forward_is_self_adjoint_and_differentiable(framework, precision, shape)
             return [physics.forward(u.with_values(math.reshaped_tensor(native, [*order]))).values.native(order)]
 
         native = u.values.native(order)
-        _, pullback = framework_of(choose_backend(native)).vjp(run, [native])
+        _, pullback = operations_of(choose_backend(native)).vjp(run, [native])
         gradient = math.reshaped_tensor(pullback([v.values.native(order)])[0], [*order])
         tolerance = 1e-12 if precision == 64 else 1e-5
         np.testing.assert_allclose(array(gradient), array(physics.forward(v)), atol=tolerance)

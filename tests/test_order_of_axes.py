@@ -35,6 +35,7 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
+from phi_sip.contract.update import UpdateRequest
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.descriptions.networks import NetworkSpec
 from phi_sip.files import GridArray, read_grid, write_grids
@@ -42,7 +43,6 @@ from phi_sip.inference import invert_file, load_inverse, save_inverse
 from phi_sip.states import trees
 from phi_sip.step.micro_batches import split
 from phi_sip.step.network import call_network
-from phi_sip.step.update import UpdateRequest
 from phi_sip.testing import PhysicsCheckError, check_physics
 from phi_sip.training.validation import samples_of
 

@@ -19,9 +19,9 @@ from phiml.math import batch, extrapolation, spatial
 from test_regularization import RULES
 
 from phi_sip import HeatEquation, sip_inverse
+from phi_sip.contract.step import SipStep
 from phi_sip.data import heat_rectangles, smooth_fields
-from phi_sip.frameworks import framework_of
-from phi_sip.inversion.operator import SipStep
+from phi_sip.frameworks import operations_of
 from phi_sip.regularization import CrossValidated, EmpiricalBayes, PowerLaw, TotalVariation, Wiener, cross_validated
 from phi_sip.regularization.noise import EmptyModes
 from phi_sip.spectral import SpectralBasis
@@ -215,7 +215,7 @@ def test_compiled_rules_are_the_eager_ones(framework, double, name, sigma):
             return tuple(field.values.native("batch,x,y") for field in (correction.dx, deviation))
 
     data = b.as_tensor(y_target), b.as_tensor(np.array([1e-3, 1.1e-3, 0.9e-3]))
-    expected, found = run(*data), framework_of(b).compile(run)(*data)
+    expected, found = run(*data), operations_of(b).compile(run)(*data)
     for here, there in zip(found, expected, strict=True):
         np.testing.assert_allclose(b.numpy(here), b.numpy(there), rtol=1e-11, atol=1e-12)
 

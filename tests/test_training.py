@@ -15,7 +15,7 @@ from phiml import math
 from training_runs import PHYSICS, ROWS, network, run, sample
 
 from phi_sip import HeatEquation
-from phi_sip.contract.hookspecs import hookimpl
+from phi_sip.contract.markers import hookimpl
 from phi_sip.data.batches import Batch, by_step
 from phi_sip.errors import (
     CheckpointError,

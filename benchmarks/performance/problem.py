@@ -17,7 +17,7 @@ from settings import Settings
 from phi_sip import HeatEquation, InvertiblePhysics, Regularization
 from phi_sip.compilation.inputs import without_values
 from phi_sip.data import Samples, heat_rectangle_samples
-from phi_sip.frameworks import framework_of
+from phi_sip.frameworks import operations_of
 from phi_sip.states import trees
 
 Pair = tuple[Field, Field]
@@ -69,7 +69,7 @@ def compiled(function: Callable[..., Field], states: Sequence[Field]) -> Callabl
             traced = [trees.with_natives(state, [value]) for state, value in zip(templates, natives, strict=True)]
             return trees.natives(function(*traced), like=templates[0])[0]
 
-    call = framework_of(backend).compile(run)
+    call = operations_of(backend).compile(run)
     inputs = [trees.natives(state)[0] for state in states]
     return lambda: np.asarray(call(*inputs))
 

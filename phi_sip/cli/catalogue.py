@@ -12,8 +12,9 @@ from typing import Any
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import PluginWarning
+from ..plugins.collection import Network, collect, place_of
 from ..plugins.manager import get_plugin_manager
-from ..plugins.registry import Network, collect, get_physics, get_solver, network_function, place_of
+from ..plugins.registry import get_physics, get_solver, network_function
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from phiml.math import Tensor
 
-from ..regularization.noise import EmptyModes
 from ..states import trees
+from .noise import NoiseMeasurement
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class InvertiblePhysics(ABC):
     @property
     def measures_noise(self) -> bool:
         """Whether `inverse` measures the noise in y*, so that `noise_energy` is not known: `noise_std` says how."""
-        return isinstance(getattr(self, "noise_std", None), EmptyModes)
+        return isinstance(getattr(self, "noise_std", None), NoiseMeasurement)
 
     def sufficient_precision(self, y_target: Any) -> int:
         """

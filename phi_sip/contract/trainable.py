@@ -1,26 +1,28 @@
-"""What a training step needs to know about a framework."""
+"""A network and its optimizer, as a weight update needs them: the same for all frameworks."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phiml.backend import Backend
 
-if TYPE_CHECKING:
-    from ..states.workers import Workers
-    from ..step.update import UpdateRequest
+from ..states.workers import Workers
+from .update import UpdateRequest
 
 Predict = Callable[[], Any]
-Step = Callable[["Trainer", list[Any]], tuple[Any, list[Any]]]
+PullBack = Callable[[Any, float], None]
+CACHE = "_phi_sip_compiled"  # attribute of an optimizer: its compiled updates
+CompiledStep = Callable[[list[Any]], tuple[Any, list[Any]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
     """
-    What the weights are changed for, on one micro-batch.
+    The loss of one micro-batch as a function of the weights, for optimizers that evaluate it again.
 
     Attributes:
         predict: Evaluates the network on the data of the update.
@@ -33,27 +35,41 @@ class Objective:
     value: Any
 
 
-class Trainer(ABC):
+class Trainable(ABC):
     """
-    One network and its optimizer in one framework, for one update.
+    One network and its optimizer in one framework, for one update:
 
-    `prepare` makes all variables, `record` runs the network, `accumulate` pulls a gradient in x back to the weights,
-    `apply` changes the weights. `save` and `restore` bracket the last three, so that an update that fails leaves
-    nothing behind.
+        x, pull_back = record(predict)
+        pull_back(∂L/∂x, share)         adds ∂L/∂θ to `gradients`
+        apply(objectives)               θ ← optimizer(gradients)
+
+    `save` and `restore` bracket these three, so that an update that fails leaves nothing behind.
+
+    Args:
+        backend: PhiML's backend of the framework.
+        net, optimizer: As the user has given them.
+        workers: The workers that train the network together with this one; `None` if there are none.
 
     Attributes:
-        backend: Of the framework.
-        net, optimizer: As given.
-        gradients: ∂L/∂θ per weight, summed over what `accumulate` was given, times the factor by which the optimizer
-            scales the loss, if it does; `None` for weights that do not matter.
-        workers: Those that train the network together with this one; `None` if there are none.
+        gradients: ∂L/∂θ per weight, summed over all micro-batches, times the factor by which the optimizer scales the
+            loss, if it does; `None` for weights on which the loss does not depend.
     """
 
-    backend: Backend
-    net: Any
-    optimizer: Any
-    gradients: list[Any]
-    workers: Workers | None = None
+    def __init__(self, backend: Backend, net: Any, optimizer: Any, workers: Workers | None = None) -> None:
+        self.backend, self.net, self.optimizer, self.workers = backend, net, optimizer, workers
+        self.gradients: list[Any] = []
+
+    def check(self, request: UpdateRequest) -> None:  # noqa: B027
+        """
+        Refuses what this framework cannot do.
+
+        Raises:
+            ParameterError, UnsupportedError: if an argument of the request has no effect or no meaning here.
+        """
+
+    def context(self) -> AbstractContextManager[Any]:
+        """Returns the context in which updates are made, e.g. one that turns automatic differentiation on."""
+        return nullcontext()
 
     @abstractmethod
     def call(self, native: Any) -> Any:
@@ -63,12 +79,12 @@ class Trainer(ABC):
         """
 
     @abstractmethod
-    def prepare(self, request: UpdateRequest) -> None:
+    def prepare(self, predict: Predict) -> None:
         """
         Makes all variables of network and optimizer that are made late, with their initial values.
 
         Args:
-            request: An update whose prediction is made once if the network makes variables when it is called.
+            predict: Makes a prediction. It is called once if the network makes variables when it is called.
 
         Raises:
             UnsupportedError: if the optimizer cannot train this network. Nothing was changed.
@@ -84,38 +100,47 @@ class Trainer(ABC):
         """Puts back what `save` kept, bit for bit."""
 
     @abstractmethod
-    def record(self, predict: Predict) -> Any:
-        """Evaluates `predict()` and keeps what `accumulate` needs. Returns x without derivative information."""
+    def record(self, predict: Predict) -> tuple[Any, PullBack]:
+        """
+        Evaluates the network and records how x depends on the weights.
+
+        Returns:
+            x, without derivative information, and a function that is called once: it pulls ∂L/∂x, a state like x, back
+            to the weights and adds it to `gradients`. Its second argument is the part of the batch that was recorded:
+            losses that the network adds by itself count by it.
+        """
+
+    @property
+    @abstractmethod
+    def weights(self) -> list[Any]:
+        """The native tensors or variables that are trained, in the order of `gradients`."""
 
     @abstractmethod
-    def accumulate(self, cotangent: Any, share: float) -> None:
-        """
-        Pulls ∂L/∂x back through the recorded prediction and adds it to `gradients`.
-
-        Args:
-            cotangent: ∂L/∂x, a state like the recorded x.
-            share: Part of the batch that was recorded. Losses that the network adds by itself count by it.
-        """
+    def add_gradients(self, gradients: Sequence[Any]) -> None:
+        """Adds native tensors, one per weight, `None` for zero, to `gradients`."""
 
     @abstractmethod
     def apply(self, objectives: Sequence[Objective]) -> None:
-        """Lets the optimizer change the weights by `gradients`; some optimizers evaluate the objectives again."""
+        """Lets the optimizer change the weights by `gradients`. Some optimizers evaluate the objectives again."""
 
     def skip(self) -> bool:
         """
         Undoes an update whose gradient is not finite, if the optimizer expects that now and then, and lets it react:
-        one that scales the loss lowers the scale. Returns whether it does.
+        one that scales the loss lowers the scale.
+
+        Returns:
+            Whether the optimizer expects it.
         """
         return False
 
     @abstractmethod
     def is_finite(self, values: Sequence[Any]) -> Any:
-        """Whether all native tensors are finite, as a native truth value; `None` counts as finite."""
+        """Tells whether all native tensors are finite, as a native truth value; `None` counts as finite."""
 
     @abstractmethod
     def is_state_finite(self) -> Any:
         """
-        Whether the update made nothing infinite or NaN among weights, batch statistics and optimizer state, as a
+        Tells whether the update made nothing infinite or NaN among weights, batch statistics and optimizer state, as a
         native truth value. What was so before, as the mask of an attention layer, may remain so.
         """
 
@@ -124,40 +149,43 @@ class Trainer(ABC):
         """Whether a graph is being made, in which values are not known."""
         return False
 
-    def in_turn(self, values: list[Any]) -> list[Any]:
-        """The same native tensors, but in a graph not before `gradients` are there."""
+    def after_gradients(self, values: list[Any]) -> list[Any]:
+        """Returns the same native tensors; in a graph they are computed only after `gradients`, to save memory."""
         return values
 
-    def keep_if(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any:
+    def restore_unless(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any:
         """
-        In a graph, as `restore` unless all of the truth values hold on all workers. Where only the gradient is not
-        finite, the optimizer reacts as in `skip`. Returns whether all hold.
+        Undoes the update in a graph, as `restore` does, unless all truth values hold on all workers. Where only the
+        gradient is not finite, the optimizer reacts as in `skip`.
+
+        Returns:
+            Whether all truth values hold.
         """
         raise NotImplementedError(f"{type(self).__name__} makes no graphs")
 
 
-class CompilingTrainer(Trainer):
-    """A trainer of a framework that compiles."""
+Step = Callable[[Trainable, list[Any]], tuple[Any, list[Any]]]
+
+
+class CompilingTrainable(Trainable):
+    """A network and its optimizer in a framework that can compile a whole update."""
 
     @abstractmethod
     def signature(self) -> Hashable:
-        """What a compiled update depends on apart from the request and the values of variables."""
+        """Returns what a compiled update depends on apart from the request and the values of variables."""
 
     @abstractmethod
-    def compile(self, step: Step) -> Callable[[list[Any]], tuple[Any, list[Any]]]:
+    def compile(self, step: Step) -> CompiledStep:
         """
         Compiles an update.
 
         Args:
-            step: Makes an update with the trainer and the native tensors that it is given, and returns whether it was
+            step: Makes an update with the trainable and the native tensors that it is given, and returns whether it was
                 made, and native tensors.
+
+        Returns:
+            The same as a function of the native tensors alone.
         """
 
     @abstractmethod
-    def keep_if(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any: ...
-
-
-def defined_in(thing: Any, *packages: str) -> bool:
-    """Whether the class of `thing`, or a base of it, comes from one of `packages`. Imports nothing."""
-    modules = [f"{cls.__module__}." for cls in type(thing).__mro__]
-    return any(module.startswith(f"{package}.") for module in modules for package in packages)
+    def restore_unless(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any: ...

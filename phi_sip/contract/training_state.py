@@ -1,13 +1,14 @@
-"""What a training loop needs to know about a framework."""
+"""A network and its optimizer, as a training run saves, restores and evaluates them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .physics import InvertiblePhysics
+from .trainable import Trainable
 
 Layout = list[list[Any]]
 
@@ -16,31 +17,34 @@ class TrainingState(ABC):
     """
     A network and its optimizer between the steps of a run.
 
+    Args:
+        trainable: The network and the optimizer.
+
     Attributes:
         framework: Name of the framework, as in `experiment.toml`.
-        net, optimizer: As given.
     """
 
     framework: ClassVar[str]
-    net: Any
-    optimizer: Any
+
+    def __init__(self, trainable: Trainable) -> None:
+        self.trainable = trainable
+        self.net, self.optimizer = trainable.net, trainable.optimizer
 
     @property
     @abstractmethod
     def learning_rate(self) -> float | None:
         """That of the next step, if the optimizer tells."""
 
-    @abstractmethod
-    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
-        """x for observations, as the network is used for inference: no gradient, batch statistics as learned."""
-
-    @abstractmethod
-    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
-        """Makes all variables that are made late, so that they can be restored."""
+    def evaluating(self) -> AbstractContextManager[Any]:
+        """
+        Returns the context in which the network is evaluated as it is used for inference: without gradients, with batch
+        statistics as they were learned.
+        """
+        return nullcontext()
 
     @abstractmethod
     def layout(self) -> Layout:
-        """Shape and type of each weight and batch statistic, to tell whether a checkpoint is that of this network."""
+        """Returns shape and type of each weight and batch statistic, which tell a checkpoint of another network."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -52,7 +56,7 @@ class TrainingState(ABC):
 
     def description(self) -> dict[str, Any]:
         """
-        What network and optimizer are, as plain data, before anything is restored.
+        Describes network and optimizer as plain data, before anything is restored.
 
         Returns:
             `optimizer` and `schedule`: their kinds. `settings`: their numbers by name, those that `restore` overwrites
@@ -61,7 +65,7 @@ class TrainingState(ABC):
         return {}
 
     def take_over(self, settings: Collection[str]) -> None:  # noqa: B027
-        """After `restore`: sets these settings to what they were when this object was made."""
+        """Sets these settings to what they were when this object was made. It is called after `restore`."""
 
     def advance(self) -> None:  # noqa: B027
-        """After each step: moves on what counts steps by itself, such as a learning-rate schedule."""
+        """Moves on what counts steps by itself, such as a learning-rate schedule. It is called after each step."""

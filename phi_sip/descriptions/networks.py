@@ -9,7 +9,7 @@ from typing import Any
 
 from phiml import math, nn
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..errors import ParameterError, UnknownNameError, UnsupportedError
 from ..plugins.references import Resolver, trusted
 from ..plugins.registry import network_function

@@ -14,7 +14,8 @@ from phiml.math import Tensor, channel
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import ParameterError, UnknownNameError, UnsupportedError
-from ..plugins.registry import collect, get_physics
+from ..plugins.collection import collect
+from ..plugins.registry import get_physics
 from ..regularization import Regularization, Spectrum
 from ..regularization.noise import EmptyModes
 from ..regularization.parameter_choice import ParameterChoice

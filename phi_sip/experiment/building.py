@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from phiml import math
+from phiml.backend import set_global_default_backend
 
 from ..contract.physics import InvertiblePhysics
 from ..data import Batch
 from ..descriptions.networks import NetworkSpec
 from ..descriptions.objects import construct
 from ..errors import UnsupportedError
+from ..frameworks import training_framework
 from ..plugins.references import Untrusted, trusted
 from ..training import (
     Callback,
@@ -30,7 +32,7 @@ from ..training import (
 from ..training.batches import Data as DataFunction
 from .changes import made_by
 from .data import Source, data_source
-from .framework import framework_module
+from .optimizer import made_by_name
 from .specification import Experiment, Stop
 
 REMEDY = "say so: phi-sip resume RUN --trust, phi-sip train FILE --trust, or build(experiment, trust=True)"
@@ -108,8 +110,8 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         UnsupportedError: if the function of the network makes none of the framework.
     """
     general = experiment.experiment
-    framework = framework_module(general.framework)
-    framework.activate()
+    framework = training_framework(general.framework)
+    set_global_default_backend(framework.backend)
     network, source = named_parts(experiment, trust)
     physics = construct(experiment.physics.model_dump())
     framework.seed(general.seed)
@@ -119,7 +121,7 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
             f"Network '{network.name}' made a {type(net).__name__}, which is no network of {general.framework}. Return "
             f"one, or set experiment.framework to the one that it is of."
         )
-    optimizer, schedule = framework.optimizer(net, experiment.optimizer)
+    optimizer, schedule = made_by_name(framework, net, experiment.optimizer)
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
     return Built(experiment, physics, network, net, optimizer, schedule, data, validation)

@@ -1,79 +1,79 @@
-"""Native operations that PhiML lacks, one file per framework: real transforms, derivatives and compilation."""
+"""The frameworks, each in a folder of its own. `operations_of` and `framework_for` find what is needed."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from functools import lru_cache
+from typing import Any
 
 from phiml.backend import Backend
 
+from ..contract.framework import Framework, TrainingFramework
+from ..contract.operations import Operations
 from ..errors import UnsupportedError
+from ..plugins.collection import Registered, collect, objects
+from ..plugins.manager import PluginManager, get_plugin_manager
+from ..plugins.registry import named
 
-Pullback = Callable[[Sequence[Any]], list[Any]]
-Linear = Callable[[Any], Any]
+
+def registered_frameworks() -> Registered[Framework]:
+    """Returns all frameworks, those of plugins too."""
+    return collect("sip_frameworks", Framework, objects)
 
 
-class Framework(Protocol):
+def operations_of(backend: Backend) -> Operations:
     """
-    What each module of this package provides.
-
-    Attributes:
-        COMPILES: Whether `compile` makes another function, which computes only what it was compiled for.
-        COMPILES_OPERATIONS: Whether each operation is compiled by itself for each new size, which costs more time and
-            memory than to compile a computation as a whole. Such a framework has `drop_operations`.
-    """
-
-    COMPILES: bool
-    COMPILES_OPERATIONS: bool
-
-    def drop_operations(self) -> None:
-        """Drops all that is compiled."""
-
-    def rfftn(self, values: Any, rank: int) -> Any:
-        """Orthonormal real Fourier transform over the last `rank` axes; the last one is halved to n // 2 + 1."""
-
-    def irfftn(self, coefficients: Any, sizes: Sequence[int]) -> Any:
-        """The inverse of `rfftn`: real values of `sizes` along the last axes."""
-
-    def dct(self, values: Any) -> Any:
-        """Orthonormal cosine transform of type II over the last axis."""
-
-    def idct(self, coefficients: Any) -> Any:
-        """The inverse of `dct`."""
-
-    def vjp(self, function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list[Any], Pullback]:
-        """
-        Evaluates `function(*inputs)` and returns its outputs with the map from output cotangents to input cotangents,
-        which may be used any number of times.
-        """
-
-    def linearize(self, function: Callable[[Any], Any], x: Any) -> tuple[Any, Linear, Linear]:
-        """f(x), d ↦ J d and v ↦ Jᵀ v with J = ∂f/∂x, both of which may be used any number of times."""
-
-    def hessian(self, objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-        """Gradient (rows, n) and Hessian (rows, n, n) at x (rows, n) of an objective with one value per row."""
-
-    def eigh(self, matrices: Any) -> tuple[Any, Any]:
-        """Eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
-
-    def tanh(self, values: Any) -> Any:
-        """The hyperbolic tangent; PhiML's on JAX is NumPy's, which cannot be compiled."""
-
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of native tensors of certain sizes and types, compiled where that pays."""
-
-
-def framework_of(backend: Backend) -> Framework:
-    """
-    The native operations for tensors of `backend`.
+    Returns the native operations for the tensors of `backend`.
 
     Raises:
-        UnsupportedError: if there is no module for it.
+        UnsupportedError: if no plugin provides it.
+        DuplicateNameError: if two plugins do.
     """
-    try:
-        return cast(Framework, importlib.import_module(f"{__name__}.{backend.name}.operations"))
-    except ModuleNotFoundError as error:
+    return _operations(backend.name, get_plugin_manager())
+
+
+@lru_cache(maxsize=64)
+def _operations(name: str, _: PluginManager) -> Operations:
+    """They are looked up at every transform, so what a manager has found is kept."""
+    registered = registered_frameworks()
+    if name not in registered.classes:
         raise UnsupportedError(
-            f"phi_sip has no operations for tensors of '{backend.name}'. Use TensorFlow, PyTorch, JAX or NumPy."
-        ) from error
+            f"phi_sip has no operations for tensors of '{name}'. Use TensorFlow, PyTorch, JAX or NumPy."
+        )
+    framework: Framework = named("framework", name, registered)
+    return framework.operations
+
+
+def training_frameworks() -> dict[str, TrainingFramework]:
+    """Returns the frameworks that train networks, by name."""
+    registered = registered_frameworks()
+    found = {name: named("framework", name, registered) for name in registered.classes}
+    return {name: framework for name, framework in found.items() if isinstance(framework, TrainingFramework)}
+
+
+def training_framework(name: str) -> TrainingFramework:
+    """
+    Returns the framework with a name.
+
+    Raises:
+        UnknownNameError: if no plugin provides it.
+    """
+    registered = Registered[TrainingFramework]()
+    registered.classes.update({key: (framework, "") for key, framework in training_frameworks().items()})
+    found: TrainingFramework = named("framework", name, registered)
+    return found
+
+
+def framework_for(net: Any) -> TrainingFramework:
+    """
+    Returns the framework of a network.
+
+    Raises:
+        UnsupportedError: if no plugin knows the network.
+    """
+    for framework in training_frameworks().values():
+        if framework.is_network(net):
+            return framework
+    raise UnsupportedError(
+        f"No plugin can train a {type(net).__module__}.{type(net).__qualname__}. Use a Keras model, a torch.nn.Module "
+        f"or a JAX network of phiml.nn, or register a plugin that implements `sip_frameworks`."
+    )

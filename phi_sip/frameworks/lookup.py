@@ -8,29 +8,16 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import ParameterError, UnknownNameError
-from ..experiment.arguments import check_said_here
 from ..text.printable import sentence
 
 IsOne = Callable[[Any], bool]
-
-
-PLACES = {"optimizer": "optimizer.arguments", "schedule": "optimizer.schedule.arguments"}
-# Arguments that are not those of `[optimizer]`: whatever a framework calls them, they are said in one place only.
-ELSEWHERE = {
-    "optimizer": {
-        "lr": "the learning rate is optimizer.learning_rate, or that of optimizer.schedule",
-        "learning_rate": "the learning rate is optimizer.learning_rate, or that of optimizer.schedule",
-        "params": "the weights are those of [network]",
-    },
-    "schedule": {"optimizer": "it changes the rate of [optimizer]"},
-}
 
 
 def made(
     what: str, module: ModuleType, is_one: IsOne, name: str, given: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Any:
     """
-    What `name` of a module makes of arguments.
+    Makes what `name` of a module makes of arguments.
 
     Args:
         what: `optimizer` or `schedule`.
@@ -42,10 +29,9 @@ def made(
 
     Raises:
         UnknownNameError: if there is no such name.
-        ParameterError: if the arguments do not fit, or an experiment says them elsewhere.
+        ParameterError: if the arguments do not fit.
     """
     make = named(what, module, is_one, name)
-    check_said_here(PLACES[what], arguments, ELSEWHERE[what])
     try:
         return make(**given, **arguments)
     except (TypeError, ValueError) as error:
@@ -54,12 +40,12 @@ def made(
 
 
 def _shown(value: Any) -> str:
-    """What a file can say; of objects, such as parameters of a network, the name alone is shown."""
+    """Shows what a file can say; of objects, such as parameters of a network, the name alone is shown."""
     return f" = {value!r}" if isinstance(value, (bool, int, float, str, list, tuple, dict)) else ""
 
 
 def named(what: str, module: ModuleType, is_one: IsOne, name: str) -> Callable[..., Any]:
-    """The member of a module that makes one and has this name."""
+    """Returns the member of a module that makes one and has this name."""
     members = {key: getattr(module, key) for key in dir(module) if not key.startswith("_")}
     public = {key.lower(): key for key, member in members.items() if is_one(member)}
     if name.lower() not in public:
@@ -70,5 +56,5 @@ def named(what: str, module: ModuleType, is_one: IsOne, name: str) -> Callable[.
 
 
 def derived_from(base: type) -> IsOne:
-    """Whether something is a class derived from `base`."""
+    """Returns the function that tells whether something is a class derived from `base`."""
     return lambda member: isinstance(member, type) and issubclass(member, base) and member is not base

@@ -14,10 +14,10 @@ from phiml.backend import Backend
 from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
-from ..contract.trainable import defined_in
 from ..descriptions.networks import NetworkSpec
 from ..descriptions.objects import construct, describe
 from ..errors import CheckpointError, NetworkOutputError, ParameterError, SipError, UnsupportedError
+from ..frameworks import framework_for, training_framework, training_frameworks
 from ..inversion.operator import sip_inverse
 from ..plugins.references import Resolver, Untrusted, trusted
 from ..states import trees
@@ -30,12 +30,10 @@ from .grid import TrainingGrid
 from .measured import check_network
 from .misfit import SAMPLES, TrainingMisfit, per_sample
 from .replacing import finish_replacing, replaced_folder
-from .weights import weights_module
 
 KIND = "trained inverse"
 REMEDY = "say so: load_inverse(folder, trust=True), or phi-sip invert --trust"
 # framework → packages that its networks come from
-FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("keras", "tensorflow"), "jax": ("phiml.backend.jax",)}
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def save_inverse(
         CheckpointError: if it cannot be written; what was there before is still there.
     """
     folder = Path(folder)
-    framework = _framework_of(net)
+    framework = framework_for(net).name
     is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
     grid = TrainingGrid.of(observations) if is_grid else None
     misfit = None if observations is None else _misfit(net, framework, physics, network, observations)
@@ -182,7 +180,7 @@ def save_inverse(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replaced_folder(folder) as unfinished:
-            weights_module(framework).save(net, unfinished)
+            training_framework(framework).save_weights(net, unfinished)
             write_manifest(unfinished, 0, framework, content)
     except Exception as error:  # frameworks have their own for a full disk
         raise CheckpointError(
@@ -212,8 +210,9 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
     manifest = read_manifest(folder.resolve())
     if manifest.content.get("kind") != KIND:
         raise CheckpointError(f"{folder} holds no {KIND}, but something else. phi-sip train writes one to RUN/model.")
-    if manifest.framework not in FRAMEWORKS:
-        raise CheckpointError(f"{folder} is of '{manifest.framework}', but known are {', '.join(FRAMEWORKS)}.")
+    known = training_frameworks()
+    if manifest.framework not in known:
+        raise CheckpointError(f"{folder} is of '{manifest.framework}', but known are {', '.join(known)}.")
     resolve = trusted if trust else Untrusted(str(folder), REMEDY)
     network = _network_of(folder, manifest.content.get("network"), resolve)
     with _reading("physics", folder):
@@ -224,9 +223,9 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         misfit = manifest.content.get("misfit") and TrainingMisfit.of_description(manifest.content["misfit"])
     if not isinstance(physics, InvertiblePhysics):
         raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
-    module = weights_module(manifest.framework)
+    module = training_framework(manifest.framework)
     try:
-        backend = module.backend()
+        backend = module.backend
     except ImportError as error:
         raise UnsupportedError(
             f"{folder} needs {manifest.framework}, which cannot be imported here: {sentence(error)} Install it: "
@@ -234,9 +233,9 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         ) from error
     with backend:
         try:
-            check_network(network, folder / module.FILE)
+            check_network(network, folder / module.weights_file)
             net = network.build()
-            module.load(net, folder)
+            module.load_weights(net, folder)
         except Exception as error:
             raise CheckpointError(
                 f"The weights in {folder} do not fit the network {network.describe()}: {sentence(error)} Was it made "
@@ -250,8 +249,8 @@ def _misfit(
     net: Any, framework: str, physics: InvertiblePhysics, network: NetworkSpec, observations: Any
 ) -> TrainingMisfit | None:
     """Of the network on some of the observations; `None` if it cannot be evaluated on them as they are."""
-    module = weights_module(framework)
-    inverse = TrainedInverse(physics, network, None, module.backend(), {}, module.evaluation(net))
+    module = training_framework(framework)
+    inverse = TrainedInverse(physics, network, None, module.backend, {}, module.evaluation(net))
     some = trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names[:1], slice(0, SAMPLES))], observations)
     try:
         x = inverse.predict(some)
@@ -279,13 +278,3 @@ def _reading(what: str, folder: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{folder} says nothing that makes sense about its {what}: {type(error).__name__}: {sentence(error)}"
         ) from error
-
-
-def _framework_of(net: Any) -> str:
-    for name, packages in FRAMEWORKS.items():
-        if defined_in(net, *packages):
-            return name
-    raise UnsupportedError(
-        f"A {type(net).__module__}.{type(net).__qualname__} cannot be saved. Use a Keras model, a torch.nn.Module or a "
-        f"JAX network of phiml.nn."
-    )

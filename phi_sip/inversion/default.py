@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.step import SipStep
 from ..errors import UnsupportedError
 from ..plugins.registry import get_solver
 from ..states import trees
 from ..states.checks import check_like, check_same_grid
-from .operator import SipStep
 
 DEFAULT_SOLVER = "levenberg-marquardt"
 LINEAR_SOLVER = "conjugate-gradient"
@@ -38,7 +38,8 @@ def sip_inverse(
 
 def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None = None) -> Correction:
     """
-    By `solver` if given, else the closed form, else the default solver for linear or nonlinear physics.
+    Computes x̃ − x by `solver` if given, else by the closed form, else by the default solver for linear or nonlinear
+    physics.
 
     Args:
         physics: Process to invert.

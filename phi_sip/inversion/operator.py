@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from phiml import math
@@ -13,57 +9,12 @@ from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.step import SipStep
 from ..errors import SipError, UnsupportedError
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
 from ..plugins.registry import get_solver
 from ..states import trees
 from ..states.checks import check_finite, check_like, check_parameter, check_same_batch
-
-
-@dataclass(frozen=True, eq=False)
-class SipStep:
-    """
-    One local inversion x̃ = P⁻¹(y + η (y* − y); x).
-
-    Plugins that wrap `sip_inverse` change a step with `replace(dx=...)`; where that changes what is known about the
-    spread of x̃, they replace `compute_uncertainty` too.
-
-    Attributes:
-        x: State around which was inverted.
-        dx: Correction x̃ − x, like `x`.
-        y: P(x).
-        residual: y* − y.
-        compute_uncertainty: What `uncertainty` calls, or `None`.
-        stats: Report of the method by name, see the physics or the solver.
-    """
-
-    x: Any
-    dx: Any
-    y: Any
-    residual: Any
-    compute_uncertainty: Callable[[], Any] | None = field(default=None, repr=False)
-    stats: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def x_target(self) -> Any:
-        """Corrected state x̃ = x + dx."""
-        return trees.add(self.x, self.dx)
-
-    @cached_property
-    def uncertainty(self) -> Any:
-        """
-        Standard deviation per cell of x̃ as a full step (η = 1) makes it, or `None`. Computed when first read.
-
-        With a prior it is that of the posterior, the error to be expected; else the spread that the noise causes.
-        """
-        if self.compute_uncertainty is None:
-            return None
-        with math.precision(trees.precision_of(self.dx)):
-            return self.compute_uncertainty()
-
-    def replace(self, **changes: Any) -> SipStep:
-        """A copy with other attributes."""
-        return dataclasses.replace(self, **changes)
 
 
 def sip_inverse(
@@ -123,7 +74,7 @@ OVERFLOW = "Its inverse amplified something beyond the range of the arithmetic: 
 def invert(
     physics: InvertiblePhysics, y_target: Any, x: Any, step_size: float | Tensor, solver: InverseSolver | None
 ) -> SipStep:
-    """`sip_inverse` of what has been checked to be finite; the correction has not."""
+    """Inverts as `sip_inverse` does, states that are known to be finite. The correction is not checked to be finite."""
     precision = trees.precision_of(y_target)
     with math.precision(precision):
         observed = trees.stop_gradient(trees.cast(y_target, precision))
@@ -151,7 +102,7 @@ def invert(
 
 
 def _stored_as(step: SipStep, y_target: Any, x: Any) -> SipStep:
-    """The step with its states in the order of dims in which the user stores his."""
+    """Returns the step with its states in the order of dims in which the user stores his."""
     compute = step.compute_uncertainty
     return step.replace(
         x=trees.in_order_of(step.x, x),
@@ -163,14 +114,14 @@ def _stored_as(step: SipStep, y_target: Any, x: Any) -> SipStep:
 
 
 def _with_batch_of(y_target: Any, x: Any) -> Any:
-    """x, repeated along batch dims that only `y_target` has."""
+    """Returns x, repeated along batch dims that only `y_target` has."""
     dims = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
     return trees.tree_map(lambda u: math.expand(u, dims.without(u.shape)), x)
 
 
 def resolve_solver(solver: str | InverseSolver | None) -> InverseSolver | None:
     """
-    The solver object for a name.
+    Returns the solver object for a name.
 
     Raises:
         UnknownNameError: if no plugin provides it.

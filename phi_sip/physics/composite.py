@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from phiml.math import Tensor
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
 from ..inversion.default import correct

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Tensor
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
 from ..states import trees

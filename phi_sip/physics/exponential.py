@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Tensor
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError
 from ..states import order, trees

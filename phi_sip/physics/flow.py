@@ -10,7 +10,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor, batch, channel, concat, stack
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
 from ..spectral.derivatives import PeriodicDerivatives

@@ -10,7 +10,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
 from ..regularization import Regularization
 from ..regularization.noise import EmptyModes

@@ -10,7 +10,7 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
 from ..states import order, trees

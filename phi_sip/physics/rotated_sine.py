@@ -10,7 +10,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import UnsupportedError
 from ..states import order, trees

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import pluggy
 
-from ..errors import PluginWarning, UnsupportedError
+from ..errors import PluginError, UnsupportedError
 
-# Values with which an argument of a hook asks for nothing.
-ASKS_FOR_NOTHING: Mapping[str, Any] = {
-    "predict": None,
-    "step_size": 1.0,
-    "solver": None,
-    "x_true": None,
-    "training": None,
-    "compile": None,
-    "micro_batches": 1,
-    "schedule": None,
-}
-Answer = Callable[[str], None]
+# Values with which an argument of `sip_inverse` asks for nothing.
+ASKS_FOR_NOTHING: Mapping[str, Any] = {"step_size": 1.0, "solver": None}
+# Arguments that hold what everything else is about.
+NEEDED = ("trainable", "request")
 
 
 def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Sequence[str], where: str) -> None:
@@ -36,8 +27,17 @@ def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Seque
         hook: Name of the hook.
         arguments: Names of all its arguments.
         where: Plugin and distribution, for messages.
+
+    Raises:
+        PluginError: if it does not declare an argument that it cannot do without.
     """
     declared, function = implementation.argnames, implementation.function
+    needed = [name for name in NEEDED if name in arguments and name not in declared]
+    if needed:
+        raise PluginError(
+            f"{where} implements `{hook}` without the argument {', '.join(needed)}, so it would drop what is asked. "
+            f"Declare all of {', '.join(arguments)}."
+        )
     missing = [name for name in arguments if name in ASKS_FOR_NOTHING and name not in declared]
     if not missing:
         return
@@ -48,7 +48,12 @@ def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Seque
         result = function(*(given[name] for name in declared))
         dropped = [name for name in missing if _asks(given[name], ASKS_FOR_NOTHING[name])]
         if result is not None and dropped:
-            _refuse(hook, where, dropped)
+            names = ", ".join(dropped)
+            raise UnsupportedError(
+                f"{where} answered `{hook}`, but it does not declare the argument {names} and knows nothing of it. "
+                f"Leave out {names}, block the plugin, or add {names} to the arguments of its implementation and use "
+                f"it there."
+            )
         return result
 
     implementation.function, implementation.argnames = answer, tuple(arguments)  # type: ignore[misc]
@@ -56,19 +61,7 @@ def check_arguments(implementation: pluggy.HookImpl, hook: str, arguments: Seque
 
 def _asks(value: Any, nothing: Any) -> bool:
     if nothing is None:
-        return value is not None and value is not False
+        return value is not None
     if isinstance(value, Real):
         return bool(value != nothing)
     return not value.available or bool((value != nothing).any)  # a tensor; PhiML need not be there to load plugins
-
-
-def _refuse(hook: str, where: str, dropped: Sequence[str]) -> None:
-    names = ", ".join(dropped)
-    message = (
-        f"{where} answered `{hook}`, but it does not declare the argument {names} and knows nothing of it. Leave out "
-        f"{names}, block the plugin, or add {names} to the arguments of its implementation and use it there."
-    )
-    if hook == "sip_update_weights":  # what it did to the weights cannot be undone from here
-        warnings.warn(f"{message} The update was made without it.", PluginWarning, stacklevel=2)
-    else:
-        raise UnsupportedError(message)

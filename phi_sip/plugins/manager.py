@@ -16,6 +16,7 @@ from typing import Any
 import pluggy
 
 from ..contract import hookspecs
+from ..contract.markers import PROJECT
 from ..errors import PluginError, PluginWarning
 from .arguments import check_arguments
 
@@ -38,7 +39,7 @@ class PluginManager(pluggy.PluginManager):
     """A `pluggy.PluginManager` that isolates broken plugins and knows where each plugin comes from."""
 
     def __init__(self) -> None:
-        super().__init__(hookspecs.PROJECT)
+        super().__init__(PROJECT)
         self.add_hookspecs(hookspecs)
         self.failures: list[PluginFailure] = []
         self._distributions: dict[str, str] = {}
@@ -107,7 +108,7 @@ class PluginManager(pluggy.PluginManager):
         return plugins[running[-1]]
 
     def _is_ours(self, plugin_name: str) -> bool:
-        return getattr(self.get_plugin(plugin_name), "__name__", "").partition(".")[0] == hookspecs.PROJECT
+        return getattr(self.get_plugin(plugin_name), "__name__", "").partition(".")[0] == PROJECT
 
     def load(self, entry: EntryPoint) -> None:
         """Imports and registers one entry point. A plugin that fails is left out, named and kept in `failures`."""
@@ -139,7 +140,7 @@ def create_plugin_manager(
         disabled: Names of plugins to leave out; by default those listed in `PHI_SIP_DISABLE_PLUGINS`.
     """
     manager = PluginManager()
-    entries = list(entry_points(group=hookspecs.PROJECT) if entries is None else entries)
+    entries = list(entry_points(group=PROJECT) if entries is None else entries)
     if disabled is None:
         disabled = [name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()]
     for name in disabled:

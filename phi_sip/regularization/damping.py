@@ -10,7 +10,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from ..spectral import SpectralBasis
 from ..states import trees
 from ..states.checks import check_parameter
@@ -175,7 +175,7 @@ class ProbabilisticDamping(_Damping):
 
 
 def _tanh(values: Tensor) -> Tensor:
-    native = framework_of(values.default_backend).tanh(trees.native(values, values.shape))
+    native = operations_of(values.default_backend).tanh(trees.native(values, values.shape))
     return math.reshaped_tensor(native, [*values.shape], convert=False)
 
 

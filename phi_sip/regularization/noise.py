@@ -13,6 +13,7 @@ from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, channel, instance
 from scipy import stats
 
+from ..contract.noise import NoiseMeasurement
 from ..errors import ParameterError
 from ..spectral import SpectralBasis
 from ..states import workers
@@ -43,7 +44,7 @@ class NoiseEstimate:
 
 
 @dataclass(frozen=True)
-class EmptyModes:
+class EmptyModes(NoiseMeasurement):
     """
     Measures white noise where the physics leaves no signal: in the modes of least gain,
 

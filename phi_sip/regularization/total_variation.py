@@ -19,7 +19,7 @@ from ..compilation import keys
 from ..compilation.cache import CompiledFunctions
 from ..compilation.objects import NoKeyError
 from ..errors import ParameterError
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from ..spectral import SpectralBasis
 from ..spectral.differences import Difference, differences, eigenvalues
 from ..states.checks import check_count, check_parameter
@@ -132,7 +132,7 @@ def _run(rule: TotalVariation, basis: SpectralBasis, backend: Backend, data: Seq
 
     if is_traced:
         return minimize(*data)
-    framework = framework_of(backend)
+    framework = operations_of(backend)
     if not framework.COMPILES:
         return _in_blocks(minimize, basis, backend)(*data)
     about = [(tuple(native.shape), str(native.dtype)) for native in data]

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from phiml.backend import Backend, choose_backend, default_backend
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from ..states import trees
 
 
@@ -50,7 +50,7 @@ def linearize(physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> tupl
     def simulate(*values: Any) -> list[Any]:
         return trees.natives(trees.to_backend(physics.forward(trees.with_natives(x, values)), backend), like=y)
 
-    _, pullback = framework_of(backend).vjp(simulate, trees.natives(x))
+    _, pullback = operations_of(backend).vjp(simulate, trees.natives(x))
     residual = trees.to_backend(trees.subtract(y_target, y), backend)
     return x, residual, lambda v: trees.with_natives(x, pullback(trees.natives(v, like=y)))
 

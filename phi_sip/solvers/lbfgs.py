@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from phiml import math
 from phiml.math import Solve, Tensor, instance
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence, InverseSolver
 from ..states import trees

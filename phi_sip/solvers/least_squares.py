@@ -17,7 +17,7 @@ from ..compilation.keys import grown, lists_in, of_parameters, of_value
 from ..compilation.objects import NoKeyError
 from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from ..states import trees
 from .vectors import Vectors
 
@@ -69,7 +69,7 @@ class LeastSquares:
 
     def linearize(self, x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
         """P(x), d ↦ J d and v ↦ Jᵀ v with J = ∂P/∂x at x."""
-        y, push, pull = framework_of(self.backend).linearize(self.forward, x)
+        y, push, pull = operations_of(self.backend).linearize(self.forward, x)
         return y, push, pull
 
     def square(self, rows: Any) -> Any:
@@ -106,7 +106,7 @@ def run(
     Raises:
         UnsupportedError: if the physics draws random numbers.
     """
-    framework = framework_of(problem.backend)
+    framework = operations_of(problem.backend)
     if not framework.COMPILES:
         return make(problem)(*natives)
     try:

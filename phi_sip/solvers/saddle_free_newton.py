@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import UnsupportedError
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from ..states.checks import check_count, check_parameter
 from .least_squares import Algorithm, LeastSquares
 from .newton_steps import descend, minimize
@@ -62,7 +62,7 @@ class SaddleFreeNewton(InverseSolver):
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:
-        b, framework = problem.backend, framework_of(problem.backend)
+        b, framework = problem.backend, operations_of(problem.backend)
         unknowns = problem.states.size
         if unknowns > self.max_unknowns:
             raise UnsupportedError(

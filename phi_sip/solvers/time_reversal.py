@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from phiml import math
 
-from ..contract.hookspecs import hookimpl
+from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence, InverseSolver
 from ..errors import UnsupportedError

@@ -14,7 +14,7 @@ from phiml.backend import Backend
 from phiml.math import Shape, Tensor, batch, channel, expand, spatial
 
 from ..errors import BoundaryError
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from ..states import order
 from .modes import Fourier, Modes
 from .sides import Fixed, Insulated, Periodic, Side, sides_of
@@ -160,13 +160,13 @@ class SpectralBasis:
     def transform_rows(self, values: Any, backend: Backend) -> Any:
         """`transform` of a native tensor (rows, *axes)."""
         if self._is_periodic:
-            return framework_of(backend).rfftn(values, self.resolution.rank)
+            return operations_of(backend).rfftn(values, self.resolution.rank)
         return self._of_rows(self.transform, values, self.resolution)
 
     def inverse_rows(self, coefficients: Any, backend: Backend) -> Any:
         """`inverse` of a native tensor (rows, *axes)."""
         if self._is_periodic:
-            return framework_of(backend).irfftn(coefficients, self.resolution.sizes)
+            return operations_of(backend).irfftn(coefficients, self.resolution.sizes)
         return self._of_rows(self.inverse, coefficients, self.modes)
 
     @cached_property

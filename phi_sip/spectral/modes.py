@@ -10,7 +10,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Shape, Tensor, expand, spatial
 
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class Fourier(Modes):
     def transform(self, values: Tensor) -> Tensor:
         others = values.shape.without(self.cells)
         native = values.native([others, *self.cells.names])
-        result = framework_of(values.default_backend).rfftn(native, self.cells.rank)
+        result = operations_of(values.default_backend).rfftn(native, self.cells.rank)
         return math.reshaped_tensor(result, [others, *self.kept], convert=False)
 
     def inverse(self, coefficients: Tensor) -> Tensor:
         others = coefficients.shape.without(self.cells)
         native = coefficients.native([others, *self.cells.names])
-        result = framework_of(coefficients.default_backend).irfftn(native, self.cells.sizes)
+        result = operations_of(coefficients.default_backend).irfftn(native, self.cells.sizes)
         return math.reshaped_tensor(result, [others, *self.cells], convert=False)
 
     def restrict(self, coefficients: Tensor) -> Tensor:

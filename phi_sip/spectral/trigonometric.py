@@ -9,7 +9,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor, spatial
 
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from .modes import Modes
 
 
@@ -49,10 +49,10 @@ class RealModes(Modes):
         return np.arange(self.cells.volume) + self.first
 
     def _dct(self, values: Tensor) -> Tensor:
-        return self._along_axis(framework_of(values.default_backend).dct, values)
+        return self._along_axis(operations_of(values.default_backend).dct, values)
 
     def _idct(self, values: Tensor) -> Tensor:
-        return self._along_axis(framework_of(values.default_backend).idct, values)
+        return self._along_axis(operations_of(values.default_backend).idct, values)
 
     def _along_axis(self, function: Callable[[Any], Any], values: Tensor) -> Tensor:
         others = values.shape.without(self.axis)

@@ -10,7 +10,7 @@ from typing import Any
 from phiml import math
 from phiml.math import Tensor, channel, rename_dims, stack
 
-from ..frameworks import framework_of
+from ..frameworks import operations_of
 from .derivatives import PeriodicDerivatives, runge_kutta_4
 
 Q = "quantity"
@@ -87,7 +87,7 @@ class VorticityTransport:
         """c ↦ F(−u·∇q) of all quantities, on native axes (batch, quantity, [derivative], k…)."""
         names, sizes = self.space.basis.modes.names, self.space.basis.resolution.sizes
         backend = self.space.resolved.default_backend
-        framework = framework_of(backend)
+        framework = operations_of(backend)
         induced, nabla = (
             a.native([self.space.axes, *names])[None]
             for a in (self._induced * self.space.resolved, self._resolved_nabla)

@@ -1,102 +1,89 @@
-"""An update as one compiled function of tensors."""
+"""An update as one compiled function of tensors, where that is possible and pays."""
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
-from collections.abc import Container, Hashable
 from contextlib import suppress
-from typing import Any
-
-from phiml import math
 
 from ..compilation import keys
-from ..compilation.host_random import without_random_numbers
-from ..compilation.inputs import that_remembers_nothing, without_values
 from ..compilation.objects import NoKeyError
-from ..compilation.updates import Kind, Kinds, Run, kinds_of
-from ..contract.trainable import CompilingTrainer, Trainer
+from ..contract.trainable import CompilingTrainable
+from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import PerformanceWarning, SipError, UnsupportedError
-from ..frameworks import framework_of
-from ..plugins.manager import get_plugin_manager
-from ..states import trees
-from .sizes import limit_sizes
-from .tensors import PARAMETERS, STATES, Results, native_tensors, replace_tensors, with_natives
-from .update import SipUpdate, UpdateRequest, update
+from ..frameworks import operations_of
+from .cache import Kind, UpdateCache, Way, cache_of
+from .compiled_function import CompiledUpdate
+from .eager import sip_update, step_by_step
+from .kind import code_in, kind_of, may_depend_on_more, opaque_in
+from .prediction import first_prediction
 
 
-def compiled_update(trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None) -> SipUpdate:
+def compiled_update(trainable: CompilingTrainable, request: UpdateRequest) -> SipUpdate:
     """
-    `update`, compiled if that is asked for, or `None` and worth while.
+    Makes an update, compiled if `request.compile` says so, or if it is `None` and that pays.
 
-    Where something is not finite, what is compiled changes nothing, and `update` then says what it is.
+    Where something is not finite, the compiled function changes nothing, and the update is made step by step to say
+    what it is.
 
     Args:
-        trainer: Network and optimizer, of a framework that compiles.
-        request: What to do.
-        compile: See `sip_update_weights`.
+        trainable: Network and optimizer, of a framework that compiles.
+        request: What is asked for.
 
     Raises:
-        UnsupportedError: if it was asked for but cannot be compiled.
+        UnsupportedError: if `request.compile` is `True`, but the update cannot be compiled.
     """
-    if trainer.is_traced:
-        return update(trainer, request)
-    if compile is False or (compile is None and _may_depend_on_more(request)):
-        return _step_by_step(trainer, request)
-    trainer.prepare(request)
-    kinds = kinds_of(trainer.optimizer)
+    if trainable.is_traced:
+        return sip_update(trainable, request)
+    if request.compile is False or (request.compile is None and may_depend_on_more(request)):
+        return step_by_step(trainable, request)
+    trainable.prepare(first_prediction(trainable, request))
+    cache = cache_of(trainable.optimizer)
     try:
-        key = _key(trainer, request, kinds.logs)
+        kind = kind_of(trainable, request, cache.logs)
     except NoKeyError as error:
-        return _not_compiled(trainer, request, compile, f"it depends on {error}, whose state cannot be compared")
-    if key in kinds:
-        return _result(kinds.find(key), trainer, request) or _step_by_step(trainer, request)
-    return _compiled_anew(kinds, key, trainer, request, compile)
+        return _not_compiled(trainable, request, f"it depends on {error}, whose state cannot be compared")
+    way = cache.find(kind)
+    return _of_new_kind(cache, kind, trainable, request) if way is None else way(trainable, request)
 
 
-def _compiled_anew(
-    kinds: Kinds, key: Kind, trainer: CompilingTrainer, request: UpdateRequest, compile: bool | None
-) -> SipUpdate:
-    """An update of a kind that has not been compiled."""
-    operations = framework_of(trainer.backend).COMPILES_OPERATIONS
-    worth_while = operations and kinds.differs_in_sizes_only(key)  # as step by step a new size costs more
-    if compile is None and kinds.always_new and not worth_while:
-        return _step_by_step(trainer, request)
-    lists = keys.lists_in(_code(request), _opaque(trainer))
-    run: Run | None = _compile(trainer, request)
+def _of_new_kind(cache: UpdateCache, kind: Kind, trainable: CompilingTrainable, request: UpdateRequest) -> SipUpdate:
+    """Compiles an update, makes it and keeps it, unless compiling no longer pays."""
+    by_operation = operations_of(trainable.backend).COMPILES_OPERATIONS
+    pays = by_operation and cache.differs_in_sizes_only(kind)  # as step by step a new size costs more
+    if request.compile is None and cache.always_new and not pays:
+        return step_by_step(trainable, request)
+    lists = keys.lists_in(code_in(request), opaque_in(trainable))
+    compiled = CompiledUpdate(trainable, request)
+    way: Way = compiled
     try:
-        result = _result(run, trainer, request)
+        update = compiled.attempt(trainable, request)
     except Exception as cause:
-        if compile and isinstance(cause, SipError):
+        if request.compile and isinstance(cause, SipError):
             raise
-        run, result = None, _not_compiled(trainer, request, compile, f"{type(cause).__name__}: {cause}", cause)
+        way = step_by_step
+        update = _not_compiled(trainable, request, f"{type(cause).__name__}: {cause}", cause)
     logs = keys.grown(lists)
     with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
-        key = _key(trainer, request, {*kinds.logs, *map(id, logs)})
-    kinds.keep_kind(key, run, logs, counts=not worth_while)
-    if kinds.has_just_become_always_new and not worth_while:
-        _warn_of_new_kinds(compile)
-    return result or _step_by_step(trainer, request)
-
-
-def _step_by_step(trainer: Trainer, request: UpdateRequest) -> SipUpdate:
-    limit_sizes(trainer.backend, _sizes(request))
-    return update(trainer, request)
+        kind = kind_of(trainable, request, {*cache.logs, *map(id, logs)})
+    cache.keep_kind(kind, way, logs, counts=not pays)
+    if cache.has_just_become_always_new and not pays:
+        _warn_of_new_kinds(request.compile)
+    return step_by_step(trainable, request) if update is None else update
 
 
 def _not_compiled(
-    trainer: Trainer, request: UpdateRequest, compile: bool | None, why: str, cause: Exception | None = None
+    trainable: CompilingTrainable, request: UpdateRequest, why: str, cause: Exception | None = None
 ) -> SipUpdate:
-    """An update that cannot be compiled; refused if that was asked for."""
+    """Makes an update that cannot be compiled step by step; refuses it if `compile=True` was given."""
     what = f"An update with {type(request.physics).__name__} cannot be compiled: {why}"
-    if compile:
+    if request.compile:
         raise UnsupportedError(
             f"{what}. Leave out compile=True, or write the physics with tensor operations that depend on nothing but "
             f"their arguments."
         ) from cause
-    result = _step_by_step(trainer, request)
+    update = step_by_step(trainable, request)
     _warn(what)
-    return result
+    return update
 
 
 def _warn_of_new_kinds(compile: bool | None) -> None:
@@ -111,75 +98,3 @@ def _warn_of_new_kinds(compile: bool | None) -> None:
 def _warn(what: str) -> None:
     message = f"{what}. Going on step by step, which is slower; compile=False says that this is intended."
     warnings.warn(message, PerformanceWarning, stacklevel=2)
-
-
-def _may_depend_on_more(request: UpdateRequest) -> bool:
-    """Whether code takes part that may depend on more than its arguments, or must run every time."""
-    on_host = request.solver is not None and request.solver.on_host
-    return request.predict is not None or len(_plugins()) > 1 or on_host
-
-
-def _plugins() -> list[Any]:
-    return list(get_plugin_manager().hook.sip_inverse.get_hookimpls())
-
-
-def _sizes(request: UpdateRequest) -> Hashable:
-    """What tells the sizes of the data of two updates apart."""
-    states = (getattr(request, name) for name in STATES)
-    leaves = [leaf for tree in states if tree is not None for leaf in trees.leaves(tree)]
-    return keys.of_tensors([*leaves, math.wrap(request.step_size)])
-
-
-def _key(trainer: CompilingTrainer, request: UpdateRequest, logs: Container[int]) -> Kind:
-    """All that an update depends on but the tensors of `replace_tensors` and the variables of the trainer."""
-    opaque = _opaque(trainer)
-    states = tuple(keys.of_state(getattr(request, name)) for name in STATES)
-    others = (
-        math.get_precision(),
-        trainer.signature(),
-        *(keys.of_parameters(getattr(request, name), opaque, logs) for name in PARAMETERS),
-        keys.of_value((request.predict, [plugin.function for plugin in _plugins()]), opaque, logs),
-        request.micro_batches,
-    )
-    return (*states, keys.of_tensors([math.wrap(request.step_size)])), others
-
-
-def _code(request: UpdateRequest) -> Any:
-    """All that may hold code and state of the user."""
-    return request.physics, request.solver, request.predict
-
-
-def _opaque(trainer: Trainer) -> tuple[Any, Any]:
-    return trainer.net, trainer.optimizer
-
-
-def _compile(trainer: CompilingTrainer, request: UpdateRequest) -> Run:
-    """The kind of update that `request` is one of, as a function of native tensors; `None` where it changed nothing."""
-    template, results = replace_tensors(without_values, request), Results()
-
-    def step(trainer: Trainer, natives: list[Any]) -> tuple[Any, list[Any]]:
-        traced = with_natives(template, natives)
-        changes = {name: that_remembers_nothing(getattr(traced, name)) for name in PARAMETERS}
-        with without_random_numbers():
-            result = update(trainer, dataclasses.replace(traced, **changes))
-        return result.applied.native(), results.take_apart(result)
-
-    compiled = trainer.compile(step)
-
-    def run(natives: list[Any]) -> SipUpdate | None:
-        applied, natives = compiled(natives)
-        if not bool(applied):
-            return None
-        return dataclasses.replace(results.put_together(natives), applied=math.wrap(True))
-
-    return run
-
-
-def _result(run: Run | None, trainer: Trainer, request: UpdateRequest) -> SipUpdate | None:
-    """What a compiled update did; `None` if there is none, or it changed nothing."""
-    if run is None:
-        return None
-    with math.precision(trees.precision_of(request.y_target)):
-        natives = native_tensors(request, trainer.backend)
-    result: SipUpdate | None = run(natives)
-    return result

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phiml import math
 from phiml.math import Shape, Tensor
 
 from ..compilation.inputs import map_inputs
+from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import ParameterError
 from ..states import trees
-
-if TYPE_CHECKING:
-    from .update import SipUpdate, UpdateRequest
 
 
 def split(request: UpdateRequest) -> list[UpdateRequest]:
     """
-    Requests for equal parts of the batch. Parameters of the physics that vary along it are divided with it.
+    Divides a request into equal parts of the batch. Parameters of the physics that vary along it are divided with it.
 
     Raises:
         ParameterError: if the batch cannot be divided into so many equal parts.
@@ -32,7 +30,7 @@ def split(request: UpdateRequest) -> list[UpdateRequest]:
 
 
 def joined(request: UpdateRequest, results: Sequence[SipUpdate]) -> SipUpdate:
-    """What all parts did, as one."""
+    """Joins what all parts did."""
     if len(results) == 1:
         return results[0]
     dim = _divided(request)
@@ -46,7 +44,7 @@ def joined(request: UpdateRequest, results: Sequence[SipUpdate]) -> SipUpdate:
 
 
 def _divided(request: UpdateRequest) -> Shape:
-    """The largest batch dim; of several, the first by name."""
+    """Finds the largest batch dim; of several, the first by name."""
     dims = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(request.y_target)))
     largest = min(dims, key=lambda dim: (-dim.size, dim.name), default=dims)
     if not largest or largest.size % request.micro_batches:

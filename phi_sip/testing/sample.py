@@ -11,8 +11,9 @@ from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.step import SipStep
 from ..errors import ParameterError
-from ..inversion.operator import SipStep, sip_inverse
+from ..inversion.operator import sip_inverse
 from ..states import order, trees
 
 SIZES = (0.1, 0.01, 0.001)  # of perturbations, relative to x

@@ -12,13 +12,15 @@ from phiml.math import Tensor
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..contract.training_state import TrainingState
+from ..contract.update import UpdateRequest
 from ..data.batches import Batch
 from ..errors import ParameterError, UnsupportedError
+from ..frameworks import framework_for
 from ..interrupts import interrupts_between_steps
 from ..inversion.operator import resolve_solver
-from ..plugins.manager import get_plugin_manager
 from ..states import trees
 from ..states.checks import check_count
+from ..step.prediction import first_prediction, prediction
 from ..step.update import sip_update_weights
 from ..text.terminal import PlainConsole
 from .batches import Data, held_out
@@ -172,12 +174,12 @@ def train(
             compile=compile,
             micro_batches=micro_batches,
         )
-        evaluate = partial(state.predict, physics, predict=predict)
+        evaluate = partial(_evaluate, state, physics, predict)
         return Steps(
             plan,
             state,
             lambda y_target, x_true: update(y_target, x_true=x_true),
-            partial(state.prepare, physics, predict=predict),
+            partial(_prepare, state, physics, predict),
             lambda y_target: {"precision": trees.precision_of(y_target)},
             Validation(batches, physics, evaluate, solver) if batches else None,
             None if path is None or store is None else Saving(path, store, state, identity),
@@ -223,17 +225,24 @@ def _check_known(validation: Sequence[Batch], stop: Sequence[StoppingRule], keep
 
 def training_state(net: Any, optimizer: Any, schedule: Any = None) -> TrainingState:
     """
-    What can save, restore and evaluate a network, from the plugin of its framework.
+    Returns what saves, restores and evaluates a network, from its framework.
 
     Raises:
-        UnsupportedError: if there is none.
+        UnsupportedError: if no plugin knows the network.
     """
-    state: TrainingState | None = get_plugin_manager().first_result(
-        "sip_training_state", net=net, optimizer=optimizer, schedule=schedule
-    )
-    if state is None:
-        raise UnsupportedError(
-            f"No plugin can save a {type(net).__module__}.{type(net).__qualname__}. Use a Keras model, a "
-            f"torch.nn.Module or a JAX network of phiml.nn, or register a plugin that implements `sip_training_state`."
-        )
-    return state
+    return framework_for(net).training_state(net, optimizer, schedule)
+
+
+def _evaluate(
+    state: TrainingState, physics: InvertiblePhysics, predict: Callable[[Any], Any] | None, y_target: Any
+) -> Any:
+    """Computes x for observations, as the network is used for inference."""
+    with state.evaluating():
+        return prediction(state.trainable, physics, y_target, predict)()
+
+
+def _prepare(
+    state: TrainingState, physics: InvertiblePhysics, predict: Callable[[Any], Any] | None, y_target: Any
+) -> None:
+    """Makes all variables that are made late, so that they can be restored."""
+    state.trainable.prepare(first_prediction(state.trainable, UpdateRequest(physics, y_target, predict)))

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from ..contract.training_state import TrainingState
+from ..contract.update import SipUpdate
 from ..data.batches import Batch
 from ..errors import CheckpointError, NonFiniteError, ParameterError, RunFolderError, TrainingError, TrainingWarning
 from ..interrupts import uninterrupted
-from ..step.update import SipUpdate
 from ..text.printable import sentence
 from .batches import Batches, Data
 from .callbacks import Callback

@@ -12,9 +12,10 @@ from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.step import SipStep
 from ..data.batches import Batch
 from ..errors import NonFiniteError
-from ..inversion.operator import SipStep, sip_inverse
+from ..inversion.operator import sip_inverse
 from ..spectral import SpectralBasis
 from ..states import trees
 from ..states.checks import check_same_grid

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...contract.hookspecs import hookimpl
-from ...contract.physics import InvertiblePhysics
-from ...contract.trainable import defined_in
+import jax
+from jax.tree_util import tree_flatten, tree_leaves, tree_unflatten
+
 from ...contract.training_state import Layout, TrainingState
 from ...errors import UnsupportedError
-from ...step.update import prediction
+from .trainable import JaxTrainable
 
 FOLDER = "state"
 
@@ -22,10 +22,6 @@ class JaxState(TrainingState):
     framework: ClassVar[str] = "jax"
 
     def __init__(self, net: Any, optimizer: Any, schedule: Any) -> None:
-        import jax
-
-        from .trainable import JaxTrainer
-
         if schedule is not None:
             raise UnsupportedError(
                 "schedule=... is for PyTorch. Give an optax schedule to the transformation: "
@@ -36,9 +32,8 @@ class JaxState(TrainingState):
                 "phi_sip.train runs one process, with any number of devices. With several processes write the loop "
                 "around sip_update_weights, as in examples/distributed."
             )
-        self._jax = jax
-        self._trainer = JaxTrainer(net, optimizer)
-        self.net, self.optimizer = net, optimizer
+        self._holder = JaxTrainable(net, optimizer)
+        super().__init__(self._holder)
         self._given = dict(self._hyperparameters)
 
     @property
@@ -47,29 +42,23 @@ class JaxState(TrainingState):
         known = self._hyperparameters
         return float(known["learning_rate"]) if "learning_rate" in known else None
 
-    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
-        return prediction(self._trainer, physics, y_target, predict)()
-
-    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
-        """Nothing to do: PhiML's networks and optimizers have all variables from the start."""
-
     def layout(self) -> Layout:
-        leaves = self._jax.tree_util.tree_leaves(self.net.parameters)
+        leaves = tree_leaves(self.net.parameters)
         return [[list(leaf.shape), str(leaf.dtype)] for leaf in leaves]
 
     def save(self, folder: Path) -> None:
         with self._checkpointer() as checkpointer:
-            checkpointer.save((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
+            checkpointer.save((folder / FOLDER).absolute(), self._arrays(self._holder.variables))
 
     def restore(self, folder: Path) -> None:
-        leaves, structure = self._jax.tree_util.tree_flatten(self._trainer.variables)
+        leaves, structure = tree_flatten(self._holder.variables)
         with self._checkpointer() as checkpointer:
-            arrays = checkpointer.restore((folder / FOLDER).absolute(), self._arrays(self._trainer.variables))
+            arrays = checkpointer.restore((folder / FOLDER).absolute(), self._arrays(self._holder.variables))
         restored = [
             array if hasattr(leaf, "dtype") else type(leaf)(array)
             for leaf, array in zip(leaves, arrays.values(), strict=True)
         ]
-        self._trainer.variables = self._jax.tree_util.tree_unflatten(structure, restored)
+        self._holder.variables = tree_unflatten(structure, restored)
 
     def description(self) -> dict[str, Any]:
         """What the functions of a transformation depend on cannot be seen; the kinds of its states can."""
@@ -95,8 +84,8 @@ class JaxState(TrainingState):
         return name not in scheduled and getattr(self._given[name], "shape", ()) == ()
 
     def _arrays(self, tree: Any) -> dict[str, Any]:
-        leaves = self._jax.tree_util.tree_leaves(tree)
-        return {f"{number:05d}": self._jax.numpy.asarray(leaf) for number, leaf in enumerate(leaves)}
+        leaves = tree_leaves(tree)
+        return {f"{number:05d}": jax.numpy.asarray(leaf) for number, leaf in enumerate(leaves)}
 
     def _checkpointer(self) -> Any:
         try:
@@ -109,16 +98,9 @@ class JaxState(TrainingState):
 
 
 def _kinds(state: Any) -> Iterator[str]:
-    """Names of the states of a chain of optax transformations."""
+    """Yields the names of the states of a chain of optax transformations."""
     if isinstance(state, tuple):
         if hasattr(state, "_fields"):
             yield type(state).__name__
         for part in state:
             yield from _kinds(part)
-
-
-@hookimpl
-def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
-    if not (defined_in(net, "phiml.backend.jax") and hasattr(net, "parameters") and callable(net)):
-        return None
-    return JaxState(net, optimizer, schedule)

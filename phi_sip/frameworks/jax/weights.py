@@ -9,7 +9,7 @@ from typing import Any
 from phiml.backend import Backend
 
 from ..arrays import read_arrays, write_arrays
-from .trainable import call_stax
+from .call import call_stax
 
 FILE = "weights.npz"
 

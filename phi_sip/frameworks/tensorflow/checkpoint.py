@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...contract.hookspecs import hookimpl
-from ...contract.physics import InvertiblePhysics
-from ...contract.trainable import defined_in
+import tensorflow as tf
+
 from ...contract.training_state import Layout, TrainingState
 from ...errors import UnsupportedError
-from ...step.update import UpdateRequest, prediction
+from .trainable import TensorFlowTrainable
 
 PREFIX = "state"
 
@@ -28,10 +27,6 @@ class TensorFlowState(TrainingState):
     framework: ClassVar[str] = "tensorflow"
 
     def __init__(self, net: Any, optimizer: Any, schedule: Any) -> None:
-        import tensorflow as tf
-
-        from .trainable import TensorFlowTrainer
-
         if schedule is not None:
             raise UnsupportedError(
                 "schedule=... is for PyTorch. Give a Keras schedule to the optimizer: "
@@ -43,34 +38,26 @@ class TensorFlowState(TrainingState):
                 "phi_sip.train runs one replica. Under a tf.distribute strategy write the loop around strategy.run, "
                 "as in examples/distributed."
             )
-        self._tf = tf
-        self._trainer = TensorFlowTrainer(net, optimizer, None)
-        self.net, self.optimizer = net, optimizer
+        super().__init__(TensorFlowTrainable(net, optimizer))
         self._given = _settings(optimizer)
 
     @property
     def learning_rate(self) -> float | None:
-        return float(self._tf.convert_to_tensor(self.optimizer.learning_rate))
-
-    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
-        return prediction(self._trainer, physics, y_target, predict)()
-
-    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
-        self._trainer.prepare(UpdateRequest(physics, y_target, predict))
+        return float(tf.convert_to_tensor(self.optimizer.learning_rate))
 
     def layout(self) -> Layout:
         return [[list(variable.shape), str(variable.dtype)] for variable in self.net.variables]
 
     def save(self, folder: Path) -> None:
-        seed = int(self._tf.random.uniform((), 0, 2**31 - 1, self._tf.int32))
+        seed = int(tf.random.uniform((), 0, 2**31 - 1, tf.int32))
         self._checkpoint(seed).write(str(folder / PREFIX))
-        self._tf.random.set_seed(seed)
+        tf.random.set_seed(seed)
 
     def restore(self, folder: Path) -> None:
         checkpoint = self._checkpoint(0)
         status = checkpoint.read(str(folder / PREFIX))
         status.assert_existing_objects_matched().expect_partial()
-        self._tf.random.set_seed(int(checkpoint.seed))
+        tf.random.set_seed(int(checkpoint.seed))
 
     def description(self) -> dict[str, Any]:
         return {"optimizer": type(self.optimizer).__name__, "schedule": "none", "settings": dict(self._given)}
@@ -81,7 +68,6 @@ class TensorFlowState(TrainingState):
             self.optimizer.learning_rate.assign(self._given["learning_rate"])
 
     def _checkpoint(self, seed: int) -> Any:
-        tf = self._tf
         return tf.train.Checkpoint(
             net=self.net,
             optimizer=self.optimizer,
@@ -91,7 +77,7 @@ class TensorFlowState(TrainingState):
 
 
 def _settings(optimizer: Any) -> dict[str, Any]:
-    """The configuration of an optimizer by name; schedules as words."""
+    """Returns the configuration of an optimizer by name; schedules as words."""
     config = optimizer.get_config() if hasattr(optimizer, "get_config") else {}
     found = {name: value for name, value in config.items() if name != "name"}
     return {
@@ -99,10 +85,3 @@ def _settings(optimizer: Any) -> dict[str, Any]:
         for name, value in found.items()
         if value is not None
     }
-
-
-@hookimpl
-def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
-    if not (defined_in(net, "keras", "tensorflow") and hasattr(net, "trainable_variables")):
-        return None
-    return TensorFlowState(net, optimizer, schedule)

@@ -8,11 +8,11 @@ from typing import Any
 
 from phiml.backend import Backend
 
-from ...contract.trainable import defined_in
 from ...errors import CheckpointError
 from ...inference.measured import check_size
 from ..arrays import read_arrays, write_arrays
-from .trainable import call_keras
+from ..origin import defined_in
+from .call import call_keras
 
 FILE = "model.weights.h5"
 FILE_OF_MODULES = "weights.npz"

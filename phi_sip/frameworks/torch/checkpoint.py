@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...contract.hookspecs import hookimpl
-from ...contract.physics import InvertiblePhysics
-from ...contract.trainable import defined_in
+import torch
+
 from ...contract.training_state import Layout, TrainingState
 from ...errors import CheckpointError, UnsupportedError
-from ...step.update import UpdateRequest, prediction
 from ...storage.archives import unpacked_size
+from .trainable import TorchTrainable
 
 FILE = "state.pt"
 
@@ -25,10 +25,6 @@ class TorchState(TrainingState):
     framework: ClassVar[str] = "torch"
 
     def __init__(self, net: Any, optimizer: Any, schedule: Any) -> None:
-        import torch
-
-        from .trainable import TorchTrainer
-
         schedulers = torch.optim.lr_scheduler
         if schedule is not None and (
             not isinstance(schedule, schedulers.LRScheduler) or isinstance(schedule, schedulers.ReduceLROnPlateau)
@@ -37,33 +33,28 @@ class TorchState(TrainingState):
                 f"schedule is a {type(schedule).__name__}. On PyTorch give a torch.optim.lr_scheduler of the optimizer "
                 f"that goes by steps, e.g. CosineAnnealingLR(optimizer, T_max=steps)."
             )
-        self._torch = torch
-        self._trainer = TorchTrainer(net, optimizer)
-        if self._trainer.workers is not None:
+        trainable = TorchTrainable(net, optimizer)
+        if trainable.workers is not None:
             raise UnsupportedError(
                 "phi_sip.train runs one process. With DistributedDataParallel write the loop around "
                 "sip_update_weights, as in examples/distributed."
             )
-        self.net, self.optimizer, self._schedule = net, optimizer, schedule
-        self._modules = self._trainer.modules
+        super().__init__(trainable)
+        self._schedule = schedule
+        self._modules, self._evaluating = trainable.modules, trainable.evaluating
         self._given = _settings(optimizer, schedule)
 
     @property
     def learning_rate(self) -> float | None:
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def predict(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> Any:
-        with self._trainer.evaluating():
-            return prediction(self._trainer, physics, y_target, predict)()
-
-    def prepare(self, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None) -> None:
-        self._trainer.prepare(UpdateRequest(physics, y_target, predict))
+    def evaluating(self) -> AbstractContextManager[Any]:
+        return self._evaluating()
 
     def layout(self) -> Layout:
         return [[list(t.shape), str(t.dtype)] for net in self._modules for t in net.state_dict().values()]
 
     def save(self, folder: Path) -> None:
-        torch = self._torch
         state = {
             "modules": [module.state_dict() for module in self._modules],
             "optimizer": self.optimizer.state_dict(),
@@ -74,7 +65,6 @@ class TorchState(TrainingState):
         torch.save(state, folder / FILE)
 
     def restore(self, folder: Path) -> None:
-        torch = self._torch
         if unpacked_size(folder / FILE) > (folder / FILE).stat().st_size:
             raise CheckpointError(f"{FILE} is compressed, as PyTorch writes none, so it was not read.")
         state = torch.load(folder / FILE, map_location="cpu", weights_only=True)
@@ -158,11 +148,3 @@ def _plain(value: Any) -> Any:
 def _in_words(module: Any) -> str:
     """Class and settings of one module, without addresses in memory."""
     return re.sub(r"0x[0-9a-f]+", "", f"{type(module).__name__}({module.extra_repr()})")
-
-
-@hookimpl
-def sip_training_state(net: Any, optimizer: Any, schedule: Any) -> TrainingState | None:
-    nets = net if isinstance(net, (list, tuple)) else [net]
-    if not nets or not all(defined_in(n, "torch") and hasattr(n, "parameters") for n in nets):
-        return None
-    return TorchState(net, optimizer, schedule)

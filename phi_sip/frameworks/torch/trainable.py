@@ -1,60 +1,65 @@
-"""Updates of PyTorch modules with PyTorch optimizers."""
+"""Updates of PyTorch modules by PyTorch optimizers."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from phiml import math
+import torch
+from phi.torch import TORCH
 
-from ...contract.hookspecs import hookimpl
-from ...contract.trainable import Objective, Predict, Trainer, defined_in
+from ...contract.trainable import Objective, Predict, PullBack, Trainable
+from ...contract.update import UpdateRequest
 from ...errors import ParameterError, SipError, UnsupportedError
 from ...states import trees
-from ...states.checks import check_finite
-from ...step.update import BAD_SAMPLES, SipUpdate, UpdateRequest, prediction, update
 from ...text.printable import sentence
+from .call import call_module
+from .ranks import Ranks
+from .snapshots import Snapshot, finite
 
-if TYPE_CHECKING:
-    from phiml.backend import Backend
 
-
-class TorchTrainer(Trainer):
+class TorchTrainable(Trainable):
     """One or several `torch.nn.Module`s, and a `torch.optim.Optimizer`."""
 
-    def __init__(self, net: Any, optimizer: Any) -> None:
-        import torch
-        from phi.torch import TORCH
-
-        from .ranks import Ranks
-
+    def __init__(self, net: Any, optimizer: Any, training: bool | None = None) -> None:
+        if training is not None:
+            raise ParameterError(
+                "training=... is for Keras networks. PyTorch modules carry it: call net.train() or .eval()."
+            )
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise UnsupportedError(
                 f"The optimizer of a PyTorch network must be a torch.optim.Optimizer, not {type(optimizer).__name__}. "
                 f"Create it with phi.torch.flow.adam(net) or torch.optim."
             )
-        self.torch = torch
-        self.backend: Backend = TORCH
-        self.net = net
         self.modules = list(net) if isinstance(net, (list, tuple)) else [net]
-        self.optimizer = optimizer
         self.parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-        self.workers = Ranks.of(self.modules)
+        self.saved: Snapshot | None = None
+        super().__init__(TORCH, net, optimizer, Ranks.of(self.modules))
+
+    def check(self, request: UpdateRequest) -> None:
+        if request.compile:
+            raise ParameterError(
+                "compile=True is for TensorFlow and JAX: PyTorch runs step by step, which measured best. Leave it out; "
+                "the network alone can be compiled by torch.compile(net)."
+            )
+
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
 
     def call(self, native: Any) -> Any:
         if self.net is not self.modules[0]:
             raise ParameterError("With several networks it is not known how they are called: pass predict=...")
         return call_module(self.net, native)
 
-    def prepare(self, request: UpdateRequest) -> None:
+    def prepare(self, predict: Predict) -> None:
         """Lazy modules make their weights in a prediction in inference mode."""
         if self.is_lazy():
-            y_target = trees.to_backend(request.y_target, self.backend)
-            check_finite("y_target", y_target, BAD_SAMPLES)
-            with self.evaluating(), self.backend:
-                prediction(self, request.physics, y_target, request.predict)()
+            with self.evaluating():
+                predict()
         known = [t for module in self.modules for t in (*module.parameters(), *module.buffers())]
         if any(tensor.is_meta or tensor.is_inference() for tensor in (*known, *self.parameters)):
             raise UnsupportedError(
@@ -63,38 +68,48 @@ class TorchTrainer(Trainer):
             )
 
     def is_lazy(self) -> bool:
-        """Whether weights are still to be made."""
-        lazy = self.torch.nn.parameter.is_lazy
+        """Tells whether weights are still to be made."""
+        lazy = torch.nn.parameter.is_lazy
         return any(lazy(t) for module in self.modules for t in (*module.parameters(), *module.buffers()))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Without gradients, and with all modules in inference mode; those that train do so again afterwards."""
+        """Turns gradients off, and puts all modules into inference mode; those that train do so again afterwards."""
         modes = [(part, part.training) for module in self.modules for part in module.modules()]
         try:
             for module in self.modules:
                 module.eval()
-            with self.torch.no_grad():
+            with torch.no_grad():
                 yield
         finally:
             for part, mode in modes:
                 part.training = mode
 
     def save(self) -> None:
-        from .snapshots import Snapshot
-
         self.saved = Snapshot(self.modules, self.optimizer)
+        self.gradients = []
 
     def restore(self) -> None:
-        self.saved.restore()
+        if self.saved is not None:
+            self.saved.restore()
 
-    def record(self, predict: Predict) -> Any:
-        self.x = predict()
-        return self._detached(self.x)
+    def record(self, predict: Predict) -> tuple[Any, PullBack]:
+        x = predict()
 
-    def accumulate(self, cotangent: Any, share: float) -> None:
-        self._pull_back(self.x, cotangent)
-        self.x = None
+        def pull_back(cotangent: Any, share: float) -> None:
+            self._pull_back(x, cotangent)
+            self.gradients = [parameter.grad for parameter in self.parameters]
+
+        return self._detached(x), pull_back
+
+    @property
+    def weights(self) -> list[Any]:
+        return list(self.parameters)
+
+    def add_gradients(self, gradients: Sequence[Any]) -> None:
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            if gradient is not None:
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         self.gradients = [parameter.grad for parameter in self.parameters]
 
     def apply(self, objectives: Sequence[Objective]) -> None:
@@ -103,23 +118,24 @@ class TorchTrainer(Trainer):
         changed the weights or removed the gradients before.
         """
         known = self._over_workers(sum(objective.value.native() for objective in objectives))
-        start = {id(tensor): value for tensor, value in self.saved.tensors}
+        saved = self._saved
+        start = {id(tensor): value for tensor, value in saved.tensors}
         versions = [None if gradient is None else gradient._version for gradient in self.gradients]
 
         def is_known() -> bool:
             same = (a is b.grad for a, b in zip(self.gradients, self.parameters, strict=True))
             untouched = (g is None or g._version == v for g, v in zip(self.gradients, versions, strict=True))
-            return all(same) and all(untouched) and all(self.torch.equal(p, start[id(p)]) for p in self.parameters)
+            return all(same) and all(untouched) and all(torch.equal(p, start[id(p)]) for p in self.parameters)
 
         def closure() -> Any:
             if is_known():
                 return known
-            with self.torch.enable_grad():
+            with torch.enable_grad():
                 self.optimizer.zero_grad()
                 return self._over_workers(sum(self._evaluate(objective) for objective in objectives))
 
         self._step(closure)
-        self.saved.restore_gradients(without=self.parameters)
+        saved.restore_gradients(without=self.parameters)
 
     def _step(self, closure: Callable[[], Any]) -> None:
         try:
@@ -137,19 +153,22 @@ class TorchTrainer(Trainer):
             ) from error
 
     def is_finite(self, values: Sequence[Any]) -> Any:
-        from .snapshots import finite
-
         return all(bool(finite(value).all()) for value in values if value is not None)
 
     def is_state_finite(self) -> Any:
-        return not self.saved.made_non_finite()
+        return not self._saved.made_non_finite()
+
+    @property
+    def _saved(self) -> Snapshot:
+        assert self.saved is not None, "save() comes first"
+        return self.saved
 
     def _over_workers(self, loss: Any) -> Any:
-        """The loss of the whole batch: optimizers that look at it must decide alike everywhere."""
+        """Returns the loss of the whole batch: optimizers that look at it must decide alike everywhere."""
         return loss if self.workers is None else self.workers.sum(loss)
 
     def _evaluate(self, objective: Objective) -> Any:
-        """The loss now; adds its gradient to those of the weights."""
+        """Evaluates the loss with the weights of now, and adds its gradient to theirs."""
         x = objective.predict()
         value, cotangent = objective.loss(self._detached(x))
         self._pull_back(x, cotangent)
@@ -168,50 +187,4 @@ class TorchTrainer(Trainer):
         ]
         if connected:
             outputs, cotangents = zip(*connected, strict=True)
-            self.torch.autograd.backward(outputs, cotangents)
-
-
-def call_module(net: Any, native: Any) -> Any:
-    """The network on a tensor, in the floating point type and on the device of its weights."""
-    import torch
-
-    weights = (p for p in net.parameters() if p.is_floating_point() or p.is_complex())
-    first = next(weights, None)
-    dtype = torch.float32 if first is None else first.dtype.to_real()
-    given = native.to(device=native.device if first is None else first.device, dtype=dtype)
-    with math.precision(64 if dtype == torch.float64 else 32):  # networks of PhiML convert to it
-        output = net(given.clone() if given.is_inference() else given)
-    return output.to(native) if torch.is_tensor(output) and output.is_floating_point() else output
-
-
-@hookimpl
-def sip_update_weights(
-    net: Any,
-    optimizer: Any,
-    physics: Any,
-    y_target: Any,
-    predict: Any,
-    step_size: Any,
-    solver: Any,
-    x_true: Any,
-    training: bool | None,
-    compile: bool | None,
-    micro_batches: int,
-) -> SipUpdate | None:
-    nets = net if isinstance(net, (list, tuple)) else [net]
-    if not nets or not all(defined_in(n, "torch") and hasattr(n, "parameters") for n in nets):
-        return None
-    if training is not None:
-        raise ParameterError(
-            "training=... is for Keras networks. PyTorch modules carry it: call net.train() or .eval()."
-        )
-    if compile:
-        raise ParameterError(
-            "compile=True is for TensorFlow and JAX: PyTorch runs step by step, which measured best. Leave it out; the "
-            "network alone can be compiled by torch.compile(net)."
-        )
-    import torch
-
-    request = UpdateRequest(physics, y_target, predict, step_size, solver, x_true, micro_batches)
-    with torch.inference_mode(False), torch.enable_grad():
-        return update(TorchTrainer(net, optimizer), request)
+            torch.autograd.backward(outputs, cotangents)

@@ -9,7 +9,7 @@ from typing import Any
 from phiml.backend import Backend
 
 from ...inference.measured import check_archive
-from .trainable import call_module
+from .call import call_module
 
 FILE = "weights.pt"
 

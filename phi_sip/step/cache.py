@@ -5,46 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from .cache import CompiledFunctions
+from ..compilation.cache import CompiledFunctions
+from ..contract.trainable import CACHE, CompilingTrainable
+from ..contract.update import SipUpdate, UpdateRequest
 
 KEPT = 16  # compiled updates per optimizer
 REMEMBERED = 256  # updates, as to what else than states they depend on
-ATTRIBUTE = "_phi_sip_compiled"  # of an optimizer
 MOST = 48  # compiled for one optimizer: of each that is dropped, TensorFlow keeps some MB
 FRUITLESS = 4  # compiled in a row, none of which was used again
 
-Run = Callable[[list[Any]], Any]
+Way = Callable[[CompilingTrainable, UpdateRequest], SipUpdate]
 Kind = tuple[Hashable, Hashable]
 
 
-class Kinds(CompiledFunctions):
-    """The latest kinds of update that one optimizer has made, and how each is run; `None`: step by step."""
+class UpdateCache(CompiledFunctions):
+    """The latest kinds of update that one optimizer has made, and how each is made: compiled, or step by step."""
 
     def __init__(self) -> None:
         super().__init__(KEPT)
         self._others: set[Hashable] = set()
         self._fruitless = self._counted = 0
 
-    def __reduce__(self) -> tuple[type[Kinds], tuple[()]]:
+    def __reduce__(self) -> tuple[type[UpdateCache], tuple[()]]:
         """Copies of an optimizer, and saved ones, begin with none."""
-        return Kinds, ()
+        return UpdateCache, ()
 
-    def find(self, key: Hashable) -> Run | None:
-        """Returns how a known kind is run."""
-        self._fruitless = 0
-        return super().find(key)
+    def find(self, key: Hashable) -> Way | None:
+        """Returns how a kind is made; `None` if it is not known."""
+        way = super().find(key)
+        if way is not None:
+            self._fruitless = 0
+        return way
 
-    def keep_kind(self, key: Kind, run: Run | None, logs: Sequence[list[Any]], *, counts: bool) -> None:
+    def keep_kind(self, key: Kind, way: Way, logs: Sequence[list[Any]], *, counts: bool) -> None:
         """
         Adds a kind.
 
         Args:
             key: What tells its states apart, and all else.
-            run: How it is run.
+            way: How it is made.
             logs: See `CompiledFunctions.keep`.
             counts: Whether compiling it may have been in vain.
         """
-        self.keep(key, run, logs)
+        self.keep(key, way, logs)
         if len(self._others) > REMEMBERED:
             self._others.clear()
         self._others.add(key[1])
@@ -52,7 +55,7 @@ class Kinds(CompiledFunctions):
         self._counted += counts
 
     def differs_in_sizes_only(self, key: Kind) -> bool:
-        """Returns whether there has been an update that differed in nothing but its states."""
+        """Tells whether there has been an update that differed in nothing but its states."""
         return key[1] in self._others
 
     @property
@@ -66,10 +69,10 @@ class Kinds(CompiledFunctions):
         return self._fruitless == FRUITLESS or self._counted == MOST
 
 
-def kinds_of(optimizer: Any) -> Kinds:
-    """Returns those of `optimizer`, which holds them, so that both go together whatever they refer to."""
-    kinds: Kinds | None = vars(optimizer).get(ATTRIBUTE)
-    if kinds is None:
-        kinds = Kinds()
-        object.__setattr__(optimizer, ATTRIBUTE, kinds)
-    return kinds
+def cache_of(optimizer: Any) -> UpdateCache:
+    """Returns the cache of `optimizer`, which holds it, so that both go together whatever they refer to."""
+    cache: UpdateCache | None = vars(optimizer).get(CACHE)
+    if cache is None:
+        cache = UpdateCache()
+        object.__setattr__(optimizer, CACHE, cache)
+    return cache

@@ -1,4 +1,4 @@
-"""What a framework keeps for each size of data where it compiles every operation by itself."""
+"""Updates that run step by step, and what a framework keeps of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,29 @@ from collections.abc import Hashable
 
 from phiml.backend import Backend
 
+from ..contract.trainable import Trainable
+from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import PerformanceWarning
-from ..frameworks import framework_of
+from ..frameworks import operations_of
+from .kind import sizes_of
+from .sip_gradient import sip_gradient
+from .transaction import make_update
 
 SIZES_KEPT = 8
+USES = ("step_size", "solver", "compile")
 
 _sizes: set[Hashable] = set()
+
+
+def sip_update(trainable: Trainable, request: UpdateRequest) -> SipUpdate:
+    """Makes one update by the SIP gradient."""
+    return make_update(trainable, request, sip_gradient, USES)
+
+
+def step_by_step(trainable: Trainable, request: UpdateRequest) -> SipUpdate:
+    """Makes one update by the SIP gradient where a framework compiles, but this update is not compiled as a whole."""
+    limit_sizes(trainable.backend, sizes_of(request))
+    return sip_update(trainable, request)
 
 
 def limit_sizes(backend: Backend, sizes: Hashable) -> None:
@@ -26,12 +43,12 @@ def limit_sizes(backend: Backend, sizes: Hashable) -> None:
         backend: PhiML's, on which the next update runs step by step.
         sizes: What tells the sizes of its data apart.
     """
-    framework = framework_of(backend)
-    if not framework.COMPILES_OPERATIONS or sizes in _sizes:
+    operations = operations_of(backend)
+    if not operations.COMPILES_OPERATIONS or sizes in _sizes:
         return
     if len(_sizes) >= SIZES_KEPT:
         _sizes.clear()
-        framework.drop_operations()
+        operations.drop_operations()
         warnings.warn(
             f"Updates of more than {SIZES_KEPT} sizes of data run step by step on {backend.name}, which compiles each "
             f"operation anew for each size. All that it has compiled is dropped now, so that memory does not grow for "

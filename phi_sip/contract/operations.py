@@ -1,0 +1,59 @@
+"""Native operations that PhiML lacks: real transforms, derivatives and compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+PullBackOfTensors = Callable[[Sequence[Any]], list[Any]]
+Linear = Callable[[Any], Any]
+
+
+class Operations(Protocol):
+    """
+    Operations on native tensors of one framework.
+
+    Attributes:
+        COMPILES: Whether `compile` makes another function, which computes only what it was compiled for.
+        COMPILES_OPERATIONS: Whether each operation is compiled by itself for each new size, which costs more time and
+            memory than to compile a computation as a whole.
+    """
+
+    COMPILES: bool
+    COMPILES_OPERATIONS: bool
+
+    def drop_operations(self) -> None:
+        """Drops all operations that are compiled one by one."""
+
+    def rfftn(self, values: Any, rank: int) -> Any:
+        """Computes the orthonormal real Fourier transform of the last `rank` axes; the last is halved to n // 2 + 1."""
+
+    def irfftn(self, coefficients: Any, sizes: Sequence[int]) -> Any:
+        """Computes the inverse of `rfftn`: real values of `sizes` along the last axes."""
+
+    def dct(self, values: Any) -> Any:
+        """Computes the orthonormal cosine transform of type II over the last axis."""
+
+    def idct(self, coefficients: Any) -> Any:
+        """Computes the inverse of `dct`."""
+
+    def vjp(self, function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list[Any], PullBackOfTensors]:
+        """
+        Evaluates `function(*inputs)` and returns its outputs with the map from output cotangents to input cotangents,
+        which may be used any number of times.
+        """
+
+    def linearize(self, function: Callable[[Any], Any], x: Any) -> tuple[Any, Linear, Linear]:
+        """Returns f(x), d ↦ J d and v ↦ Jᵀ v with J = ∂f/∂x; both maps may be used any number of times."""
+
+    def hessian(self, objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        """Returns gradient (rows, n) and Hessian (rows, n, n) at x (rows, n) of an objective with one value per row."""
+
+    def eigh(self, matrices: Any) -> tuple[Any, Any]:
+        """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
+
+    def tanh(self, values: Any) -> Any:
+        """Computes the hyperbolic tangent; PhiML's on JAX is NumPy's, which cannot be compiled."""
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the function of native tensors of certain sizes and types, compiled where that pays."""

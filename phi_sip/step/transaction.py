@@ -1,0 +1,93 @@
+"""One weight update that is made whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from phiml import math
+
+from ..contract.trainable import Objective, Trainable
+from ..contract.update import SipUpdate, UpdateRequest
+from ..errors import NetworkOutputError, NonFiniteError
+from ..interrupts import interruptible
+from ..states.workers import working_together
+from .micro_batches import joined, split
+from .part import Part
+from .prediction import first_prediction
+from .verdict import Verdict
+
+Gradient = Callable[[Part], tuple[SipUpdate, Objective | None]]
+
+
+def make_update(
+    trainable: Trainable, request: UpdateRequest, gradient: Gradient, uses: Collection[str] = ()
+) -> SipUpdate:
+    """
+    Makes one update, whatever rule its gradient comes from:
+
+        for each micro-batch:  gradients += gradient(part)
+        θ ← optimizer(gradients)
+
+    If anything fails or is not finite, weights, optimizer state and batch statistics are put back as they were. Within
+    a graph nothing is raised where values are not finite, and nothing is changed: see `SipUpdate.applied`.
+
+    Args:
+        trainable: Network and optimizer.
+        request: What is asked for.
+        gradient: Adds the gradient of one micro-batch to `trainable`, by what `trainable.record` returns or by
+            `trainable.add_gradients`. Returns what the update did, and its loss as a function of the weights, `None` if
+            there is none.
+        uses: Names of arguments that `gradient` uses, of `step_size`, `solver` and `compile`. Others are refused if
+            they ask for something. `predict`, `x_true` and `micro_batches` work for any gradient.
+
+    Returns:
+        What the update did, for the whole batch.
+
+    Raises:
+        UnsupportedError: if an argument is not used.
+        NonFiniteError: if gradient, new weights, optimizer state or losses hold NaN or infinity.
+        NetworkOutputError: if the prediction does not depend on the weights.
+    """
+    request.check_uses(uses, getattr(gradient, "__qualname__", type(gradient).__qualname__))
+    with trainable.context(), trainable.backend, working_together(trainable.workers):
+        verdict = Verdict(trainable)
+        parts = [Part(trainable, part, verdict) for part in split(request)]
+        trainable.prepare(first_prediction(trainable, parts[0].request))
+        trainable.save()
+        try:
+            with interruptible():
+                made = [(part, *gradient(part)) for part in parts]
+            update = joined(request, [part.with_truth(update) for part, update, _ in made])
+            _check_connected(trainable)
+            if verdict.is_gradient_finite():
+                trainable.apply([objective for *_, objective in made if objective is not None])
+                verdict.expect(trainable.is_state_finite(), lambda: NonFiniteError(_NON_FINITE_STATE))
+                for what, loss in (("The proxy loss", update.loss), ("The misfit y_l2", update.y_l2)):
+                    verdict.expect_finite(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
+                return replace(update, applied=verdict.conclude())
+            if not trainable.skip():
+                raise NonFiniteError(_NON_FINITE_GRADIENT)
+            return replace(update, applied=math.wrap(False))
+        except BaseException:
+            trainable.restore()
+            raise
+
+
+def _check_connected(trainable: Trainable) -> None:
+    if all(gradient is None for gradient in trainable.gradients):
+        raise NetworkOutputError(
+            "The prediction does not depend on the weights, so nothing can be learned. Evaluate `net` inside "
+            "`predict`, without stop_gradient, and pass the optimizer the parameters of this network."
+        )
+
+
+DIVERGED = "Lower the learning rate, or use float64."
+_NON_FINITE_GRADIENT = (
+    "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "
+    "overflow in single precision, or use a smaller step_size."
+)
+_NON_FINITE_STATE = (
+    "The optimizer made weights or its own state non-finite and was undone. Lower the learning rate or clip the "
+    "gradient."
+)
