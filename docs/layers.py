@@ -23,7 +23,9 @@ BEGIN, END = "<!-- layers: written by docs/layers.py -->", "<!-- end of layers -
 
 def table() -> str:
     """Returns the layers as a table in Markdown, from the top to the bottom."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     names = [name.strip() for layer in layers for name in layer.replace("|", ":").split(":")]
     rows = [f"| `{name}` | {_sentence(name)} |" for name in names]

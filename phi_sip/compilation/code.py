@@ -114,7 +114,7 @@ def variables_read(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _modules_imported(imports: Sequence[tuple[int, str]], package: str | None) -> Iterator[tuple[str, ModuleType]]:
-    """What a function imports when it is called, as far as it has been imported."""
+    """Returns what a function imports when it is called, as far as it has been imported."""
     for level, name in imports:
         absolute = importlib.util.resolve_name("." * level + name, package) if level and package else name
         if absolute in sys.modules:

@@ -21,7 +21,7 @@ Map = Callable[[Tensor], Tensor]
 
 def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tensor) -> Any:
     """
-    A copy of a physics, solver or other parameter with its tensors replaced.
+    Returns a copy of a physics, solver or other parameter with its tensors replaced.
 
     Args:
         function: Applied to each tensor, and to each number that a dataclass lists in `varying`.
@@ -52,7 +52,7 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
 
 
 def _with_parts(items: Any, parts: list[Any]) -> Any:
-    """A sequence of the same type with other items."""
+    """Returns a sequence of the same type with other items."""
     if isinstance(items, list):
         made = copy.copy(items)
         made[:] = parts
@@ -109,7 +109,7 @@ def that_remembers_nothing(item: Any) -> Any:
 
 
 def _caches(item: Any) -> bool:
-    """Whether an object, or one in its attributes, has cached properties."""
+    """Tells whether an object, or one in its attributes, has cached properties."""
     if isinstance(item, (tuple, list)):
         return any(_caches(part) for part in item)
     if isinstance(item, type) or not isinstance(getattr(item, "__dict__", None), dict):
@@ -120,7 +120,7 @@ def _caches(item: Any) -> bool:
 
 
 def _is_of_physics(cls: type) -> bool:
-    """Whether objects of a class may hold physics: those of `phi_sip`, and dataclasses."""
+    """Tells whether objects of a class may hold physics: those of `phi_sip`, and dataclasses."""
     return is_dataclass(cls) or any(base.__module__.startswith("phi_sip.") for base in cls.__mro__)
 
 
@@ -154,7 +154,10 @@ def _map_fields(function: Map, item: Any, constant: Map) -> Any:
 
 
 def _with_fields(item: Any, changes: dict[str, Any]) -> Any:
-    """A copy that is not checked again: checks look at values, which are not known while a computation is compiled."""
+    """
+    Returns a copy that is not checked again: checks look at values, which are not known while a computation is
+    compiled.
+    """
     made = copy.copy(item)
     for name in _remembered(item):
         made.__dict__.pop(name, None)

@@ -41,7 +41,7 @@ def array_key(array: np.ndarray) -> Hashable:
 
 
 def numpy_of(item: Any) -> np.ndarray:
-    """The values of a native tensor."""
+    """Returns the values of a native tensor."""
     try:
         return np.asarray(item)
     except Exception as error:
@@ -59,7 +59,7 @@ def cells_of(function: FunctionType) -> tuple[Any, ...]:
 
 
 def functions_in(attribute: Any) -> Any:
-    """The function or functions in what a class may hold in place of one."""
+    """Returns the function or functions in what a class may hold in place of one."""
     if isinstance(attribute, (staticmethod, classmethod)):
         return attribute.__func__
     if isinstance(attribute, property):
@@ -90,7 +90,7 @@ def is_setting(item: Any, name: str, value: Any, is_of_user: bool) -> bool:
 
 @lru_cache(maxsize=1)
 def _names_of_keras() -> frozenset[str]:
-    """The attributes that every layer, model and optimizer of Keras has."""
+    """Returns the attributes that every layer, model and optimizer of Keras has."""
     import keras
 
     examples = keras.layers.Layer(), keras.Model(), keras.optimizers.SGD()
@@ -98,7 +98,7 @@ def _names_of_keras() -> frozenset[str]:
 
 
 def attributes_of(item: Any) -> dict[str, Any]:
-    """All attributes of an object but the values of cached properties."""
+    """Returns all attributes of an object but the values of cached properties."""
     slots, derived = _names_of(type(item))  # type: ignore[arg-type]
     found = {name: getattr(item, name) for name in slots if hasattr(item, name)}
     attributes = getattr(item, "__dict__", {})
@@ -108,7 +108,7 @@ def attributes_of(item: Any) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _names_of(cls: type) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The slots of a class, and its cached properties."""
+    """Returns the slots of a class, and its cached properties."""
     bases = [vars(base) for base in cls.__mro__]
     derived = (name for base in bases for name, value in base.items() if isinstance(value, cached_property))
     return tuple(name for base in cls.__mro__ for name in _slots(base)), frozenset(derived)
@@ -125,7 +125,7 @@ def _slots(cls: type) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def holds_attributes_only(cls: type) -> bool:
-    """Whether objects of a class have no state in C: they take no more memory than their attributes."""
+    """Tells whether objects of a class have no state in C: they take no more memory than their attributes."""
     slots = sum(len(_slots(base)) for base in cls.__mro__)
     pointers = slots + (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
     return cls.__itemsize__ == 0 and cls.__basicsize__ <= object.__basicsize__ + _POINTER * pointers
@@ -141,7 +141,7 @@ def is_reducible(item: Any) -> bool:
 
 
 def reduced(item: Any) -> Any:
-    """What `copy` and `pickle` take an object for."""
+    """Returns what `copy` and `pickle` take an object for."""
     try:
         found = item.__reduce_ex__(4)
     except Exception as error:

@@ -83,7 +83,7 @@ class InvertiblePhysics(ABC):
 
     def sufficient_precision(self, y_target: Any) -> int:
         """
-        The floating point precision in bits that loses nothing of an observation; default: that of `y_target`.
+        Returns the floating point precision in bits that loses nothing of an observation; default: that of `y_target`.
 
         The physics runs in the precision of the data, so `y_target` cast to this one is inverted as well, and faster if
         it is lower.

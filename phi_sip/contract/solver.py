@@ -57,5 +57,5 @@ class Convergence:
     simulations: Tensor
 
     def stats(self) -> dict[str, Tensor]:
-        """By name, as `Correction.stats`."""
+        """Returns all by name, as `Correction.stats`."""
         return dict(vars(self))

@@ -55,5 +55,5 @@ class SipStep:
             return self.compute_uncertainty()
 
     def replace(self, **changes: Any) -> SipStep:
-        """A copy with other attributes."""
+        """Returns a copy with other attributes."""
         return dataclasses.replace(self, **changes)

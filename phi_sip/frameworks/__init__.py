@@ -33,7 +33,7 @@ def operations_of(backend: Backend) -> Operations:
 
 @lru_cache(maxsize=64)
 def _operations(name: str, _: PluginManager) -> Operations:
-    """They are looked up at every transform, so what a manager has found is kept."""
+    """Finds the operations by name. It keeps what a manager has found, as they are needed at every transform."""
     registered = registered_frameworks()
     if name not in registered.classes:
         raise UnsupportedError(

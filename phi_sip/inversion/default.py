@@ -21,7 +21,7 @@ LINEAR_SOLVER = "conjugate-gradient"
 def sip_inverse(
     physics: InvertiblePhysics, y_target: Any, x: Any, step_size: Any, solver: InverseSolver | None
 ) -> SipStep:
-    """The default implementation of the hook."""
+    """Inverts the physics. It is the default implementation of the hook."""
     y = physics.forward(x)
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     y_target = trees.in_order_of(y_target, y)

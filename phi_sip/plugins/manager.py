@@ -45,7 +45,7 @@ class PluginManager(pluggy.PluginManager):
         self._distributions: dict[str, str] = {}
 
     def distribution_of(self, plugin_name: str) -> str:
-        """Name and version of the distribution that brought the plugin."""
+        """Returns name and version of the distribution that brought the plugin."""
         return self._distributions.get(plugin_name, "this process")
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
@@ -74,7 +74,7 @@ class PluginManager(pluggy.PluginManager):
 
     def first_result(self, hook: str, **arguments: Any) -> Any:
         """
-        What the first plugin answers that knows an answer; `None` if no plugin does.
+        Returns what the first plugin answers that knows an answer; `None` if no plugin does.
 
         Raises:
             PluginError: if an implementation of a plugin exits. A `SystemExit` of the user's own code, of a signal
@@ -94,8 +94,8 @@ class PluginManager(pluggy.PluginManager):
 
     def _that_exits(self, hook: str, cause: SystemExit) -> str | None:
         """
-        The plugin whose implementation is the innermost that was running. Our own never exit: what ends in them is the
-        user's code, which they call.
+        Returns the plugin whose implementation is the innermost that was running. Our own never exit: what ends in them
+        is the user's code, which they call.
         """
         plugins: dict[CodeType, str] = {
             function.__code__: implementation.plugin_name
@@ -133,7 +133,7 @@ def create_plugin_manager(
     entries: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None
 ) -> PluginManager:
     """
-    A new manager with all plugins loaded.
+    Returns a new manager with all plugins loaded.
 
     Args:
         entries: Entry points to load; by default those of the group `phi_sip` of all installed distributions.
@@ -159,5 +159,5 @@ def create_plugin_manager(
 
 @functools.cache
 def get_plugin_manager() -> PluginManager:
-    """The manager of this process; plugins are loaded at the first call."""
+    """Returns the manager of this process; plugins are loaded at the first call."""
     return create_plugin_manager()

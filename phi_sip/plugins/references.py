@@ -18,7 +18,7 @@ Resolver = Callable[[str, Mapping[str, Any]], Any]
 
 
 def trusted(reference: str, arguments: Mapping[str, Any]) -> Any:
-    """The object of a reference that the user has written, or has said that he trusts. A `Resolver`."""
+    """Returns the object of a reference that the user has written, or has said that he trusts. A `Resolver`."""
     return imported(reference)
 
 
@@ -54,7 +54,7 @@ class Untrusted:
 
 def imported(reference: str) -> Any:
     """
-    The object that `module:object` names; the module may lie in the current folder.
+    Returns the object that `module:object` names; the module may lie in the current folder.
 
     Raises:
         UnknownNameError: if there is no such module, or no such object in it. Errors of the module itself are its own.

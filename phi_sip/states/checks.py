@@ -85,7 +85,7 @@ def check_finite(what: str, tree: Any, remedy: str) -> None:
 
 
 def non_finite(what: str, tree: Any, remedy: str) -> NonFiniteError:
-    """The error for NaN or infinity in `tree`, with how many values are bad."""
+    """Returns the error for NaN or infinity in `tree`, with how many values are bad."""
     bad = sum(
         int(math.sum(math.cast(~math.is_finite(leaf), math.DType(int, 64)), leaf.shape)) for leaf in trees.leaves(tree)
     )
@@ -175,7 +175,7 @@ def _check_same_node(first_name: str, a: Any, second_name: str, b: Any) -> None:
 
 
 def _differ(size: Any, other: Any) -> bool:
-    """Whether two sizes do; those along an axis of a staggered grid may depend on the component."""
+    """Tells whether two sizes do; those along an axis of a staggered grid may depend on the component."""
     differ = size != other
     return bool(differ.any) if isinstance(differ, Tensor) else differ
 

@@ -21,7 +21,7 @@ def by_name(names: Sequence[str], first: Sequence[str] = ()) -> tuple[str, ...]:
 
 def canonical(shape: Shape, axes: Sequence[str] = ()) -> tuple[str, ...]:
     """
-    The names of dims in their canonical order: batch, dual, instance, spatial, channel, each by name.
+    Returns the names of dims in their canonical order: batch, dual, instance, spatial, channel, each by name.
 
     Args:
         shape: The dims.
@@ -33,7 +33,7 @@ def canonical(shape: Shape, axes: Sequence[str] = ()) -> tuple[str, ...]:
 
 def reordered(tensor: Tensor, names: Sequence[str]) -> Tensor:
     """
-    The same tensor, stored in another order of dims.
+    Returns the same tensor, stored in another order of dims.
 
     Args:
         tensor: Values, whose dims have one size each.
@@ -46,7 +46,9 @@ def reordered(tensor: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def matched(tensor: Tensor, like: Shape) -> Tensor:
-    """The same tensor with its components in the order of `like`, wherever both have the same names for them."""
+    """
+    Returns the same tensor with its components in the order of `like`, wherever both have the same names for them.
+    """
     if tensor.shape.item_names == like.item_names:
         return tensor
     for name in like.names:
@@ -58,8 +60,8 @@ def matched(tensor: Tensor, like: Shape) -> Tensor:
 
 def in_order_of(tensor: Tensor, like: Shape) -> Tensor:
     """
-    The same tensor, its dims and named components stored in the order of `like`: batch dims that `like` has not come
-    first, others last.
+    Returns the same tensor, its dims and named components stored in the order of `like`: batch dims that `like` has not
+    come first, others last.
 
     Args:
         tensor: Values, whose dims have one size each.
@@ -75,7 +77,7 @@ def in_order_of(tensor: Tensor, like: Shape) -> Tensor:
 
 
 def components_by_name(tensor: Tensor) -> Tensor:
-    """The same tensor with the components of every channel dim that names them in the order of their names."""
+    """Returns the same tensor with the components of every channel dim that names them in the order of their names."""
     for dim in tensor.shape.channel:
         names = tensor.shape.get_item_names(dim.name)
         if names and names != by_name(names):
@@ -84,13 +86,13 @@ def components_by_name(tensor: Tensor) -> Tensor:
 
 
 def _taken(tensor: Tensor, dim: str, components: Sequence[str]) -> Tensor:
-    """The components along a dim, in this order; PhiML may round what it picks to the current precision."""
+    """Returns the components along a dim, in this order; PhiML may round what it picks to the current precision."""
     with math.precision(tensor.dtype.precision if tensor.dtype.kind is float else math.get_precision()):
         return tensor[{dim: list(components)}]
 
 
 def native(tensor: Tensor, order: Shape) -> Any:
-    """`tensor.native(order)` in the precision of `tensor`; PhiML may round it to the current one."""
+    """Returns `tensor.native(order)` in the precision of `tensor`; PhiML may round it to the current one."""
     if tensor.dtype.kind not in (float, complex):
         return tensor.native(order)
     with math.precision(tensor.dtype.precision):
@@ -99,7 +101,7 @@ def native(tensor: Tensor, order: Shape) -> Any:
 
 def in_canonical_order(tensor: Tensor, axes: Sequence[str] = ()) -> Tensor:
     """
-    The same tensor stored in canonical order, with named components in the order of their names.
+    Returns the same tensor stored in canonical order, with named components in the order of their names.
 
     Args:
         tensor: Values with any dims.

@@ -9,7 +9,7 @@ from phiml.math import Tensor
 
 def as_tensor(value: float | Tensor) -> Tensor:
     """
-    A parameter in the current precision.
+    Returns a parameter in the current precision.
 
     A number goes through a NumPy array: PhiML rounds a wrapped Python float to single precision where it is the right
     operand of a TensorFlow tensor.

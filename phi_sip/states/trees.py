@@ -93,7 +93,7 @@ def value_attributes(node: Any) -> Sequence[str]:
 
 def leaves(tree: Any, like: Any = None) -> list[Tensor]:
     """
-    All tensors of a state, in the order of the state `like` of the same structure; default `tree` itself.
+    Returns all tensors of a state, in the order of the state `like` of the same structure; default `tree` itself.
 
     One whose sizes vary, as of a staggered grid between walls, is several: one for each component.
     """
@@ -108,7 +108,7 @@ def leaves(tree: Any, like: Any = None) -> list[Tensor]:
 
 
 def with_leaves(tree: Any, tensors: Sequence[Tensor]) -> Any:
-    """The state `tree` with its tensors replaced, in the order of `leaves`."""
+    """Returns the state `tree` with its tensors replaced, in the order of `leaves`."""
     remaining = iter(tensors)
     return tree_map(lambda template: _joined(remaining, template), tree)
 
@@ -124,7 +124,7 @@ def _uniform(tensor: Tensor, template: Tensor) -> Iterator[Tensor]:
 
 
 def _joined(parts: Iterator[Tensor], template: Tensor) -> Tensor:
-    """The inverse of `_uniform`."""
+    """Returns the inverse of `_uniform`."""
     stacked = _stacked(template.shape)
     if not stacked:
         return next(parts)
@@ -132,41 +132,46 @@ def _joined(parts: Iterator[Tensor], template: Tensor) -> Tensor:
 
 
 def _stacked(shape: Shape) -> Shape:
-    """The dim along which the sizes of others vary, if they do."""
+    """Returns the dim along which the sizes of others vary, if they do."""
     return math.merge_shapes(*(size.shape for size in shape.sizes if isinstance(size, Tensor)))
 
 
 def in_canonical_order(tree: Any) -> Any:
-    """The state with its leaves stored in the canonical order of dims, see `order.canonical`."""
+    """Returns the state with its leaves stored in the canonical order of dims, see `order.canonical`."""
     return with_leaves(tree, [order.reordered(leaf, order.canonical(leaf.shape)) for leaf in leaves(tree)])
 
 
 def in_order_of(tree: Any, like: Any) -> Any:
-    """The state with its dims and named components stored in the order of those of `like`, of the same structure."""
+    """
+    Returns the state with its dims and named components stored in the order of those of `like`, of the same structure.
+    """
     pairs = zip(leaves(tree, like), leaves(like), strict=True)
     tensors = iter([order.in_order_of(leaf, template.shape) for leaf, template in pairs])
     return tree_map(lambda template, values: _joined(tensors, template), like, tree)
 
 
 def with_values(field: Field, values: Tensor) -> Field:
-    """The field with other values, stored in the order of its dims and named components."""
+    """Returns the field with other values, stored in the order of its dims and named components."""
     return field.with_values(order.in_order_of(values, field.values.shape))
 
 
 def subtract(a: Any, b: Any) -> Any:
-    """a − b, with the geometry and in the precision of `a`."""
+    """Returns a − b, with the geometry and in the precision of `a`."""
     with math.precision(precision_of(a)):
         return tree_map(lambda u, v: u - v, a, b)
 
 
 def add(a: Any, b: Any) -> Any:
-    """a + b, with the geometry and in the precision of `a`."""
+    """Returns a + b, with the geometry and in the precision of `a`."""
     with math.precision(precision_of(a)):
         return tree_map(lambda u, v: u + v, a, b)
 
 
 def scale(a: Any, factor: Any) -> Any:
-    """a · factor, with `factor` a number or a `Tensor` that broadcasts against every leaf, in the precision of `a`."""
+    """
+    Returns a · factor, with `factor` a number or a `Tensor` that broadcasts against every leaf, in the precision of
+    `a`.
+    """
     with math.precision(precision_of(a)):
         return tree_map(lambda u: u * factor, a)
 
@@ -178,12 +183,12 @@ def l2_loss(tree: Any) -> Tensor:
 
 
 def all_finite(tree: Any) -> bool:
-    """Whether no leaf holds NaN or infinity, as far as is known: values that are being traced count as finite."""
+    """Tells whether no leaf holds NaN or infinity, as far as is known: values that are being traced count as finite."""
     return all(bool(math.is_finite(leaf).all) for leaf in leaves(tree) if leaf.available)
 
 
 def stop_gradient(tree: Any) -> Any:
-    """The state without derivative information."""
+    """Returns the state without derivative information."""
     return tree_map(math.stop_gradient, tree)
 
 
@@ -208,7 +213,10 @@ def cast(tree: Any, precision: int) -> Any:
 
 
 def precision_of(tree: Any) -> int:
-    """The highest floating point precision among the leaves in bits; PhiFlow's current precision if all are integer."""
+    """
+    Returns the highest floating point precision among the leaves in bits; PhiFlow's current precision if all are
+    integer.
+    """
     found = [leaf.dtype.precision for leaf in leaves(tree) if leaf.dtype.kind is float]
     return int(max(found, default=math.get_precision()))
 
@@ -225,7 +233,7 @@ def to_backend(tree: Any, backend: Backend) -> Any:
 
 def natives(tree: Any, like: Any = None) -> list[Any]:
     """
-    The native tensors of all leaves.
+    Returns the native tensors of all leaves.
 
     Args:
         tree: State.
@@ -239,7 +247,9 @@ native = order.native
 
 
 def with_natives(tree: Any, values: Sequence[Any]) -> Any:
-    """The inverse of `natives`: a state like `tree` with other native tensors in the dim order of its leaves."""
+    """
+    Returns the inverse of `natives`: a state like `tree` with other native tensors in the dim order of its leaves.
+    """
     shapes: list[Shape] = [leaf.shape for leaf in leaves(tree)]
     tensors = [math.reshaped_tensor(v, [*s], convert=False) for v, s in zip(values, shapes, strict=True)]
     return with_leaves(tree, tensors)

@@ -24,10 +24,10 @@ class Workers(Protocol):
         """Σ over all workers of a native tensor."""
 
     def max(self, native: Any) -> Any:
-        """The largest of all workers' values, element by element."""
+        """Returns the largest of all workers' values, element by element."""
 
     def any_failed(self, failed: bool) -> bool:
-        """Whether any worker failed, as far as is known before a graph is run."""
+        """Tells whether any worker failed, as far as is known before a graph is run."""
 
 
 _TOGETHER: ContextVar[Workers | None] = ContextVar("workers", default=None)
@@ -44,7 +44,7 @@ def working_together(workers: Workers | None) -> Iterator[None]:
 
 
 def count() -> int:
-    """How many workers there are."""
+    """Returns how many workers there are."""
     workers = _TOGETHER.get()
     return 1 if workers is None else workers.count
 
@@ -56,7 +56,7 @@ def total(values: Tensor) -> Tensor:
 
 
 def largest(values: Tensor) -> Tensor:
-    """The largest of all workers' values, element by element."""
+    """Returns the largest of all workers' values, element by element."""
     workers = _TOGETHER.get()
     return values if workers is None else _reduced(values, workers, workers.max)
 
@@ -68,7 +68,7 @@ class FailedElsewhereError(SipError):
 @contextmanager
 def failing_together() -> Iterator[None]:
     """
-    What fails on one worker fails on all, so that none waits for the others and all stay alike.
+    Makes what fails on one worker fail on all, so that none waits for the others and all stay alike.
 
     At the end of the block, and before each reduction in it, all workers agree on whether to go on.
 
@@ -98,7 +98,7 @@ def _go_on_together(workers: Workers) -> None:
 
 def _reduced(values: Tensor, workers: Workers, reduce: Callable[[Any], Any]) -> Tensor:
     """
-    A worker that failed takes part in no more reductions, but in the agreement that comes first.
+    Reduces values; a worker that failed takes part in no more reductions, but in the agreement that comes first.
 
     Dims are put in order: PhiML's own may differ from process to process, as it goes through sets.
     """

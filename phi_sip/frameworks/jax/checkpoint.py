@@ -61,7 +61,7 @@ class JaxState(TrainingState):
         self._holder.variables = tree_unflatten(structure, restored)
 
     def description(self) -> dict[str, Any]:
-        """What the functions of a transformation depend on cannot be seen; the kinds of its states can."""
+        """Describes the kinds of the states of a transformation; what its functions depend on cannot be seen."""
         kinds = list(_kinds(getattr(self.optimizer, "state", None)))
         kind = ", ".join(kinds) or type(self.optimizer).__name__
         settings = {name: float(value) for name, value in self._given.items() if self._is_number(name)}
@@ -79,7 +79,7 @@ class JaxState(TrainingState):
         return getattr(getattr(self.optimizer, "state", None), "hyperparams", {})
 
     def _is_number(self, name: str) -> bool:
-        """Whether a hyperparameter is one, and does not follow a schedule."""
+        """Tells whether a hyperparameter is one, and does not follow a schedule."""
         scheduled = getattr(self.optimizer.state, "hyperparams_states", {})
         return name not in scheduled and getattr(self._given[name], "shape", ()) == ()
 

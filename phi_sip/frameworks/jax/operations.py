@@ -42,7 +42,7 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
 
 
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-    """f(x), d ↦ J d by forward mode and v ↦ Jᵀ v by reverse mode."""
+    """Returns f(x), d ↦ J d by forward mode and v ↦ Jᵀ v by reverse mode."""
     x = jnp.asarray(x)
     y, push = jax.linearize(function, x)
     _, pull = jax.vjp(function, x)
@@ -50,7 +50,7 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-    """Gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
+    """Returns gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
     gradient = jax.grad(lambda rows: jnp.sum(objective(rows)))
     units = jnp.broadcast_to(jnp.eye(x.shape[1], dtype=x.dtype)[:, None], (x.shape[1], *x.shape))
     columns = jax.vmap(lambda d: jax.jvp(gradient, (x,), (d,))[1])(units)

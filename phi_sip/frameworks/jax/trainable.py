@@ -64,7 +64,7 @@ class JaxTrainable(CompilingTrainable):
         return call_stax(self.net, native)
 
     def prepare(self, predict: Predict) -> None:
-        """All variables are there from the start; whether the optimizer can train them is checked."""
+        """Checks that the optimizer can train the variables, all of which are there from the start."""
         types = {leaf.dtype for leaf in tree_leaves(self.net.parameters)}
         if not all(jnp.issubdtype(dtype, jnp.inexact) for dtype in types):
             raise UnsupportedError(
@@ -99,7 +99,10 @@ class JaxTrainable(CompilingTrainable):
         self.net.parameters, self._stepper.state = tree
 
     def record(self, predict: Predict) -> tuple[Any, PullBack]:
-        """JAX's derivatives in complex parameters are the conjugates of the direction of steepest ascent."""
+        """
+        Conjugates gradients: JAX's derivatives in complex parameters are conjugates of the direction of steepest
+        ascent.
+        """
         parameters = self.net.parameters
         made: list[Any] = []
 
@@ -205,7 +208,7 @@ class JaxTrainable(CompilingTrainable):
 
 
 def _check_processes_run_one_program(processes: int) -> None:
-    """PhiML orders dims by sets, so that what is compiled depends on how Python hashes."""
+    """Refuses random hashes: PhiML orders dims by sets, so what is compiled depends on how Python hashes."""
     if processes > 1 and os.environ.get("PYTHONHASHSEED", "random") == "random":
         raise UnsupportedError(
             f"JAX runs {processes} processes, which must compile the same program, but the order of dims depends on "

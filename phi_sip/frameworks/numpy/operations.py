@@ -55,7 +55,7 @@ def tanh(values: Any) -> Any:
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As it is."""
+    """Returns the function as it is."""
     return function
 
 

@@ -63,7 +63,7 @@ class TensorFlowState(TrainingState):
         return {"optimizer": type(self.optimizer).__name__, "schedule": "none", "settings": dict(self._given)}
 
     def take_over(self, settings: Collection[str]) -> None:
-        """The rate is a variable, which is restored, unless it is a schedule; all else belongs to the object."""
+        """Sets the rate again, a variable that is restored, unless it is a schedule; all else belongs to the object."""
         if "learning_rate" in settings and isinstance(self._given["learning_rate"], float):
             self.optimizer.learning_rate.assign(self._given["learning_rate"])
 

@@ -61,7 +61,7 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
 
 
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-    """f(x), d ↦ J d by forward mode, which simulates again, and v ↦ Jᵀ v by reverse mode."""
+    """Returns f(x), d ↦ J d by forward mode, which simulates again, and v ↦ Jᵀ v by reverse mode."""
     x = tf.convert_to_tensor(x)
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(x)
@@ -80,7 +80,7 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-    """Gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
+    """Returns gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
     x = tf.convert_to_tensor(x)
     zero = tf.UnconnectedGradients.ZERO
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
@@ -104,7 +104,7 @@ def tanh(values: Any) -> Any:
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As a graph, for arguments of the sizes and types of the first call."""
+    """Compiles the function as a graph, for arguments of the sizes and types of the first call."""
     compiled, graph = tf.function(function, autograph=False), None
 
     def call(*arguments: Any) -> Any:

@@ -13,8 +13,8 @@ _views: WeakKeyDictionary[Any, dict[int, tuple[Any, tf.Variable]]] = WeakKeyDict
 
 def trained_by(optimizer: Any, variables: Sequence[Any]) -> list[Any]:
     """
-    What `optimizer` trains in place of these variables: real ones are themselves, complex ones have a view of the
-    shape (…, 2), the same for every call.
+    Returns what `optimizer` trains in place of these variables: real ones are themselves, complex ones have a view of
+    the shape (…, 2), the same for every call.
     """
     known = _views.setdefault(optimizer, {})
     for variable in variables:
@@ -25,12 +25,12 @@ def trained_by(optimizer: Any, variables: Sequence[Any]) -> list[Any]:
 
 
 def is_complex(value: Any) -> bool:
-    """Whether a tensor or variable, that of Keras too, holds complex numbers."""
+    """Tells whether a tensor or variable, that of Keras too, holds complex numbers."""
     return bool(tf.as_dtype(value.dtype).is_complex)
 
 
 def as_real(value: Any) -> Any:
-    """Real and imaginary parts along a new last axis; what is real, or `None`, as it is."""
+    """Returns real and imaginary parts along a new last axis; what is real, or `None`, as it is."""
     if value is None or not is_complex(value):
         return value
     tensor = tf.convert_to_tensor(value)

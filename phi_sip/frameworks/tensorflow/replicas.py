@@ -19,7 +19,7 @@ class Replicas:
     @staticmethod
     def here() -> Replicas | None:
         """
-        `None` if there is but one.
+        Returns the replicas; `None` if there is but one.
 
         Raises:
             UnsupportedError: if there are several, but this is not called in one of them, or not in a graph.
@@ -38,13 +38,15 @@ class Replicas:
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, native)
 
     def max(self, native: Any) -> Any:
-        """From sums: the strategies have no other reduction than sums and means."""
+        """Reduces by sums: the strategies have no other reduction than sums and means."""
         context = tf.distribute.get_replica_context()
         mine = tf.one_hot(context.replica_id_in_sync_group, self.count, dtype=native.dtype)
         return tf.reduce_max(self.sum(tf.tensordot(mine, native, 0)), 0)
 
     def any_failed(self, failed: bool) -> bool:
-        """While a graph is made, a failure stops it; in the graph `keep_if` reduces what it finds."""
+        """
+        Returns `failed`: a failure stops the making of a graph; in the graph `restore_unless` reduces what it finds.
+        """
         return failed
 
 
@@ -62,7 +64,7 @@ def assign(variables: list[Any], values: list[Any]) -> None:
 
 
 def is_local(variable: Any) -> bool:
-    """Whether each replica has a value of its own, as those of batch statistics."""
+    """Tells whether each replica has a value of its own, as those of batch statistics."""
     return bool(getattr(variable, "synchronization", None) == tf.VariableSynchronization.ON_READ)
 
 

@@ -47,7 +47,7 @@ class TensorFlowTrainable(CompilingTrainable):
         return call_keras(self.net, native, {} if self._training is None else {"training": self._training})
 
     def prepare(self, predict: Predict) -> None:
-        """A network that makes variables when it is called is called once; they keep their initial values."""
+        """Calls a network once that makes variables when it is called; they keep their initial values."""
         if not self.is_traced and not has_made_all(self.net):
             make_all(self.net, predict)
         elif self.is_traced and not getattr(self.net, "built", True):

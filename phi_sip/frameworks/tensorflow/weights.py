@@ -51,7 +51,7 @@ def _bytes_of(variable: Any) -> int:
 
 
 def _unpacked(path: Path) -> int:
-    """The bytes of all arrays of an HDF5 file, which must lie in it: HDF5 can lead to other files."""
+    """Returns the bytes of all arrays of an HDF5 file, which must lie in it: HDF5 can lead to other files."""
     import h5py  # type: ignore[import-untyped]
 
     if not path.is_file():

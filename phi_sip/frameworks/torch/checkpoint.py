@@ -89,7 +89,7 @@ class TorchState(TrainingState):
         }
 
     def take_over(self, settings: Collection[str]) -> None:
-        """`load_state_dict` brings the settings of then; learning rates keep where their schedule is."""
+        """Sets what `load_state_dict` has replaced; learning rates keep where their schedule is."""
         for name in (name for name in settings if name in self._given):
             holder, key, value = self._given[name]
             place = holder()
@@ -111,7 +111,9 @@ PROGRESS = {"last_epoch", "base_lrs"}  # of a schedule, besides what begins with
 
 
 def _settings(optimizer: Any, schedule: Any) -> dict[str, Setting]:
-    """By name: what holds a setting, under which key, and its value. That of a learning rate is where it began."""
+    """
+    Returns by name what holds a setting, under which key, and its value. That of a learning rate is where it began.
+    """
     groups = optimizer.param_groups
     found: dict[str, Setting] = {}
     for number, group in enumerate(groups):
@@ -127,13 +129,13 @@ def _settings(optimizer: Any, schedule: Any) -> dict[str, Setting]:
 
 
 def _group(optimizer: Any, number: int) -> dict[str, Any]:
-    """One that `load_state_dict` has not replaced."""
+    """Returns a group as it is now; `load_state_dict` replaces them."""
     group: dict[str, Any] = optimizer.param_groups[number]
     return group
 
 
 def _plain(value: Any) -> Any:
-    """As plain data; `None` if it is something else."""
+    """Returns a value as plain data; `None` if it is something else."""
     if hasattr(value, "item") and getattr(value, "numel", lambda: 0)() == 1:
         return value.item()
     if isinstance(value, (bool, int, float, str)):

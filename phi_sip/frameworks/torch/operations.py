@@ -36,7 +36,7 @@ def dct(values: torch.Tensor) -> torch.Tensor:
 
 
 def idct(coefficients: torch.Tensor) -> torch.Tensor:
-    """The steps of `dct` backwards."""
+    """Makes the steps of `dct` backwards."""
     n = coefficients.shape[-1]
     unscaled = coefficients / _dct_norm(coefficients, n)
     mirrored = torch.cat([torch.zeros_like(unscaled[..., :1]), unscaled[..., 1:].flip(-1)], -1)
@@ -49,7 +49,7 @@ def idct(coefficients: torch.Tensor) -> torch.Tensor:
 
 
 def _quarter_turns(like: torch.Tensor, n: int) -> torch.Tensor:
-    """exp(iπ k / 2N) for k ≤ N/2."""
+    """Returns exp(iπ k / 2N) for k ≤ N/2."""
     angles = torch.arange(n // 2 + 1, dtype=like.dtype, device=like.device) * (math.pi / (2 * n))
     return torch.polar(torch.ones_like(angles), angles)
 
@@ -79,7 +79,7 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
 
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """
-    f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.
+    Returns f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.
 
     PyTorch's own forward mode lacks rules for what interpolates, e.g. semi-Lagrangian advection.
     """
@@ -100,7 +100,7 @@ def _pull(outputs: torch.Tensor, inputs: torch.Tensor, cotangent: torch.Tensor, 
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-    """Gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
+    """Returns gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
     with torch.enable_grad():
         x = torch.as_tensor(x).detach().requires_grad_()
         values = objective(x)
@@ -124,7 +124,7 @@ def tanh(values: Any) -> Any:
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As it is: eager PyTorch measured best."""
+    """Returns the function as it is: eager PyTorch measured best."""
     return function
 
 

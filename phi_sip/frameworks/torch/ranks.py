@@ -20,7 +20,7 @@ class Ranks:
 
     @staticmethod
     def of(modules: Sequence[torch.nn.Module]) -> Ranks | None:
-        """Those among which a module is distributed; `None` if none is."""
+        """Returns those among which a module is distributed; `None` if none is."""
         for module in modules:
             if isinstance(module, DistributedDataParallel):
                 return Ranks(module.process_group, next(module.parameters()).device)

@@ -50,7 +50,7 @@ class Snapshot:
                 parameter.grad = gradient
 
     def made_non_finite(self) -> bool:
-        """Whether a number that was finite is not any more, or one in a new tensor of the optimizer is not."""
+        """Tells whether a number that was finite is not any more, or one in a new tensor of the optimizer is not."""
         known = {id(tensor) for tensor, _ in self.tensors}
         new = (tensor for tensor in tensors_in(vars(self._optimizer), {}) if id(tensor) not in known)
         changed = (
@@ -82,7 +82,7 @@ class Snapshot:
 
 
 def tensors_in(item: Any, seen: dict[int, Any]) -> Iterator[torch.Tensor]:
-    """All tensors of containers and optimizers, each once."""
+    """Returns all tensors of containers and optimizers, each once."""
     if id(item) in seen:
         return
     seen[id(item)] = item
@@ -93,14 +93,14 @@ def tensors_in(item: Any, seen: dict[int, Any]) -> Iterator[torch.Tensor]:
 
 
 def finite(tensor: torch.Tensor) -> torch.Tensor:
-    """Where a tensor, dense or sparse, of any type, is finite."""
+    """Tells element by element whether a tensor, dense or sparse, of any type, is finite."""
     if tensor.layout != torch.strided:
         tensor = tensor.coalesce().values() if tensor.layout == torch.sparse_coo else tensor.values()
     return torch.isfinite(tensor)
 
 
 def _parts(item: Any) -> Iterable[Any]:
-    """What a container or an optimizer holds."""
+    """Yields what a container or an optimizer holds."""
     if isinstance(item, dict):
         return [*item.keys(), *item.values()]
     if isinstance(item, (list, tuple, set, deque)):

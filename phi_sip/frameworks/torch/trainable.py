@@ -56,7 +56,7 @@ class TorchTrainable(Trainable):
         return call_module(self.net, native)
 
     def prepare(self, predict: Predict) -> None:
-        """Lazy modules make their weights in a prediction in inference mode."""
+        """Makes one prediction in inference mode, in which lazy modules make their weights."""
         if self.is_lazy():
             with self.evaluating():
                 predict()
