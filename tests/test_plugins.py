@@ -21,6 +21,7 @@ from phi_sip import (
     HeatEquation,
     InvertiblePhysics,
     ParameterError,
+    PluginError,
     PluginWarning,
     UnknownNameError,
     UnsupportedError,
@@ -30,6 +31,7 @@ from phi_sip import (
 )
 from phi_sip.plugins.manager import create_plugin_manager, get_plugin_manager
 from phi_sip.solvers.gradient import GradientSolver
+from phi_sip.step.transaction import make_update
 
 
 class Doubling(InvertiblePhysics):
@@ -150,7 +152,7 @@ def test_broken_plugins_are_isolated_and_named(monkeypatch, fresh_plugins):
     with pytest.warns(PluginWarning, match="broken_plugin.*RuntimeError: needs a licence"):
         manager = create_plugin_manager([bad, good], disabled=[])
     assert manager.has_plugin("heat")
-    monkeypatch.setattr("phi_sip.plugins.registry.get_plugin_manager", lambda: manager)
+    monkeypatch.setattr("phi_sip.plugins.collection.get_plugin_manager", lambda: manager)
     assert phi_sip.available_physics() == ("heat",)
     with pytest.raises(UnknownNameError, match="needs a licence") as error:
         phi_sip.get_physics("licensed")
@@ -200,7 +202,7 @@ def test_two_distributions_may_name_their_plugins_alike(monkeypatch, order):
         for value in ("phi_sip.physics.heat", "phi_sip.solvers.gradient")
     ]
     manager = create_plugin_manager(entries[::order], disabled=[])
-    monkeypatch.setattr("phi_sip.plugins.registry.get_plugin_manager", lambda: manager)
+    monkeypatch.setattr("phi_sip.plugins.collection.get_plugin_manager", lambda: manager)
     assert phi_sip.available_physics() == ("heat",)
     assert phi_sip.available_solvers() == ("gradient",)
 
@@ -331,9 +333,30 @@ def test_arguments_that_a_plugin_does_not_declare_are_refused_where_they_are_ask
     assert "kernel" in sip_inverse(HeatEquation(1.0, 1.0), x, x, step_size=0.5).stats  # on which it passes
 
 
-def test_updates_by_a_plugin_that_does_not_know_an_argument_are_reported(fresh_plugins):
-    plugin("special", sip_update_weights=lambda net, physics: "done" if net == "mine" else None)
-    assert sip_update_weights("mine", None, Doubling(), None, compile=False) == "done"
-    for asked in ({"micro_batches": 2}, {"compile": True}, {"step_size": 0.5}):
-        with pytest.warns(PluginWarning, match=f"made without it|{next(iter(asked))}"):
-            sip_update_weights("mine", None, Doubling(), None, **asked)
+def test_updates_by_a_plugin_that_drops_arguments_are_refused(framework, fresh_plugins):
+    """Before anything is changed: `make_update` knows what the gradient uses."""
+    net = framework.u_net()
+    optimizer, before = framework.adam(net), framework.weights(net)
+    x = periodic(np.ones((2, 8, 8)))
+
+    def zero(part):
+        y_target = part.observation()
+        x, pull_back = part.trainable.record(part.prediction(y_target))
+        pull_back(x * 0, part.share)
+        return phi_sip.SipUpdate(x.values.sum, x, x, x, x.values.sum), None
+
+    plugin("special", sip_update_weights=lambda trainable, request: make_update(trainable, request, zero))
+    for asked in ({"compile": True}, {"step_size": 0.5}, {"solver": "gradient"}):
+        if framework.name != "torch" or "compile" not in asked:
+            with pytest.raises(UnsupportedError, match=f"does not use the argument {next(iter(asked))}"):
+                sip_update_weights(net, optimizer, Doubling(), x, **asked)
+    for a, b in zip(before, framework.weights(net), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for works in ({}, {"micro_batches": 2}):
+        assert float(sip_update_weights(net, optimizer, Doubling(), x, x_true=x, **works).x_l2.sum) > 0
+
+
+@pytest.mark.parametrize("declared", [lambda trainable: None, lambda request: None], ids=["trainable", "request"])
+def test_updates_by_a_plugin_that_declares_no_request_are_refused(fresh_plugins, declared):
+    with pytest.raises(PluginError, match="'special' of this process implements `sip_update_weights` without"):
+        plugin("special", sip_update_weights=declared)

@@ -345,10 +345,12 @@ def test_a_plugin_that_exits_in_a_hook_does_not_end_the_process(framework, plugi
             call()
         assert isinstance(error.value.__cause__, SystemExit)
     get_plugin_manager().unregister(name="leaves")
-    plugin("leaves", sip_update_weights=lambda net: sys.exit(5), sip_training_state=lambda net: sys.exit(5))
+    plugin("leaves", sip_update_weights=lambda trainable, request: sys.exit(5))
     with pytest.raises(PluginError, match=message.format("sip_update_weights")):
         sip_update_weights(net, optimizer, PHYSICS, y)
-    with pytest.raises(PluginError, match=message.format("sip_training_state")):
+    get_plugin_manager().unregister(name="leaves")
+    plugin("leaves", sip_frameworks=lambda: sys.exit(5))
+    with pytest.warns(PluginWarning, match="phi_sip goes on without plugin 'leaves'.*SystemExit: 5"):
         training_state(net, optimizer)
     for a, b in zip(before, framework.weights(net), strict=True):
         np.testing.assert_array_equal(a, b)

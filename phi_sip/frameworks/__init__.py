@@ -12,7 +12,6 @@ from ..contract.operations import Operations
 from ..errors import UnsupportedError
 from ..plugins.collection import Registered, collect, objects
 from ..plugins.manager import PluginManager, get_plugin_manager
-from ..plugins.registry import named
 
 
 def registered_frameworks() -> Registered[Framework]:
@@ -39,14 +38,14 @@ def _operations(name: str, _: PluginManager) -> Operations:
         raise UnsupportedError(
             f"phi_sip has no operations for tensors of '{name}'. Use TensorFlow, PyTorch, JAX or NumPy."
         )
-    framework: Framework = named("framework", name, registered)
+    framework: Framework = registered.named("framework", name)
     return framework.operations
 
 
 def training_frameworks() -> dict[str, TrainingFramework]:
     """Returns the frameworks that train networks, by name."""
     registered = registered_frameworks()
-    found = {name: named("framework", name, registered) for name in registered.classes}
+    found = {name: registered.named("framework", name) for name in registered.classes}
     return {name: framework for name, framework in found.items() if isinstance(framework, TrainingFramework)}
 
 
@@ -59,7 +58,7 @@ def training_framework(name: str) -> TrainingFramework:
     """
     registered = Registered[TrainingFramework]()
     registered.classes.update({key: (framework, "") for key, framework in training_frameworks().items()})
-    found: TrainingFramework = named("framework", name, registered)
+    found: TrainingFramework = registered.named("framework", name)
     return found
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import pluggy
 
+from ..errors import DuplicateNameError, PluginWarning, UnknownNameError
 from .manager import DISABLE_VARIABLE, PluginManager, get_plugin_manager
 
 T = TypeVar("T")
@@ -28,6 +31,44 @@ class Registered(Generic[T]):
 
     classes: dict[str, tuple[T, str]] = field(default_factory=dict)
     contested: dict[str, str] = field(default_factory=dict)
+
+    def names(self) -> tuple[str, ...]:
+        """Returns all names, sorted, without those that two plugins claim, of which a warning tells."""
+        for complaint in self.contested.values():
+            warnings.warn(complaint, PluginWarning, stacklevel=3)
+        return tuple(sorted(set(self.classes) - set(self.contested)))
+
+    def named(self, kind: str, name: str) -> T:
+        """
+        Returns what is registered under a name.
+
+        Args:
+            kind: What it is called in messages.
+            name: Registered name.
+
+        Raises:
+            UnknownNameError: if no plugin provides `name`; it is chained to the error of a plugin that failed to load.
+            DuplicateNameError: if two plugins provide `name`; the message names both distributions.
+        """
+        if name in self.contested:
+            raise DuplicateNameError(self.contested[name])
+        if name not in self.classes:
+            raise _unknown(kind, name, self.classes)
+        return self.classes[name][0]
+
+
+def _unknown(kind: str, name: str, registered: Iterable[str]) -> UnknownNameError:
+    close = difflib.get_close_matches(name, registered, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    message = f"No {kind} is named '{name}'.{hint} Registered: {', '.join(sorted(registered)) or 'none'}."
+    failures = get_plugin_manager().failures
+    if not failures:
+        error = UnknownNameError(f"{message} Install the distribution that provides it, or check the spelling.")
+    else:
+        failed = "; ".join(str(failure) for failure in failures)
+        error = UnknownNameError(f"{message} It may belong to a plugin that could not be loaded: {failed}.")
+        error.__cause__ = next((f.cause for f in failures if f.name == name), failures[0].cause)
+    return error
 
 
 def collect(hook: str, base: Any, read: Reader | None = None) -> Registered[Any]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import warnings
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
-from ..errors import DuplicateNameError, ParameterError, PluginWarning, UnknownNameError
+from ..errors import ParameterError
 from .collection import Network, Registered, collect
-from .manager import get_plugin_manager
 
 T = TypeVar("T")
 
@@ -30,7 +26,7 @@ def get_physics(name: str, /, **parameters: Any) -> InvertiblePhysics:
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the parameters do not fit the constructor.
     """
-    made: InvertiblePhysics = create("physics", name, collect("sip_physics", InvertiblePhysics), parameters)
+    made: InvertiblePhysics = _create("physics", name, collect("sip_physics", InvertiblePhysics), parameters)
     return made
 
 
@@ -47,7 +43,7 @@ def get_solver(name: str, /, **options: Any) -> InverseSolver:
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the options do not fit the constructor.
     """
-    made: InverseSolver = create("solver", name, collect("sip_solvers", InverseSolver), options)
+    made: InverseSolver = _create("solver", name, collect("sip_solvers", InverseSolver), options)
     return made
 
 
@@ -59,77 +55,36 @@ def network_function(name: str) -> Network:
         UnknownNameError: if no plugin provides `name`; it is chained to the error of a plugin that failed to load.
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
     """
-    function: Network = named("network", name, collect("sip_networks", Network))
+    function: Network = collect("sip_networks", Network).named("network", name)
     return function
 
 
 def available_physics() -> tuple[str, ...]:
     """Returns the names of all registered physics, sorted, without those that two plugins claim."""
-    return names_of(collect("sip_physics", InvertiblePhysics))
+    return collect("sip_physics", InvertiblePhysics).names()
 
 
 def available_solvers() -> tuple[str, ...]:
     """Returns the names of all registered numerical inverses, sorted, without those that two plugins claim."""
-    return names_of(collect("sip_solvers", InverseSolver))
+    return collect("sip_solvers", InverseSolver).names()
 
 
 def available_networks() -> tuple[str, ...]:
     """Returns the names of all registered networks, sorted, without those that two plugins claim. See `NetworkSpec`."""
-    return names_of(collect("sip_networks", Network))
+    return collect("sip_networks", Network).names()
 
 
-def names_of(registered: Registered[Any]) -> tuple[str, ...]:
-    """Returns all names, sorted, without those that two plugins claim, of which a warning tells."""
-    for complaint in registered.contested.values():
-        warnings.warn(complaint, PluginWarning, stacklevel=3)
-    return tuple(sorted(set(registered.classes) - set(registered.contested)))
-
-
-def create(kind: str, name: str, registered: Registered[type[T]], arguments: dict[str, Any]) -> T:
+def _create(kind: str, name: str, registered: Registered[type[T]], arguments: dict[str, Any]) -> T:
     """
     Creates an object of a registered class.
 
     Raises:
-        UnknownNameError, DuplicateNameError: see `named`.
+        UnknownNameError, DuplicateNameError: see `Registered.named`.
         ParameterError: if the arguments do not fit the constructor.
     """
-    cls = named(kind, name, registered)
+    cls = registered.named(kind, name)
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         raise ParameterError(f"{kind} '{name}' takes {inspect.signature(cls)}: {error}.") from error
     return cls(**arguments)
-
-
-def named(kind: str, name: str, registered: Registered[T]) -> T:
-    """
-    Returns what is registered under a name.
-
-    Args:
-        kind: What it is called in messages.
-        name: Registered name.
-        registered: What plugins have registered.
-
-    Raises:
-        UnknownNameError: if no plugin provides `name`; it is chained to the error of a plugin that failed to load.
-        DuplicateNameError: if two plugins provide `name`; the message names both distributions.
-    """
-    if name in registered.contested:
-        raise DuplicateNameError(registered.contested[name])
-    if name not in registered.classes:
-        raise _unknown(kind, name, registered.classes)
-    return registered.classes[name][0]
-
-
-def _unknown(kind: str, name: str, registered: Iterable[str]) -> UnknownNameError:
-    close = difflib.get_close_matches(name, registered, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    message = f"No {kind} is named '{name}'.{hint} Registered: {', '.join(sorted(registered)) or 'none'}."
-    failures = get_plugin_manager().failures
-    if not failures:
-        error = UnknownNameError(f"{message} Install the distribution that provides it, or check the spelling.")
-    else:
-        failed = "; ".join(str(failure) for failure in failures)
-        error = UnknownNameError(f"{message} It may belong to a plugin that could not be loaded: {failed}.")
-        error.__cause__ = next((f.cause for f in failures if f.name == name), failures[0].cause)
-    return error
