@@ -15,7 +15,6 @@ from typing import Any
 
 import pluggy
 
-from ..contract import hookspecs
 from ..contract.markers import PROJECT
 from ..errors import PluginError, PluginWarning
 from .arguments import check_arguments
@@ -39,6 +38,8 @@ class PluginManager(pluggy.PluginManager):
     """A `pluggy.PluginManager` that isolates broken plugins and knows where each plugin comes from."""
 
     def __init__(self) -> None:
+        from ..contract import hookspecs  # imports PhiFlow, which `import phi_sip` must not
+
         super().__init__(PROJECT)
         self.add_hookspecs(hookspecs)
         self.failures: list[PluginFailure] = []

@@ -1,0 +1,142 @@
+"""
+What `docs/design.md` says under "To add": a physics, solver, rule, network, file format, framework, weight update and
+record field come from a package of a stranger, through its entry point alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fields import periodic, smooth
+from phiml import math
+from phiml.backend import NUMPY
+
+import phi_sip
+from phi_sip import (
+    Batch,
+    HeatEquation,
+    NetworkSpec,
+    ParameterError,
+    UnsupportedError,
+    sip_inverse,
+    sip_update_weights,
+    train,
+)
+from phi_sip.data import by_step
+from phi_sip.descriptions.objects import construct, describe
+from phi_sip.inference import load_inverse, save_inverse
+from phi_sip.testing import check_physics
+
+EXTENSIONS = Path(__file__).parent / "extensions"
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch, fresh_plugins):
+    """Installs one file of `extensions/` as a distribution that has an entry point, and nothing else."""
+
+    def install(module: str):
+        place = tmp_path / "site-packages"
+        about = place / f"{module}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (place / f"{module}.py").write_text((EXTENSIONS / f"{module}.py").read_text())
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[phi_sip]\n{module} = {module}\n")
+        monkeypatch.syspath_prepend(place)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        phi_sip.plugins.manager.get_plugin_manager.cache_clear()
+        return __import__(module)
+
+    yield install
+    for module in [name for name in sys.modules if (EXTENSIONS / f"{name}.py").exists()]:
+        del sys.modules[module]
+
+
+def observations(cells: int = 8):
+    return periodic(1.5 + 0.2 * smooth(np.random.default_rng(0), 2, cells))
+
+
+def test_a_physics(installed):
+    installed("cube")
+    physics = phi_sip.get_physics("cube")
+    y = observations()
+    np.testing.assert_allclose(sip_inverse(physics, y, y).x_target.values.numpy(), y.values.numpy() ** (1 / 3), 1e-6)
+    assert construct(describe(physics)) == physics
+    assert check_physics(physics, y).ok
+
+
+def test_a_solver(installed):
+    installed("landweber")
+    assert "landweber" in phi_sip.available_solvers()
+    y = observations()
+    x = sip_inverse(HeatEquation(1.0, 0.1), y, y, solver="landweber").x_target
+    np.testing.assert_allclose(HeatEquation(1.0, 0.1).forward(x).values.numpy(), y.values.numpy(), atol=1e-4)
+
+
+def test_a_rule(installed):
+    sharp_cut = installed("sharp_cut")
+    physics = HeatEquation(1.0, 1.0, 1e-3, regularization=sharp_cut.SharpCut(0.2))
+    x = observations()
+    y = physics.forward(x)
+    estimate = sip_inverse(physics, y, y).x_target
+    np.testing.assert_allclose(physics.forward(estimate).values.numpy(), y.values.numpy(), atol=0.1)
+    assert describe(physics)["parameters"]["regularization"]["type"] == "SharpCut"
+    assert construct(describe(physics)) == physics
+
+
+def test_a_network(installed):
+    installed("scaling_network")
+    from phi.torch import TORCH
+
+    assert "scaling" in phi_sip.available_networks()
+    with TORCH:
+        net = NetworkSpec("scaling", {"start": 2.0}).build()
+    assert float(net.weight) == 2.0
+
+
+def test_a_framework(installed, tmp_path):
+    """Networks of NumPy: updates, a whole training with checkpoints, and a trained inverse in a folder."""
+    plain = installed("plain_numpy")
+    physics, y = HeatEquation(1.0, 0.01, 0.0), observations()
+    with NUMPY, math.precision(64):
+        net, optimizer = plain.Scaling(0.5), plain.Descent(1e-3)
+        first = sip_update_weights(net, optimizer, physics, y)
+        for _ in range(20):
+            last = sip_update_weights(net, optimizer, physics, y, micro_batches=2)
+        assert float(last.loss.mean) < 0.1 * float(first.loss.mean)
+        with pytest.raises(ParameterError, match="no meaning"):
+            sip_update_weights(net, optimizer, physics, y, training=True)
+        run = train(
+            net, optimizer, physics, by_step(lambda _: Batch(y)), steps=3, folder=tmp_path / "run", progress=False
+        )
+        assert len(run.steps) == 3
+        network = NetworkSpec("numpy-scaling", {"start": 0.5})
+        save_inverse(tmp_path / "model", net, physics, network, y)
+        loaded = load_inverse(tmp_path / "model")
+        np.testing.assert_allclose(loaded.predict(y).values.numpy(), net.weight * y.values.numpy(), rtol=1e-6)
+
+
+def test_a_weight_update(installed):
+    """Half-inverse gradients get predictions, micro-batches and rollback; what they do not use is refused."""
+    import torch
+    from phi.torch import TORCH
+
+    half_inverse = installed("half_inverse")
+    with TORCH, math.precision(64):
+        y = periodic(1.5 + 0.2 * smooth(np.random.default_rng(0), 2, 8))
+        torch.manual_seed(0)
+        net = torch.nn.Conv2d(1, 1, 3, padding=1)
+        optimizer = half_inverse.HalfInverse(net.parameters(), lr=0.5)
+        physics = HeatEquation(1.0, 0.1, 0.0)
+        losses = [float(sip_update_weights(net, optimizer, physics, y, micro_batches=2).y_l2.mean) for _ in range(10)]
+        assert losses[-1] < 0.1 * losses[0]
+        assert sip_update_weights(net, optimizer, physics, y, x_true=y).x_l2 is not None
+        before = [parameter.clone() for parameter in net.parameters()]
+        with pytest.raises(UnsupportedError, match="half_inverse_gradient does not use the argument solver"):
+            sip_update_weights(net, optimizer, physics, y, solver="gradient")
+        optimizer.param_groups[0]["lr"] = float("inf")
+        with pytest.raises(phi_sip.NonFiniteError, match="was undone"):
+            sip_update_weights(net, optimizer, physics, y)
+        assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
