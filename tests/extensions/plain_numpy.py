@@ -52,7 +52,12 @@ class NumPyTrainable(Trainable):
     def record(self, predict):
         x = predict()
         seen = self.seen
-        return x, lambda cotangent, share: self.add_gradients([np.sum(trees.natives(cotangent)[0] * seen.reshape(-1))])
+
+        def pull_back(cotangent, share):
+            (native,) = trees.natives(cotangent)
+            self.add_gradients([np.sum(native * seen.reshape(native.shape))])
+
+        return x, pull_back
 
     @property
     def weights(self):
