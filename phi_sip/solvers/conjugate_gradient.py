@@ -52,7 +52,7 @@ class ConjugateGradient(InverseSolver):
         check_count("ConjugateGradient", "iterations", self.iterations)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         if not physics.is_linear:
             raise UnsupportedError(
                 f"ConjugateGradient inverts linear physics, but {type(physics).__name__} does not say that it is "

@@ -55,7 +55,7 @@ class GaussNewton(InverseSolver):
         check_parameter("GaussNewton", "inner_tolerance", self.inner_tolerance)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:

@@ -9,7 +9,7 @@ import numpy as np
 from phiml.backend import Backend, choose_backend
 
 from ..errors import UnsupportedError
-from ..frameworks import framework_of
+from ..solvers.derivatives import pullback
 from ..solvers.least_squares import LeastSquares
 from ..states import trees
 from .report import NotApplicableError, require
@@ -25,13 +25,7 @@ def gradient(sample: Sample, x: Any, cotangent_of: Callable[[Any], Any]) -> Any:
     """
     backend = _differentiating_backend(sample)
     y = sample.forward(x)
-
-    def run(*values: Any) -> list[Any]:
-        return trees.natives(sample.forward(trees.with_natives(x, values)), like=y)
-
-    _, pullback = framework_of(backend).vjp(run, trees.natives(x))
-    cotangent = trees.to_backend(trees.cast(cotangent_of(y), sample.precision), backend)
-    return trees.with_natives(x, pullback(trees.natives(cotangent, like=y)))
+    return pullback(sample.physics, x, y, backend)(trees.cast(cotangent_of(y), sample.precision))
 
 
 def check_differentiable(sample: Sample) -> str:
