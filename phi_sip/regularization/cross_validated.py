@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from phiml import math
@@ -49,6 +50,8 @@ class CrossValidated(Regularization):
     Source: hold-out validation, e.g. Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning", section 7.2.
     """
 
+    name: ClassVar[str] = "cross-validated"
+
     linear: GaussianPrior = field(default_factory=EmpiricalBayes)
     edges: TotalVariation = field(default_factory=TotalVariation)
 
@@ -90,6 +93,7 @@ class CrossValidated(Regularization):
         unseen = dataclasses.replace(
             problem,
             compute_target=lambda: problem.target * (1 - held_out),
+            compute_mean_square=lambda: problem.mean_square,
             log_gain=math.where(held_out > 0, UNSEEN, problem.log_gain),
         )
         rule = dataclasses.replace(self.edges, iterations=-(-2 * self.edges.iterations // 3))

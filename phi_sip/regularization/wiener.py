@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from phi.field import Field
 from phiml import math
@@ -35,6 +36,8 @@ class Wiener(GaussianPrior):
     Source: Wiener, "Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949; as deconvolution:
     Gonzalez, Woods, "Digital Image Processing", section 5.8.
     """
+
+    name: ClassVar[str] = "wiener"
 
     spectrum: Spectrum | None = None
 
