@@ -118,4 +118,4 @@ def _like(template: State, values: Any) -> State:
     """Returns the state of the same form with these native tensors."""
     remaining = iter(values)
     fields = (tuple(next(remaining) for _ in f) if isinstance(f, tuple) else next(remaining) for f in template)
-    return cast(State, type(template)._make(fields))
+    return type(template)._make(fields)

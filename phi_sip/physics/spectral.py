@@ -12,11 +12,11 @@ from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
 from ..contract.physics import Correction, InvertiblePhysics
-from ..errors import ParameterError, UnsupportedError
+from ..errors import UnsupportedError
 from ..regularization import CrossValidated, Regularization
+from ..regularization.arguments import check_rule, resolve_noise
 from ..regularization.base import square
 from ..regularization.noise import EmptyModes
-from ..regularization.noise_argument import resolve_noise
 from ..spectral import SpectralBasis
 from ..spectral.steady_state import holds_values
 from ..states import order, trees
@@ -180,11 +180,7 @@ class SpectralPhysics(InvertiblePhysics):
         """
         owner = type(self).__name__
         object.__setattr__(self, "noise_std", resolve_noise(owner, self.noise_std))
-        if self.regularization is not None and not isinstance(self.regularization, Regularization):
-            raise ParameterError(
-                f"{owner}: regularization is a {type(self.regularization).__name__}. Give an object such as "
-                f"EmpiricalBayes() or TotalVariation()."
-            )
+        check_rule(owner, self.regularization)
 
     def _basis(self, field: Field, name: str) -> SpectralBasis:
         """

@@ -13,9 +13,9 @@ from phiml.math import Shape, Tensor, expand
 
 from ..contract.physics import Correction
 from ..regularization import Regularization, SpectralProblem
+from ..regularization.arguments import estimate_noise
 from ..regularization.base import power
 from ..regularization.noise import EmptyModes
-from ..regularization.noise_argument import estimate_noise
 from ..regularization.plateau import NoiseEstimate
 from ..spectral import SpectralBasis
 from ..spectral.steady_state import holds_values

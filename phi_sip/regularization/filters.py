@@ -42,7 +42,7 @@ class SpectralFilter(Regularization):
 
     @abstractmethod
     def factors(self, log_gain: Tensor, log_alpha: Tensor) -> Tensor:
-        """f_k(α) for gains in units of the largest."""
+        """Computes f_k(α) for gains in units of the largest."""
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         flat = problem.is_constant
@@ -74,12 +74,12 @@ class SpectralFilter(Regularization):
 
 
 def _inverse(log_gain: Tensor, log_alpha: Tensor, flat: Tensor) -> Tensor:
-    """1 / h_k, cut off far below √α, where every filter is 0, so that it stays finite."""
+    """Computes 1 / h_k, cut off far below √α, where every filter is 0, so that it stays finite."""
     return math.exp(-math.maximum(log_gain, log_alpha / 2 - 40) * (1 - flat))
 
 
 def _contract(observed: Tensor, weights: Tensor, modes: tuple[str, ...]) -> Tensor:
-    """Σ_k observed_k weights_k, as a matrix product where no other dim is shared."""
+    """Computes Σ_k observed_k weights_k, as a matrix product where no other dim is shared."""
     if not weights.shape.batch:
         return math.dot(observed, modes, weights, modes)
     return math.sum(observed * weights, modes)

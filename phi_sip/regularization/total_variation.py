@@ -121,7 +121,8 @@ def _observed(problem: SpectralProblem, determined: Tensor, floor: Tensor, rows:
     return Observed(
         backend.as_tensor(math.expand(problem.target, rows & basis.modes).native([rows, *basis.modes.names])),
         native(problem.log_gain, basis.modes),
-        *(native(math.expand(values, ones), ones) for values in (problem.noise_power, determined)),
+        native(math.expand(problem.noise_power, ones), ones),
+        native(math.expand(determined, ones), ones),
         native(floor, basis.resolution),
     )
 
@@ -143,7 +144,9 @@ def _run(limits: Limits, basis: SpectralBasis, backend: Backend, observed: Obser
     return _in_blocks(make(None), basis, backend, observed)
 
 
-def _in_blocks(minimize: Callable[..., Any], basis: SpectralBasis, backend: Backend, observed: Observed) -> Any:
+def _in_blocks(
+    minimize: Callable[..., Any], basis: SpectralBasis, backend: Backend, observed: Observed
+) -> tuple[Any, ...]:
     """Computes some rows after the other: where nothing is compiled, each operation passes over all of its data."""
     size = max(1, BLOCK // basis.resolution.volume)
     starts = range(0, observed.target.shape[0], size)

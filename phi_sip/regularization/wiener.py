@@ -50,7 +50,7 @@ class Wiener(GaussianPrior):
 
     @staticmethod
     def from_samples(samples: Field) -> Wiener:
-        """The filter for states like `samples`, see `MeasuredSpectrum.of`."""
+        """Returns the filter for states like `samples`, see `MeasuredSpectrum.of`."""
         return Wiener(MeasuredSpectrum.of(samples))
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:

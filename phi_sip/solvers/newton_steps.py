@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from phiml import math
 
-from ..compilation.iterations import repeat
+from ..compilation.iterations import Algorithm, repeat
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence
 from ..states import trees
-from .least_squares import Algorithm, LeastSquares, run
+from .least_squares import LeastSquares, run
 
 BACKTRACKING = 10  # halvings of a step that does not help
 CONFIDENCE = 2.0  # standard deviations of ‖n‖² above its mean: less could be out of reach

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..compilation.iterations import Algorithm
 from ..contract.hookspecs import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import UnsupportedError
 from ..frameworks import framework_of
 from ..states.checks import check_count, check_parameter
-from .least_squares import Algorithm, LeastSquares
+from .least_squares import LeastSquares
 from .newton_steps import descend, minimize
 
 

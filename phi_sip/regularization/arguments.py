@@ -1,4 +1,4 @@
-"""What physics takes as the noise of its observations."""
+"""What physics takes as the noise of its observations, and as its rule."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from phiml.math import Tensor
 from ..errors import ParameterError
 from ..spectral import SpectralBasis
 from ..states.checks import check_parameter
+from .base import Regularization
 from .noise import EmptyModes
 from .plateau import NoiseEstimate
 
@@ -55,3 +56,17 @@ def estimate_noise(
         return noise_std.estimate(power(), log_gain, basis)
     given = math.to_float(math.wrap(noise_std))
     return NoiseEstimate(given, given * 0, given >= 0)
+
+
+def check_rule(owner: str, rule: object) -> None:
+    """
+    Checks the rule of a physics, if it has one.
+
+    Raises:
+        ParameterError: if it is no `Regularization`.
+    """
+    if rule is not None and not isinstance(rule, Regularization):
+        raise ParameterError(
+            f"{owner}: regularization is a {type(rule).__name__}. Give an object such as EmpiricalBayes() or "
+            f"TotalVariation()."
+        )
