@@ -58,12 +58,12 @@ class Composite(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """Whether all stages are."""
+        """Whether all stages are linear."""
         return all(stage.is_linear for stage in self.stages)
 
     @property
     def inverse_options(self) -> Mapping[str, Any]:
-        """Those of the stages, as `stages[0].regularization`."""
+        """The options of the stages, as `stages[0].regularization`."""
         return {
             f"stages[{i}].{name}": value
             for i, stage in enumerate(self.stages)
@@ -72,7 +72,7 @@ class Composite(InvertiblePhysics):
 
     @property
     def measures_noise(self) -> bool:
-        """Whether the last stage does, whose output is observed."""
+        """Whether the last stage measures the noise, as its output is observed."""
         return self.stages[-1].measures_noise
 
     def noise_energy(self, y: Any) -> Tensor | None:

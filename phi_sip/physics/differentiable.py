@@ -59,7 +59,7 @@ class DifferentiablePhysics(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """As given."""
+        """Whether the function is linear, as given."""
         return self.linear
 
     def forward(self, x: Any) -> Any:

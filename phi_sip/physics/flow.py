@@ -90,7 +90,7 @@ class IncompressibleFlow(InvertiblePhysics):
 
     @property
     def inverse_options(self) -> Mapping[str, Any]:
-        """Those of the optical flow that are not the default."""
+        """The options of the optical flow that are not the default."""
         options = ((option, getattr(self, option.name)) for option in fields(self))
         inverse_only = ("smoothness", "regularization")
         return {o.name: value for o, value in options if o.name in inverse_only and value != o.default}

@@ -70,7 +70,7 @@ class Masked(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """Whether the physics is."""
+        """Whether the physics is linear."""
         return self.physics.is_linear
 
     def forward(self, x: Any) -> Any:

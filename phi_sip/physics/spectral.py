@@ -70,7 +70,7 @@ class SpectralPhysics(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """Yes."""
+        """True, as the physics multiplies modes by numbers."""
         return True
 
     @property
@@ -122,8 +122,7 @@ class SpectralPhysics(InvertiblePhysics):
         """
         basis = self._basis(y_target, "y_target")
         with math.precision(trees.precision_of(y_target)):
-            before, after = self._offsets(basis)
-            inversion = SpectralInversion(self._response(basis), y_target, x, y, before, after)
+            inversion = SpectralInversion(self._response(basis), y_target, x, y, *self._offsets(basis))
             return inversion.correction(self.rule, self.noise_std)
 
     def _response(self, basis: SpectralBasis) -> SpectralResponse:
@@ -162,10 +161,9 @@ class SpectralPhysics(InvertiblePhysics):
         self._basis(y_target, "y_target")
         if not basis.conserves_mean:
             return x
-        cells = basis.resolution
         with math.precision(trees.precision_of(x)):
-            mean = order.matched(self._mean_of_state(y_target, cells), x.values.shape)
-            return trees.with_values(x, x.values + (mean - math.mean(x.values, cells)))
+            mean = order.matched(self._mean_of_state(y_target, basis.resolution), x.values.shape)
+            return trees.with_values(x, x.values + (mean - math.mean(x.values, basis.resolution)))
 
     @abstractmethod
     def _mean_of_state(self, y_target: Field, cells: Shape) -> Tensor:
@@ -191,9 +189,8 @@ class SpectralPhysics(InvertiblePhysics):
         """
         if not isinstance(field, Field) or not field.is_grid:
             raise UnsupportedError(
-                f"{type(self).__name__} needs {name} as a Field on a uniform grid, which knows its cell size and "
-                f"boundary, but got {type(field).__name__}. Make one with CenteredGrid(values, "
-                f"extrapolation.PERIODIC, bounds=...)."
+                f"{type(self).__name__} needs {name} as a Field on a uniform grid, which knows its cell size and boundary, "
+                f"but got {type(field).__name__}. Make one with CenteredGrid(values, extrapolation.PERIODIC, bounds=...)."
             )
         self._check_grid(field)
         return SpectralBasis.of(field)

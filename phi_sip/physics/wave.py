@@ -61,7 +61,7 @@ class Wave(Reversible):
 
     @property
     def is_linear(self) -> bool:
-        """Yes."""
+        """True, as the leapfrog with PhiFlow's Laplacian is."""
         return True
 
     def forward(self, x: State) -> State:

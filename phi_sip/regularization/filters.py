@@ -10,6 +10,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..errors import ParameterError
+from ..states import order
 from .base import Regularization, SpectralEstimate, SpectralProblem, square
 from .parameter_choice import ALPHA, FilterCurves, GeneralizedCrossValidation, GivenParameter, ParameterChoice
 
@@ -81,5 +82,5 @@ def _inverse(log_gain: Tensor, log_alpha: Tensor, flat: Tensor) -> Tensor:
 def _contract(observed: Tensor, weights: Tensor, modes: tuple[str, ...]) -> Tensor:
     """Computes Σ_k observed_k weights_k, as a matrix product where no other dim is shared."""
     if not weights.shape.batch:
-        return math.dot(observed, modes, weights, modes)
+        return math.dot(order.in_order_of(observed, weights.shape), modes, weights, modes)  # which goes by position
     return math.sum(observed * weights, modes)
