@@ -96,8 +96,8 @@ class SpectralPhysics(InvertiblePhysics):
         basis = self._basis(x, "x")
         with math.precision(trees.precision_of(x)):
             gain = math.exp(self._log_gain(basis))
-            gain = self.sign * math.where(gain > _smallest_factor(gain), gain, 0.0)
-            gain = seen(gain, basis, self.sees_constant)
+            normal = 1e8 * float(np.finfo(f"float{gain.dtype.precision}").tiny)  # products of less may not be normal
+            gain = seen(self.sign * math.where(gain > normal, gain, 0.0), basis, self.sees_constant)
 
             def respond(values: Tensor) -> Tensor:
                 return basis.inverse(basis.transform(values) * gain)
@@ -189,13 +189,9 @@ class SpectralPhysics(InvertiblePhysics):
         """
         if not isinstance(field, Field) or not field.is_grid:
             raise UnsupportedError(
-                f"{type(self).__name__} needs {name} as a Field on a uniform grid, which knows its cell size and boundary, "
-                f"but got {type(field).__name__}. Make one with CenteredGrid(values, extrapolation.PERIODIC, bounds=...)."
+                f"{type(self).__name__} needs {name} as a Field on a uniform grid, which knows its cell size and "
+                f"boundary, but got {type(field).__name__}. Make one with CenteredGrid(values, "
+                f"extrapolation.PERIODIC, bounds=...)."
             )
         self._check_grid(field)
         return SpectralBasis.of(field)
-
-
-def _smallest_factor(like: Tensor) -> float:
-    """Returns the smallest factor whose products stay in the range of normal numbers."""
-    return float(np.finfo(f"float{like.dtype.precision}").tiny) * 1e8
