@@ -9,7 +9,8 @@ import pytest
 import scipy.optimize
 import scipy.sparse.linalg
 from fields import array, grid
-from phi.field import Field
+from phi.field import CenteredGrid, Field
+from phi.geom import Box
 from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation, spatial
@@ -132,3 +133,25 @@ def test_chosen_parameters_are_near_the_best(double, choice, sigma):
         errors = [((array(run(float(10**c)).x_target) - array(x)) ** 2).sum((1, 2)) for c in candidates]
     best = candidates[np.argmin(errors, 0)]
     assert np.abs(chosen - best).max() < 2, (chosen, best)
+
+
+@pytest.mark.parametrize(
+    "rule", [GeneralizedCrossValidation(), DiscrepancyPrinciple(), LCurve()], ids=lambda r: type(r).__name__
+)
+@pytest.mark.parametrize("cells", [(12, 8), (8, 8)])
+def test_order_of_kinds_of_sides_does_not_matter(double, choice, cells):
+    """The same problem with its axes swapped: a periodic axis before or after one that is not."""
+    values = np.random.default_rng(0).standard_normal((2, *cells))
+
+    def inverted(first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
+        sides = {first: extrapolation.PERIODIC, second: extrapolation.ZERO_GRADIENT}
+        lengths = dict(zip((first, second), map(float, cells), strict=True))
+        tensor = math.tensor(values, batch("batch"), spatial(first), spatial(second))
+        x = CenteredGrid(tensor, sides, Box(**lengths))
+        physics = HeatEquation(1.0, 1.0, noise_std=0.1, regularization=Tikhonov(choice()))
+        step = sip_inverse(physics, x, x * 0)
+        return step.dx.values.numpy(["batch", first, second]), step.stats["alpha"].numpy("batch")
+
+    with NUMPY:
+        for found, expected in zip(inverted("x", "y"), inverted("y", "x"), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)

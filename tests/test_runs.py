@@ -16,6 +16,7 @@ import pytest
 import torch
 from fields import periodic
 from phi.torch import TORCH
+from phi_sip.experiment.framework import framework_module
 from phiml import math, nn
 from training_runs import ROWS
 
@@ -37,7 +38,6 @@ from phi_sip.errors import (
 )
 from phi_sip.experiment import read_experiment
 from phi_sip.experiment.changes import check_goes_on, made_by
-from phi_sip.experiment.framework import framework_module
 from phi_sip.text.printable import sentence
 from phi_sip.training import Callback, EarlyStopping, read_run, restore_best, train
 from phi_sip.training.checkpoints import CheckpointStore

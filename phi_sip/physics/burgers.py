@@ -27,7 +27,7 @@ class Burgers(InvertiblePhysics):
         ∂u/∂t + (u · ∇) u = ν ∇²u
 
     Pseudo-spectral with the two-thirds rule; fourth order in time, diffusion exact. No closed form: diffusion has no
-    inverse that noise would not destroy, so the default solver stands in. The grid must resolve the fronts, which are
+    inverse that noise would not destroy, so the default solver inverts it. The grid must resolve the fronts, which are
     ν / |u| thick: about |u| dx ≤ 2 ν.
 
     Works on periodic centered grids with any resolution and cell size: vector fields, and scalar ones in 1-D.
@@ -62,12 +62,12 @@ class Burgers(InvertiblePhysics):
         check_parameter("Burgers", "noise_std", self.noise_std)
 
     def noise_energy(self, y: Field) -> Tensor:
-        """σ² for every cell and component."""
+        """Computes E‖n‖²: σ² for every cell and component."""
         return math.wrap(self.noise_std) ** 2 * y.values.shape.non_batch.volume
 
     def forward(self, x: Field) -> Field:
         """
-        y = u(n dt).
+        Computes y = u(n dt).
 
         Args:
             x: u(0), a periodic centered grid with the channel dim `vector` that names the axes; in 1-D also without.
@@ -81,7 +81,7 @@ class Burgers(InvertiblePhysics):
             return trees.with_values(x, space.basis.inverse(c))
 
     def _space(self, x: Field) -> PeriodicDerivatives:
-        """Fourier space of the grid, once x has been checked."""
+        """Returns Fourier space of the grid, once x has been checked."""
         if not isinstance(x, Field) or not x.is_grid or not x.is_centered:
             raise UnsupportedError(
                 f"Burgers works on centered grids, but got {trees.describe(x)}. Make a CenteredGrid, or sample it at "
@@ -100,7 +100,7 @@ class Burgers(InvertiblePhysics):
 
 
 def _convection(space: PeriodicDerivatives, c: Tensor) -> Tensor:
-    """−(u · ∇) u in Fourier space."""
+    """Computes −(u · ∇) u in Fourier space."""
     c = c * space.resolved
     u = space.basis.inverse(c)
     carrier = space.per_axis(u) if "vector" in u.shape else math.expand(u, space.axes)

@@ -58,12 +58,12 @@ class Composite(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """Whether all stages are."""
+        """Whether all stages are linear."""
         return all(stage.is_linear for stage in self.stages)
 
     @property
     def inverse_options(self) -> Mapping[str, Any]:
-        """Those of the stages, as `stages[0].regularization`."""
+        """The options of the stages, as `stages[0].regularization`."""
         return {
             f"stages[{i}].{name}": value
             for i, stage in enumerate(self.stages)
@@ -72,26 +72,26 @@ class Composite(InvertiblePhysics):
 
     @property
     def measures_noise(self) -> bool:
-        """Whether the last stage does, whose output is observed."""
+        """Whether the last stage measures the noise, as its output is observed."""
         return self.stages[-1].measures_noise
 
     def noise_energy(self, y: Any) -> Tensor | None:
-        """That of the last stage, whose output is observed."""
+        """Returns E‖n‖² of the last stage, whose output is observed."""
         return self.stages[-1].noise_energy(y)
 
     def forward(self, x: Any) -> Any:
-        """y = P_n(… P_1(x))."""
+        """Computes y = P_n(… P_1(x))."""
         return self.states(x)[-1]
 
     def states(self, x: Any) -> list[Any]:
-        """x_0 = x, x_1, …, x_n = y."""
+        """Computes x_0 = x, x_1, …, x_n = y."""
         found = [x]
         for stage in self.stages:
             found.append(stage.forward(found[-1]))
         return found
 
     def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
-        """From the last stage to the first, see the class."""
+        """Computes the corrections from the last stage to the first, see the class."""
         inputs = [x]
         for stage in self.stages[:-1]:
             inputs.append(stage.forward(inputs[-1]))

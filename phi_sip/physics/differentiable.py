@@ -59,15 +59,15 @@ class DifferentiablePhysics(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """As given."""
+        """Whether the function is linear, as given."""
         return self.linear
 
     def forward(self, x: Any) -> Any:
-        """y = f(x, **arguments)."""
+        """Computes y = f(x, **arguments)."""
         return self.function(x, **self.arguments)
 
     def noise_energy(self, y: Any) -> Tensor | None:
-        """σ² times the number of values, where σ is given."""
+        """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
         if self.noise_std is None:
             return None
         values = sum(leaf.shape.non_batch.volume for leaf in trees.leaves(y))

@@ -45,13 +45,18 @@ class TimeStepping(InvertiblePhysics):
     steps: int
 
     def __post_init__(self) -> None:
-        """Subclasses with checks of their own call it. Raises `ParameterError`, see `check_time_steps`."""
+        """
+        Checks dt and n. Subclasses with checks of their own call it.
+
+        Raises:
+            ParameterError: see `check_time_steps`.
+        """
         check_time_steps(type(self).__name__, self.time_step, self.steps)
 
     @abstractmethod
     def advance(self, state: Any, dt: float | Tensor) -> Any:
         """
-        The state one time step later.
+        Computes the state one time step later.
 
         Args:
             state: u_i.
@@ -62,7 +67,7 @@ class TimeStepping(InvertiblePhysics):
         """
 
     def forward(self, x: Any) -> Any:
-        """y = u_n from x = u_0."""
+        """Computes y = u_n from x = u_0."""
         return self._run(x, self.time_step)
 
     def _run(self, state: Any, dt: float | Tensor) -> Any:
@@ -76,7 +81,7 @@ class Reversible(TimeStepping):
     """Time steps that can be taken with −dt. `advance` need not undo itself exactly, see `TimeReversal`."""
 
     def backward(self, y: Any) -> Any:
-        """The reverse simulation R(y): from u_n = y to u_0 by `steps` steps of −dt."""
+        """Computes the reverse simulation R(y): from u_n = y to u_0 by `steps` steps of −dt."""
         return self._run(y, -self.time_step)
 
 
@@ -87,7 +92,8 @@ class Evolution(Reversible):
 
         x = u_0,   u_{i+1} = step(u_i, dt),   y = u_n
 
-    No closed-form inverse: the default solver stands in, or `solver="time-reversal"` where `step` takes dt < 0.
+    There is no closed-form inverse: the default solver stands in, or `solver="time-reversal"` where `step` takes
+    dt < 0.
 
     Args:
         step: Maps a state and dt to the state dt later, without random numbers.
@@ -117,7 +123,7 @@ class Evolution(Reversible):
             )
 
     def advance(self, state: Any, dt: float | Tensor) -> Any:
-        """`step(state, dt)`."""
+        """Computes `step(state, dt)`."""
         return self.step(state, dt)
 
 

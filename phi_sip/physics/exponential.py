@@ -52,7 +52,7 @@ class Exponential(InvertiblePhysics):
 
     def forward(self, x: Any) -> Any:
         """
-        y = exp(r x).
+        Computes y = exp(r x).
 
         Args:
             x: State.
@@ -66,7 +66,7 @@ class Exponential(InvertiblePhysics):
 
     def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
         """
-        Δx = log(y_target) / r − x.
+        Computes Δx = log(y_target) / r − x.
 
         Args:
             y_target: Observation to be explained, > 0.

@@ -90,14 +90,14 @@ class IncompressibleFlow(InvertiblePhysics):
 
     @property
     def inverse_options(self) -> Mapping[str, Any]:
-        """Those of the optical flow that are not the default."""
+        """The options of the optical flow that are not the default."""
         options = ((option, getattr(self, option.name)) for option in fields(self))
         inverse_only = ("smoothness", "regularization")
         return {o.name: value for o, value in options if o.name in inverse_only and value != o.default}
 
     def forward(self, x: Field) -> Field:
         """
-        y = m(T).
+        Computes y = m(T).
 
         Args:
             x: u(0), a periodic centered grid with the channel dim `vector` that names the two axes.
@@ -109,7 +109,7 @@ class IncompressibleFlow(InvertiblePhysics):
             return trees.with_values(x, transport.scalar(end, MARKER))
 
     def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
-        """See the class."""
+        """Computes the correction by a reverse simulation, see the class."""
         transport, half = self._transport(x), self.steps // 2
         with math.precision(trees.precision_of(x)):
             mean, start = transport.encode(x.values, self._marker_like(x))
@@ -124,11 +124,11 @@ class IncompressibleFlow(InvertiblePhysics):
             return Correction(trees.with_values(x, dx), stats=stats)
 
     def constrain(self, x: Field, y_target: Any) -> Field:
-        """The divergence-free part of x."""
+        """Returns the divergence-free part of x."""
         return trees.with_values(x, self._transport(x).project(x.values))
 
     def _displacement(self, transport: VorticityTransport, start: Tensor, marker: Tensor, residual: Tensor) -> Tensor:
-        """Coefficients of ξ from those of m and r in the middle of the run."""
+        """Computes coefficients of ξ from those of m and r in the middle of the run."""
         values, slope = transport.scalar(start, MARKER), transport.gradient(start[{Q: MARKER}])
         cells = values.shape.spatial
         slopes = math.mean(math.sum(slope**2, "derivative"), cells)
@@ -138,7 +138,7 @@ class IncompressibleFlow(InvertiblePhysics):
         return flow.displacement(transport.gradient(marker + 0.5 * residual), difference)
 
     def _carried_back(self, transport: VorticityTransport, mean: Tensor, vorticity: Tensor, change: Tensor) -> Tensor:
-        """R(u + δu) − R(u) over half the run, per cell."""
+        """Computes R(u + δu) − R(u) over half the run, per cell."""
         mean_change, vorticity_change = transport.curl(change)
         pair = batch("_with_and_without")
         means = stack([mean + mean_change, mean], pair, expand_values=True)
@@ -156,7 +156,7 @@ class IncompressibleFlow(InvertiblePhysics):
         return math.convert(values, x.values.default_backend)
 
     def _transport(self, x: Field) -> VorticityTransport:
-        """Fourier space of the grid, once x has been checked."""
+        """Returns Fourier space of the grid, once x has been checked."""
         if not isinstance(x, Field) or not x.is_grid or not x.is_centered or x.resolution.rank != 2:
             raise UnsupportedError(
                 f"IncompressibleFlow works on two-dimensional centered grids, but got {trees.describe(x)}. Make a "

@@ -29,7 +29,7 @@ class HeatEquation(SpectralPhysics):
         x̃ = x + F⁻¹(K_k · F(y* − y)),    K_k → 1 / h_k where the observation holds signal
 
     with F the transform of the boundary condition, and w the steady state that has the fixed boundary values (0 if they
-    are 0), see `lifting.steady_state`:
+    are 0), see `steady_state`:
 
     | boundary of an axis of length L | φ_k | k |
     |---|---|---|
@@ -87,16 +87,19 @@ class HeatEquation(SpectralPhysics):
         return self.time.shape.non_batch if isinstance(self.time, Tensor) else EMPTY_SHAPE
 
     def _log_gain(self, basis: SpectralBasis) -> Tensor:
-        """log h_k = −t Σ_a ν_a k_a², computed in double precision and rounded to the current one."""
+        """Computes log h_k = −t Σ_a ν_a k_a² in double precision, rounded to the current one."""
         with math.precision(64):
             exponent = -basis.k_squared(self.diffusivity * self.time)
         return math.to_float(exponent)
 
     def _combination(self, log_gain: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Weights that make one observation of several, without loss, and its log gain; both as they are if there is one:
+        Computes weights that make one observation of several, without loss, and its log gain:
 
             â = Σ_t h_t ŷ_t / g,   g² = Σ_t h_t²,   so that E â = g x̂ and the noise keeps its standard deviation
+
+        Args:
+            log_gain: log h_k, with the dim of the observation times if there are several.
         """
         times = self._observations
         if not times:
@@ -106,16 +109,21 @@ class HeatEquation(SpectralPhysics):
         return math.exp(log_gain - combined), combined
 
     def _offsets(self, basis: SpectralBasis) -> tuple[Tensor, Tensor]:
-        """The steady state, for both."""
+        """Returns the steady state, for both."""
         steady = steady_state(basis, self.diffusivity)
         return steady, steady
 
     def _mean_of_state(self, y_target: Field, cells: Shape) -> Tensor:
-        """That of y*, as the mean is conserved."""
+        """Returns the mean of y*, as the mean is conserved."""
         return math.mean(y_target.values, cells & self._observations)
 
     def _check_grid(self, field: Field) -> None:
-        """Raises `ParameterError` if `diffusivity` names other axes than the grid has."""
+        """
+        Checks the axes of `diffusivity`.
+
+        Raises:
+            ParameterError: if it names other axes than the grid has.
+        """
         check_axes("HeatEquation", "diffusivity", self.diffusivity, field.resolution.names)
 
 

@@ -70,15 +70,15 @@ class Masked(InvertiblePhysics):
 
     @property
     def is_linear(self) -> bool:
-        """Whether the physics is."""
+        """Whether the physics is linear."""
         return self.physics.is_linear
 
     def forward(self, x: Any) -> Any:
-        """y = M · P(x)."""
+        """Computes y = M · P(x)."""
         return self.observe(self.physics.forward(x))
 
     def observe(self, y: Any) -> Any:
-        """M · y: what is seen of a whole observation."""
+        """Computes M · y, the part of a whole observation that is seen."""
         precision = trees.precision_of(y)
         mask = math.cast(self._values, math.DType(float, precision))
 
@@ -89,7 +89,7 @@ class Masked(InvertiblePhysics):
             return trees.tree_map(observed, y)
 
     def noise_energy(self, y: Any) -> Tensor | None:
-        """That of the physics, on the observed part."""
+        """Computes E‖n‖² of the physics on the observed part; `None` if that is not known."""
         energy = self.physics.noise_energy(y)
         cells = trees.leaves(y)[0].shape.non_batch
         if energy is None:

@@ -28,7 +28,7 @@ class Poisson(SpectralPhysics):
         x̃ = x − η ∇²(y − y*)
 
     with F the transform of the boundary condition that y has, and w the harmonic function with its fixed boundary
-    values, see `lifting.steady_state`. φ_k and k are those of `HeatEquation`: every axis periodic, insulated, fixed to
+    values, see `steady_state`. φ_k and k are those of `HeatEquation`: every axis periodic, insulated, fixed to
     a number, or mixed, in 1-D to 3-D. The grid of x carries the boundary of y.
 
     Where no side is fixed there is a solution only if the mean of x is 0, and y is known up to a constant. The mean of
@@ -82,7 +82,7 @@ class Poisson(SpectralPhysics):
         return bool(noise.available) and bool((noise == 0).all)
 
     def _log_gain(self, basis: SpectralBasis) -> Tensor:
-        """log 1 / k²; that of the longest wave for the constant, which is not seen."""
+        """Computes log 1 / k²; that of the longest wave for the constant, which is not seen."""
         with math.precision(64):
             squares = basis.k_squared()
             least = math.min(math.where(basis.is_constant > 0, float("inf"), squares), basis.resolution.names)
@@ -91,11 +91,11 @@ class Poisson(SpectralPhysics):
         return math.to_float(log_gain)
 
     def _offsets(self, basis: SpectralBasis) -> tuple[Tensor, Tensor]:
-        """None for the source, the harmonic function for the potential."""
+        """Returns 0 for the source, and the harmonic function for the potential."""
         return math.to_float(math.wrap(0.0)), steady_state(basis)
 
     def _mean_of_state(self, y_target: Field, cells: Shape) -> Tensor:
-        """0: nothing else has a solution."""
+        """Returns 0, as no other mean has a solution."""
         return math.wrap(0.0)
 
 

@@ -62,7 +62,7 @@ class RotatedSine(InvertiblePhysics):
 
     def forward(self, x: Any) -> Any:
         """
-        y = (sin(x̂₁) / ξ, ξ x̂₂).
+        Computes y = (sin(x̂₁) / ξ, ξ x̂₂).
 
         Args:
             x: State.
@@ -75,7 +75,7 @@ class RotatedSine(InvertiblePhysics):
 
     def inverse(self, y_target: Any, x: Any, y: Any) -> Correction:
         """
-        Δx = R_φᵀ (a − x̂₁, y_target₂ / ξ − x̂₂) / γ.
+        Computes Δx = R_φᵀ (a − x̂₁, y_target₂ / ξ − x̂₂) / γ.
 
         Args:
             y_target: Observation to be explained.
@@ -105,13 +105,13 @@ class RotatedSine(InvertiblePhysics):
         return _like(x, cosine * d_first + sine * d_second, cosine * d_second - sine * d_first)
 
     def _rotate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x̂ = γ R_φ x."""
+        """Computes x̂ = γ R_φ x."""
         a, b = _components(x)
         sine, cosine, scale = self._on_axes(math.sin), self._on_axes(math.cos), as_tensor(self.scale)
         return scale * (cosine * a - sine * b), scale * (sine * a + cosine * b)
 
     def _on_axes(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """The sine or cosine of φ, computed in double precision and rounded to the current one."""
+        """Computes the sine or cosine of φ in double precision, rounded to the current one."""
         with math.precision(64):
             exact = function(as_tensor(self.angle))
         return math.to_float(exact)
@@ -129,7 +129,7 @@ def _components(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _like(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """The pair as a tensor with the channel dim of x."""
+    """Returns the pair as a tensor with the channel dim of x."""
     pair = math.stack([first, second], order.components_by_name(x).shape.channel)
     return order.in_order_of(pair, x.shape)
 

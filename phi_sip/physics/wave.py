@@ -61,12 +61,12 @@ class Wave(Reversible):
 
     @property
     def is_linear(self) -> bool:
-        """Yes."""
+        """True, as the leapfrog with PhiFlow's Laplacian is."""
         return True
 
     def forward(self, x: State) -> State:
         """
-        y = (u, u_t) at the end.
+        Computes y = (u, u_t) at the end.
 
         Args:
             x: (u, u_t) at the start, a pair of centered grids.
@@ -75,19 +75,19 @@ class Wave(Reversible):
         return trees.in_order_of(super().forward(trees.in_canonical_order(x)), x)  # type: ignore[no-any-return]
 
     def backward(self, y: State) -> State:
-        """x = (u, u_t) at the start from that at the end."""
+        """Computes x = (u, u_t) at the start from that at the end."""
         self._check(y)
         return trees.in_order_of(super().backward(trees.in_canonical_order(y)), y)  # type: ignore[no-any-return]
 
     def advance(self, state: State, dt: float | Tensor) -> State:
-        """One leapfrog step: half a kick, drift, half a kick."""
+        """Computes one leapfrog step: half a kick, drift, half a kick."""
         u, v = state
         v = self._kick(u, v, 0.5 * dt)
         u = u.with_values(u.values + dt * v.values)
         return u, self._kick(u, v, 0.5 * dt)
 
     def inverse(self, y_target: State, x: State, y: State) -> Correction:
-        """Time reversal, see the class."""
+        """Computes R(y_target) − R(y) by time reversal, see the class."""
         return Correction(trees.subtract(self.backward(y_target), self.backward(y)))
 
     def _kick(self, u: Field, v: Field, dt: float | Tensor) -> Field:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from phiml import math
@@ -25,8 +26,9 @@ class SpectralProblem:
     to invert; `residual`, those of Δy = y* − P(x).
 
     Attributes:
-        compute_target, compute_state, compute_residual: Compute them.
-        compute_mean_square: Computes the mean of y*² over the cells, offset and all that y does not depend on left out.
+        compute_target, compute_state, compute_residual: Compute these coefficients.
+        compute_mean_square: Computes the mean of y*² over the cells, offset and all that y does not depend on left out;
+            `None`: it follows from `target`.
         log_gain: log h_k, real, ≤ 0 where the physics damps.
         noise_std: σ per cell, ≥ 0.
         basis: The modes.
@@ -37,7 +39,7 @@ class SpectralProblem:
     compute_target: Callable[[], Tensor]
     compute_state: Callable[[], Tensor]
     compute_residual: Callable[[], Tensor]
-    compute_mean_square: Callable[[], Tensor]
+    compute_mean_square: Callable[[], Tensor] | None
     log_gain: Tensor
     noise_std: Tensor
     basis: SpectralBasis
@@ -66,6 +68,8 @@ class SpectralProblem:
     @cached_property
     def mean_square(self) -> Tensor:
         """Mean of y*² over the cells."""
+        if self.compute_mean_square is None:
+            return self.basis.sum(self.power) / self.basis.resolution.volume
         return self.compute_mean_square()
 
     @cached_property
@@ -110,20 +114,27 @@ class SpectralEstimate:
 
 
 class Regularization(ABC):
-    """A rule that turns an observation into a stable correction of x."""
+    """
+    A rule that turns an observation into a stable correction of x.
+
+    Attributes:
+        name: Registry key of the class.
+    """
+
+    name: ClassVar[str] = ""
 
     @abstractmethod
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
-        """x̃, or the correction of x, for `problem`."""
+        """Computes x̃, or the correction of x, for `problem`."""
 
 
 def power(coefficients: Tensor) -> Tensor:
-    """|â_k|²; coefficients of bases without a periodic axis are real."""
+    """Computes |â_k|². The coefficients of bases without a periodic axis are real."""
     if coefficients.dtype.kind is complex:
         return square(math.real(coefficients)) + square(math.imag(coefficients))
     return square(coefficients)
 
 
 def square(values: Tensor) -> Tensor:
-    """values², as a product: powers of large tensors take TensorFlow ten times as long when it runs eagerly."""
+    """Computes values² as a product, as powers of large tensors take eager TensorFlow ten times as long."""
     return values * values

@@ -20,10 +20,14 @@ UNSEEN = -200.0  # log gain of a mode of which the observation says nothing
 
 def coarsened(problem: SpectralProblem, spectrum: SpectrumEstimate) -> tuple[SpectralProblem, SpectrumEstimate]:
     """
-    The problem and S_k for half as many cells per axis, at 1 / 2^rank of the cost.
+    Returns the problem and S_k for half as many cells per axis, at 1 / 2^rank of the cost.
 
-    As they are where the grid cannot be halved, where the physics leaves more than `LARGEST_LOSS` of the shorter waves,
-    or where the gains are being traced and cannot be looked at.
+    They stay as they are where the grid cannot be halved, where the physics leaves more than `LARGEST_LOSS` of the
+    shorter waves, or where the gains are being traced and cannot be looked at.
+
+    Args:
+        problem: Observation on the fine grid.
+        spectrum: S_k of its modes.
     """
     basis, coarse = problem.basis, problem.basis.coarse
     if coarse is None or min(coarse.resolution.sizes) < FEWEST_CELLS or not _holds_long_waves_only(problem, coarse):
@@ -54,12 +58,12 @@ def _holds_long_waves_only(problem: SpectralProblem, coarse: SpectralBasis) -> b
 
 @lru_cache(maxsize=64)
 def _inside(basis: SpectralBasis) -> Tensor:
-    """Which modes differ from their opposite on this grid."""
+    """Tells which modes differ from their opposite on this grid."""
     return _all([k < _shortest(basis, axis) for axis, k in basis.axis_wavenumbers.items()])
 
 
 def _shortest(basis: SpectralBasis, axis: str) -> float:
-    """π / dx, but for rounding."""
+    """Computes π / dx, a little less so that rounding does not matter."""
     return (1 - 1e-6) * np.pi * int(basis.resolution.get_size(axis)) / float(basis.size.vector[axis])
 
 
@@ -71,7 +75,7 @@ def _all(conditions: list[Tensor]) -> Tensor:
 
 
 def _averaged(offset: Tensor) -> Tensor:
-    """Means over pairs of cells along the axes that it depends on."""
+    """Computes means over pairs of cells along the axes that `offset` depends on."""
     for axis in offset.shape.spatial.names:
         offset = (offset[{axis: slice(0, None, 2)}] + offset[{axis: slice(1, None, 2)}]) / 2
     return offset

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from phiml import math
@@ -49,6 +50,8 @@ class CrossValidated(Regularization):
     Source: hold-out validation, e.g. Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning", section 7.2.
     """
 
+    name: ClassVar[str] = "cross-validated"
+
     linear: GaussianPrior = field(default_factory=EmpiricalBayes)
     edges: TotalVariation = field(default_factory=TotalVariation)
 
@@ -70,7 +73,7 @@ class CrossValidated(Regularization):
         return SpectralEstimate(blend, stats=stats, variance=smooth.variance)
 
     def _prediction_error(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
-        """q, drawn towards 1 by `PSEUDO_MODES`."""
+        """Computes q, drawn towards 1 by `PSEUDO_MODES`."""
         names = problem.basis.resolution.names
         noise = problem.noise_power
         signal = math.exp(spectrum.log_power + 2 * problem.log_gain)
@@ -86,10 +89,11 @@ class CrossValidated(Regularization):
         return (unexplained + PSEUDO_MODES) / (explained + PSEUDO_MODES)
 
     def _without(self, problem: SpectralProblem, held_out: Tensor, spectrum: SpectrumEstimate) -> Tensor:
-        """Coefficients of x as estimated without the modes `held_out`; two thirds of the iterations are enough."""
+        """Computes the coefficients of x without the modes `held_out`; two thirds of the iterations are enough."""
         unseen = dataclasses.replace(
             problem,
             compute_target=lambda: problem.target * (1 - held_out),
+            compute_mean_square=lambda: problem.mean_square,
             log_gain=math.where(held_out > 0, UNSEEN, problem.log_gain),
         )
         rule = dataclasses.replace(self.edges, iterations=-(-2 * self.edges.iterations // 3))
@@ -98,7 +102,11 @@ class CrossValidated(Regularization):
 
 @lru_cache(maxsize=64)
 def _chosen(basis: SpectralBasis) -> Tensor:
-    """True for a fifth of the modes, drawn once and for all; k with other signs of its components counts as one."""
+    """
+    Returns True for a fifth of the modes, always the same ones.
+
+    A mode k and those that differ from it in the signs of components are chosen together.
+    """
     ranks = basis.ranks
     drawn = np.random.default_rng(0).random([int(rank.max()) + 1 for rank in ranks.values()]) < HELD_OUT
     chosen = math.wrap(drawn[np.ix_(*ranks.values())], *(spatial(axis) for axis in ranks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .base import SpectralProblem
 from .evidence import fit_power_law
@@ -26,6 +27,8 @@ class EmpiricalBayes(GaussianPrior):
     Source: MacKay, "Bayesian Interpolation", Neural Computation 4, 1992, eqs. 2.3–2.6 (evidence); Efron, "Large-Scale
     Inference", 2010, chapter 1 (empirical Bayes).
     """
+
+    name: ClassVar[str] = "empirical-bayes"
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
         return fit_power_law(problem, pooled=False)

@@ -10,6 +10,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..errors import ParameterError
+from ..states import order
 from .base import Regularization, SpectralEstimate, SpectralProblem, square
 from .parameter_choice import ALPHA, FilterCurves, GeneralizedCrossValidation, GivenParameter, ParameterChoice
 
@@ -42,7 +43,7 @@ class SpectralFilter(Regularization):
 
     @abstractmethod
     def factors(self, log_gain: Tensor, log_alpha: Tensor) -> Tensor:
-        """f_k(α) for gains in units of the largest."""
+        """Computes f_k(α) for gains in units of the largest."""
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         flat = problem.is_constant
@@ -74,12 +75,12 @@ class SpectralFilter(Regularization):
 
 
 def _inverse(log_gain: Tensor, log_alpha: Tensor, flat: Tensor) -> Tensor:
-    """1 / h_k, cut off far below √α, where every filter is 0, so that it stays finite."""
+    """Computes 1 / h_k, cut off far below √α, where every filter is 0, so that it stays finite."""
     return math.exp(-math.maximum(log_gain, log_alpha / 2 - 40) * (1 - flat))
 
 
 def _contract(observed: Tensor, weights: Tensor, modes: tuple[str, ...]) -> Tensor:
-    """Σ_k observed_k weights_k, as a matrix product where no other dim is shared."""
+    """Computes Σ_k observed_k weights_k, as a matrix product where no other dim is shared."""
     if not weights.shape.batch:
-        return math.dot(observed, modes, weights, modes)
+        return math.dot(order.in_order_of(observed, weights.shape), modes, weights, modes)  # which goes by position
     return math.sum(observed * weights, modes)

@@ -25,13 +25,13 @@ class GaussianPrior(Regularization):
 
     @abstractmethod
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
-        """S_k = E|x̂_k|² per mode."""
+        """Computes S_k = E|x̂_k|² per mode."""
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         return self.posterior(problem, self.spectrum_of(problem))
 
     def posterior(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> SpectralEstimate:
-        """The estimate for the spectrum S_k."""
+        """Computes the estimate for the spectrum S_k."""
         certain = problem.log_gain + CERTAIN * problem.is_constant
         highest = 0.8 * float(np.log(np.finfo(f"float{certain.dtype.precision}").max))
         hidden = problem.noise_power * math.exp(math.minimum(-spectrum.log_power - certain, highest))
@@ -44,7 +44,7 @@ class GaussianPrior(Regularization):
 
 
 def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
-    """Σ_k m_k Var x̂_k |φ_k|² per cell, Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
+    """Computes Σ_k m_k Var x̂_k |φ_k|² per cell, Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
     log_noise, log_spectrum = math.log(problem.noise_power), spectrum.log_mean()
     informed = math.exp(log_spectrum + log_sigmoid(log_noise - log_spectrum - 2 * problem.log_gain))
     constant = math.exp(log_noise - 2 * problem.log_unit)
@@ -52,5 +52,5 @@ def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> 
 
 
 def log_sigmoid(z: Tensor) -> Tensor:
-    """log(1 / (1 + e^(−z))), for z of any size."""
+    """Computes log(1 / (1 + e^(−z))) for z of any size."""
     return math.minimum(z, 0.0) - math.log(1 + math.exp(-abs(z)))

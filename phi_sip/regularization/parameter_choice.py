@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from phiml import math
-from phiml.math import Shape, Tensor, channel
+from phiml.math import Tensor, channel
 
 from ..states.checks import check_parameter
 
@@ -39,10 +39,10 @@ class ParameterChoice(ABC):
 
     @abstractmethod
     def cost(self, curves: FilterCurves) -> Tensor:
-        """What the α chosen minimizes, along the dim `_alpha`."""
+        """Computes what the α chosen minimizes, along the dim `_alpha`."""
 
     def log_alpha(self, compute: Callable[[], FilterCurves]) -> Tensor:
-        """log of the α chosen; `compute` returns the curves."""
+        """Returns log of the α chosen; `compute` returns the curves."""
         curves = compute()
         cost = self.cost(curves)
         chosen = math.to_float(cost == math.min(cost, ALPHA))
@@ -133,12 +133,7 @@ _SIGNAL = 1.2  # power of what the largest α leaves, in units of the noise, abo
 
 
 def _derivatives(values: Tensor) -> tuple[Tensor, Tensor]:
-    """First and second differences over `_REACH` values to each side."""
+    """Computes first and second differences over `_REACH` values to each side."""
     name, n = ALPHA.name, values.shape.get_size("_alpha")
     before, here, after = (values[{name: slice(start, start + n - 2 * _REACH)}] for start in (0, _REACH, 2 * _REACH))
     return (after - before) / 2, after - 2 * here + before
-
-
-def alpha_dim(size: int) -> Shape:
-    """The dim along which curves are sampled."""
-    return ALPHA.with_size(size)

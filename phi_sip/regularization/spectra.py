@@ -35,7 +35,7 @@ class Spectrum(ABC):
 
     @abstractmethod
     def log_power(self, basis: SpectralBasis) -> Tensor:
-        """log S_k of the modes of `basis`."""
+        """Computes log S_k of the modes of `basis`."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class MeasuredSpectrum(Spectrum):
     @staticmethod
     def of(samples: Field) -> MeasuredSpectrum:
         """
-        The spectrum of sample states.
+        Computes the spectrum of sample states.
 
         Args:
             samples: States x on a uniform grid, with a batch dim; dozens of samples or more.
@@ -116,7 +116,7 @@ class MeasuredSpectrum(Spectrum):
 
 
 def log_wavenumber(basis: SpectralBasis) -> Tensor:
-    """log |k| in float64; 0 for k = 0."""
+    """Computes log |k| in float64; 0 for k = 0."""
     with math.precision(64):
         k_squared = basis.k_squared()
         return 0.5 * math.log(math.where(k_squared > 0, k_squared, 1.0))

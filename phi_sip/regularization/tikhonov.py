@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from phiml import math
 from phiml.math import Tensor
@@ -26,6 +27,8 @@ class Tikhonov(SpectralFilter):
     Source: Tikhonov, "Solution of Incorrectly Formulated Problems and the Regularization Method", 1963; Hansen,
     "Discrete Inverse Problems", SIAM 2010, eq. 4.10.
     """
+
+    name: ClassVar[str] = "tikhonov"
 
     def factors(self, log_gain: Tensor, log_alpha: Tensor) -> Tensor:
         return math.exp(log_sigmoid(2 * log_gain - log_alpha))

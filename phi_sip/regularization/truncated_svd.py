@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from phiml import math
 from phiml.math import Tensor
@@ -29,6 +30,8 @@ class TruncatedSVD(SpectralFilter):
     Source: Hansen, "The Truncated SVD as a Method for Regularization", BIT 27, 1987; "Discrete Inverse Problems", SIAM
     2010, eq. 4.2.
     """
+
+    name: ClassVar[str] = "truncated-svd"
 
     def factors(self, log_gain: Tensor, log_alpha: Tensor) -> Tensor:
         return math.to_float(2 * log_gain >= log_alpha)

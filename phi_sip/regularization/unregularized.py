@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from phiml import math
 
@@ -21,6 +22,8 @@ class Unregularized(Regularization):
 
     Source: Hansen, "Discrete Inverse Problems", SIAM 2010, eq. 2.24 with all filter factors 1.
     """
+
+    name: ClassVar[str] = "unregularized"
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         kernel = math.exp(-problem.log_gain)

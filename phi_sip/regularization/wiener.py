@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from phi.field import Field
 from phiml import math
@@ -36,6 +37,8 @@ class Wiener(GaussianPrior):
     Gonzalez, Woods, "Digital Image Processing", section 5.8.
     """
 
+    name: ClassVar[str] = "wiener"
+
     spectrum: Spectrum | None = None
 
     def __post_init__(self) -> None:
@@ -47,7 +50,7 @@ class Wiener(GaussianPrior):
 
     @staticmethod
     def from_samples(samples: Field) -> Wiener:
-        """The filter for states like `samples`, see `MeasuredSpectrum.of`."""
+        """Returns the filter for states like `samples`, see `MeasuredSpectrum.of`."""
         return Wiener(MeasuredSpectrum.of(samples))
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..compilation.iterations import Algorithm
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import UnsupportedError
 from ..states.checks import check_count, check_parameter
-from .least_squares import Algorithm, LeastSquares
+from .least_squares import LeastSquares
 from .newton_steps import minimize
 from .normal_equations import NormalEquations
 
@@ -52,7 +53,7 @@ class ConjugateGradient(InverseSolver):
         check_count("ConjugateGradient", "iterations", self.iterations)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         if not physics.is_linear:
             raise UnsupportedError(
                 f"ConjugateGradient inverts linear physics, but {type(physics).__name__} does not say that it is "

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..compilation.iterations import Algorithm
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..states.checks import check_count, check_parameter
-from .least_squares import Algorithm, LeastSquares
+from .least_squares import LeastSquares
 from .newton_steps import descend, minimize
 from .normal_equations import NormalEquations
 
@@ -55,7 +56,7 @@ class GaussNewton(InverseSolver):
         check_parameter("GaussNewton", "inner_tolerance", self.inner_tolerance)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:

@@ -51,7 +51,7 @@ class LBFGS(InverseSolver):
         check_parameter("LBFGS", "tolerance", self.tolerance)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         problem = LeastSquares.of(physics, y_target, x, y)
         backend, entries = problem.backend, problem.states.entries
         columns = instance("_unknowns")
@@ -67,8 +67,7 @@ class LBFGS(InverseSolver):
         unit = backend.where(first > 0, first, first * 0 + 1)
 
         def objective(u: Tensor) -> Tensor:
-            misfit = 0.5 * problem.square(target - problem.forward(native(u))) / unit
-            return math.reshaped_tensor(backend.reshape(misfit, (-1,)), [entries], convert=False)
+            return problem.per_entry(0.5 * problem.square(target - problem.forward(native(u))) / unit)
 
         start = rows(problem.states.pack(x))
         solve = Solve(
@@ -85,10 +84,9 @@ class LBFGS(InverseSolver):
         before, after = objective(start), objective(found)
         better = after < before
         found = math.where(better, found, start)
-        units = math.reshaped_tensor(backend.reshape(unit, (-1,)), [entries], convert=False)
         convergence = Convergence(
             math.to_int32(info.iterations),
-            math.where(better, after, before) * units,
+            math.where(better, after, before) * problem.per_entry(unit),
             math.cast(info.converged, bool),
             math.to_int32(2 * info.function_evaluations + 2),
         )

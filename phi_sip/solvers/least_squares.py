@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from phiml import math
-from phiml.backend import Backend, choose_backend, default_backend
+from phiml.backend import Backend
+from phiml.math import Tensor
 
-from ..compilation.cache import CompiledFunctions
-from ..compilation.host_random import RandomNumbersError, without_random_numbers
-from ..compilation.inputs import tensors_of, that_remembers_nothing, with_tensors, without_tensors
-from ..compilation.keys import grown, lists_in, of_parameters, of_value
-from ..compilation.objects import NoKeyError
+from ..compilation import keys
+from ..compilation.host_random import RandomNumbersError
+from ..compilation.iterations import Algorithm, CompiledIterations
 from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
 from ..frameworks import operations_of
 from ..states import trees
+from .derivatives import differentiating_backend
 from .vectors import Vectors
 
 
@@ -41,7 +40,7 @@ class LeastSquares:
     @staticmethod
     def of(physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> LeastSquares:
         """
-        The problem for states like `x` and observations like `y`.
+        Returns the problem for states like `x` and observations like `y`.
 
         Raises:
             UnsupportedError: if a leaf is not real floating point.
@@ -63,32 +62,30 @@ class LeastSquares:
         return self.states.backend
 
     def forward(self, x: Any) -> Any:
-        """P(x), row by row."""
+        """Computes P(x), row by row."""
         with math.precision(self.precision):
             return self.observations.pack(self.physics.forward(self.states.unpack(x)))
 
     def linearize(self, x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-        """P(x), d ↦ J d and v ↦ Jᵀ v with J = ∂P/∂x at x."""
+        """Computes P(x), d ↦ J d and v ↦ Jᵀ v with J = ∂P/∂x at x."""
         y, push, pull = operations_of(self.backend).linearize(self.forward, x)
         return y, push, pull
 
     def square(self, rows: Any) -> Any:
-        """‖row‖², shape (entries, 1)."""
+        """Computes ‖row‖², shape (entries, 1)."""
         return self.backend.sum(rows * rows, 1, keepdims=True)
 
+    def ratio(self, a: Any, b: Any, otherwise: Any = 0.0) -> Any:
+        """Computes a / b where b > 0, and returns `otherwise` elsewhere; all of one shape."""
+        where = self.backend.where
+        return where(b > 0, a / where(b > 0, b, b * 0 + 1), a * 0 + otherwise)
 
-def differentiating_backend(x: Any) -> Backend:
-    """The framework of the state, or the default one if that of the state cannot differentiate."""
-    backend = choose_backend(*trees.natives(x))
-    if not backend.supports(Backend.jacobian) and default_backend().supports(Backend.jacobian):
-        return default_backend()
-    return backend
+    def per_entry(self, column: Any) -> Tensor:
+        """Returns the tensor with the dims of the rows for one value per row, shape (entries, 1)."""
+        return math.reshaped_tensor(self.backend.reshape(column, (-1,)), [self.states.entries], convert=False)
 
 
-Algorithm = Callable[..., tuple[Any, ...]]  # of native tensors
-KEPT = 32  # compiled algorithms
-
-_compiled = CompiledFunctions(KEPT)
+_compiled = CompiledIterations()
 
 
 def run(
@@ -103,54 +100,27 @@ def run(
         problem: What to solve.
         *natives: What the algorithm takes.
 
+    Returns:
+        What the algorithm returns.
+
     Raises:
         UnsupportedError: if the physics draws random numbers.
     """
+    states, observations = problem.states.without_values(), problem.observations.without_values()
+    precision = problem.precision
+
+    def algorithm(physics: InvertiblePhysics) -> Algorithm:
+        return make(LeastSquares(physics, states, observations, precision))
+
+    def settings() -> Hashable:
+        return keys.of_value((make, method)), problem.states.signature, problem.observations.signature, precision
+
     framework = operations_of(problem.backend)
-    if not framework.COMPILES:
-        return make(problem)(*natives)
+    compile = framework.compile if framework.COMPILES else None
     try:
-        key = _key(make, method, problem, _compiled.logs)
-        lists = [] if key in _compiled else lists_in(problem.physics)
-    except NoKeyError:
-        return make(problem)(*natives)
-    algorithm: Algorithm = _compiled.find(key) or framework.compile(_algorithm(make, problem))
-    try:
-        result = algorithm(tensors_of(problem.physics, problem.backend), *natives)
+        return _compiled.run(problem.backend, compile, algorithm, settings, *natives, physics=problem.physics)
     except RandomNumbersError as error:
         raise UnsupportedError(
             f"{type(problem.physics).__name__} cannot be inverted numerically: {error}. Draw noise where the data are "
             f"made, so that the same state has the same observation."
         ) from error
-    if key not in _compiled:
-        logs = grown(lists)
-        with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
-            key = _key(make, method, problem, {*_compiled.logs, *map(id, logs)})
-        _compiled.keep(key, algorithm, logs)
-    return result
-
-
-def _key(
-    make: Callable[[LeastSquares], Algorithm], method: Any, problem: LeastSquares, logs: Container[int]
-) -> Hashable:
-    return (
-        of_value((make, method)),
-        of_parameters(problem.physics, logs=logs),
-        problem.states.signature,
-        problem.observations.signature,
-        problem.precision,
-    )
-
-
-def _algorithm(make: Callable[[LeastSquares], Algorithm], problem: LeastSquares) -> Algorithm:
-    """The algorithm as a function of the tensors in the physics, too. It keeps no states in memory."""
-    physics = without_tensors(problem.physics)
-    states, observations = problem.states.without_values(), problem.observations.without_values()
-    precision = problem.precision
-
-    def algorithm(tensors: list[Any], *natives: Any) -> tuple[Any, ...]:
-        traced = that_remembers_nothing(with_tensors(physics, tensors))
-        with without_random_numbers():
-            return make(LeastSquares(traced, states, observations, precision))(*natives)
-
-    return algorithm

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+from ..compilation.iterations import Algorithm, repeat
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..states.checks import check_count, check_parameter
-from .least_squares import Algorithm, LeastSquares
+from .least_squares import LeastSquares
 from .newton_steps import minimize, misfit_goal
 from .normal_equations import NormalEquations
 
@@ -60,50 +61,76 @@ class LevenbergMarquardt(InverseSolver):
         check_parameter("LevenbergMarquardt", "damping", self.damping, positive=True)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:
         b = problem.backend
         inner = NormalEquations(b, self.inner_iterations, self.inner_tolerance)
 
-        def ratio(a: Any, c: Any) -> Any:
-            return b.where(c > 0, a / b.where(c > 0, c, c * 0 + 1), a * 0)
-
-        def curvature(x: Any, target: Any) -> Any:
-            """‖J g‖² / ‖g‖² along the gradient g."""
-            y, push, pull = problem.linearize(x)
-            gradient = pull(target - y)
-            return ratio(problem.square(push(gradient)), problem.square(gradient))
-
         def run(start: Any, target: Any, noise: Any) -> tuple[Any, ...]:
             first = problem.square(target - problem.forward(start))
             goal = misfit_goal(problem, first, target, noise, self.tolerance)
 
-            def iterate(
-                moving: Any, x: Any, square: Any, done: Any, damping: Any, growth: Any, iterations: Any, count: Any
-            ) -> Any:
+            def iterate(state: _Damped) -> _Damped:
+                x, square, moving = state.x, state.square, state.moving
                 y, push, pull = problem.linearize(x)
-                d, left, products = inner.solve(push, pull, target - y, damping, noise)
+                d, left, products = inner.solve(push, pull, target - y, state.damping, noise)
                 misfit = problem.square(target - problem.forward(x + d))
-                gain = ratio(square - misfit, square - problem.square(left))
+                gain = problem.ratio(square - misfit, square - problem.square(left))
                 helps = moving & (misfit < square)
                 small = problem.square(d) <= self.tolerance**4 * problem.square(x)
-                x, square = b.where(helps, x + d, x), b.where(helps, misfit, square)
-                done = done | (moving & (small | (square <= goal)))
-                eased = damping * b.maximum(1 - (2 * gain - 1) ** 3, damping * 0 + 1 / 3)
-                damping = b.where(helps, eased, damping * growth)
-                growth = b.where(helps, growth * 0 + 2, growth * 2)
-                now = b.cast(moving, b.dtype(iterations))
-                iterations, count = iterations + now, count + now * (2 * products + 3)
-                return moving & ~done, x, square, done, damping, growth, iterations, count
+                square = b.where(helps, misfit, square)
+                done = state.done | (moving & (small | (square <= goal)))
+                eased = state.damping * b.maximum(1 - (2 * gain - 1) ** 3, state.damping * 0 + 1 / 3)
+                now = b.cast(moving, b.dtype(state.iterations))
+                return _Damped(
+                    moving & ~done,
+                    b.where(helps, x + d, x),
+                    square,
+                    done,
+                    b.where(helps, eased, state.damping * state.growth),
+                    b.where(helps, state.growth * 0 + 2, state.growth * 2),
+                    state.iterations + now,
+                    state.simulations + now * (2 * products + 3),
+                )
 
             done, zero = first <= goal, first * 0
-            begin = (~done, start, first, done, self.damping * curvature(start, target), zero + 2, zero, zero + 4)
-            _, x, square, done, _, _, iterations, count = b.while_loop(iterate, begin, self.iterations)
-            return x, iterations, square, done, count
+            damping = self.damping * _curvature(problem, start, target)
+            end = repeat(
+                b, iterate, _Damped(~done, start, first, done, damping, zero + 2, zero, zero + 4), self.iterations
+            )
+            return end.x, end.iterations, end.square, end.done, end.simulations
 
         return run
+
+
+class _Damped(NamedTuple):
+    """
+    Where the iteration is, per row.
+
+    Attributes:
+        moving, x, square, done: See `NewtonState`.
+        damping: μ.
+        growth: Factor on μ if the next step does not help.
+        iterations, simulations: See `NewtonState`.
+    """
+
+    moving: Any
+    x: Any
+    square: Any
+    done: Any
+    damping: Any
+    growth: Any
+    iterations: Any
+    simulations: Any
+
+
+def _curvature(problem: LeastSquares, x: Any, target: Any) -> Any:
+    """Computes ‖J g‖² / ‖g‖² along the gradient g, per row."""
+    y, push, pull = problem.linearize(x)
+    gradient = pull(target - y)
+    return problem.ratio(problem.square(push(gradient)), problem.square(gradient))
 
 
 @hookimpl

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from phiml import math
 
+from ..compilation.iterations import Algorithm, repeat
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence
 from ..states import trees
-from .least_squares import Algorithm, LeastSquares, run
+from .least_squares import LeastSquares, run
 
 BACKTRACKING = 10  # halvings of a step that does not help
-CONFIDENCE = (
-    2.0  # standard deviations of ‖n‖² above its mean: less could be out of reach, and chasing it amplifies noise
-)
+CONFIDENCE = 2.0  # standard deviations of ‖n‖² above its mean: less could be out of reach
 
 
 def minimize(
     method: Any, make: Callable[[LeastSquares], Algorithm], physics: InvertiblePhysics, y_target: Any, x: Any, y: Any
 ) -> Correction:
     """
-    Runs an algorithm on native matrices, and makes its result a correction.
+    Runs an algorithm on native matrices, and returns the correction that it finds.
 
     Args:
         method: The solver, whose options the algorithm has.
@@ -38,29 +37,21 @@ def minimize(
     energy = math.convert(math.wrap(0.0) if noise is None else noise * margin, problem.backend)
     rows = math.expand(math.cast(energy, math.DType(float, problem.precision)), problem.states.entries)
     column = problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
-    is_traced = not all(leaf.available for tree in (x, y_target) for leaf in trees.leaves(tree))
-    target = problem.observations.pack(y_target)
-    ended = make(problem)(start, target, column) if is_traced else run(make, method, problem, start, target, column)
-    found, iterations, square, converged, simulations = ended
-
-    def per_entry(native: Any) -> Any:
-        flat = problem.backend.reshape(native, (-1,))
-        return math.reshaped_tensor(flat, [problem.states.entries], convert=False)
-
+    found, *report = run(make, method, problem, start, problem.observations.pack(y_target), column)
+    iterations, square, converged, simulations = (problem.per_entry(native) for native in report)
     convergence = Convergence(
-        math.to_int32(per_entry(iterations)),
-        0.5 * per_entry(square),
-        math.cast(per_entry(converged), bool),
-        math.to_int32(per_entry(simulations)),
+        math.to_int32(iterations), 0.5 * square, math.cast(converged, bool), math.to_int32(simulations)
     )
     return Correction(trees.subtract(problem.states.unpack(found), x), stats=convergence.stats())
 
 
 def misfit_goal(problem: LeastSquares, square: Any, target: Any, noise: Any, tolerance: float) -> Any:
     """
-    The misfit ‖P(x) − y*‖² at which a row has converged: what noise or rounding explain, or a fraction of the first.
+    Computes the misfit ‖P(x) − y*‖² at which a row has converged: what noise or rounding explain, or a fraction of the
+    first misfit.
 
     Args:
+        problem: What to solve.
         square: First misfit.
         target, noise: y* and what the noise may explain.
         tolerance: Fraction of the first residual ‖P(x) − y*‖.
@@ -70,27 +61,76 @@ def misfit_goal(problem: LeastSquares, square: Any, target: Any, noise: Any, tol
     return problem.backend.maximum(unavoidable, tolerance**2 * square)
 
 
-def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any, noise: Any) -> tuple[Any, ...]:
+class Search(NamedTuple):
     """
-    The longest of step, step/2, step/4, … that lowers the misfit, or brings it to what the noise explains; else 0.
+    Where a line search is, per row.
+
+    Attributes:
+        searching: Whether no length has helped yet.
+        length: Fraction of the step to be tried next.
+        x: State found so far.
+        square: ‖P(x) − y*‖² there.
+        simulations: How many were made.
+    """
+
+    searching: Any
+    length: Any
+    x: Any
+    square: Any
+    simulations: Any
+
+
+def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any, noise: Any) -> Search:
+    """
+    Finds the longest of step, step/2, step/4, … that lowers the misfit, or brings it to what the noise explains.
+
+    Args:
+        problem: P.
+        x: State at which the search starts.
+        step: Longest change of x.
+        target: y*.
+        square: ‖P(x) − y*‖².
+        noise: ‖n‖².
 
     Returns:
-        x after the step, ‖P(x) − y*‖² there, which rows moved, and how many simulations each row took.
+        How the search ended. Rows that are still searching stay at x.
     """
     b = problem.backend
 
-    def attempt(searching: Any, length: Any, found: Any, least: Any, count: Any) -> tuple[Any, ...]:
-        tried = x + length * step
+    def attempt(state: Search) -> Search:
+        tried = x + state.length * step
         misfit = problem.square(target - problem.forward(tried))
-        good = searching & ((misfit < square) | (misfit <= noise))
-        found, least = b.where(good, tried, found), b.where(good, misfit, least)
-        count = count + b.cast(searching, b.dtype(count))
-        return searching & ~good, 0.5 * length, found, least, count
+        good = state.searching & ((misfit < square) | (misfit <= noise))
+        return Search(
+            state.searching & ~good,
+            0.5 * state.length,
+            b.where(good, tried, state.x),
+            b.where(good, misfit, state.square),
+            state.simulations + b.cast(state.searching, b.dtype(state.simulations)),
+        )
 
-    everywhere = square == square
-    start = (everywhere, square * 0 + 1, x, square, square * 0)
-    searching, _, found, least, count = b.while_loop(attempt, start, BACKTRACKING)
-    return found, least, ~searching, count
+    return repeat(b, attempt, Search(square == square, square * 0 + 1, x, square, square * 0), BACKTRACKING)
+
+
+class NewtonState(NamedTuple):
+    """
+    Where Newton-like steps are, per row.
+
+    Attributes:
+        moving: Whether a row goes on.
+        x: Its state.
+        square: ‖P(x) − y*‖².
+        done: Whether it has converged.
+        iterations: How many steps it has taken.
+        simulations: How many simulations these took.
+    """
+
+    moving: Any
+    x: Any
+    square: Any
+    done: Any
+    iterations: Any
+    simulations: Any
 
 
 Direction = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
@@ -98,7 +138,7 @@ Direction = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
 
 def descend(problem: LeastSquares, iterations: int, tolerance: float, direction: Direction) -> Algorithm:
     """
-    x ← x + d/2^i again and again, i from `backtrack`, until a row has converged or no length helps.
+    Repeats x ← x + d/2^i, i from `backtrack`, until a row has converged or no length helps.
 
     Args:
         problem: What to solve.
@@ -116,19 +156,26 @@ def descend(problem: LeastSquares, iterations: int, tolerance: float, direction:
         first = problem.square(target - problem.forward(start))
         goal = misfit_goal(problem, first, target, noise, tolerance)
 
-        def iterate(moving: Any, x: Any, square: Any, done: Any, count: Any, simulations: Any) -> tuple[Any, ...]:
-            step, products = direction(x, square, target, noise)
-            found, least, moved, attempts = backtrack(problem, x, step, target, square, noise)
-            small = problem.square(found - x) <= tolerance**4 * problem.square(found)
-            x, square = b.where(moving, found, x), b.where(moving, least, square)
-            done = done | (moving & ((moved & small) | (square <= goal)))
-            now = b.cast(moving, b.dtype(count))
-            count, simulations = count + now, simulations + now * (products + attempts)
-            return moving & moved & ~done, x, square, done, count, simulations
+        def iterate(state: NewtonState) -> NewtonState:
+            moving = state.moving
+            step, products = direction(state.x, state.square, target, noise)
+            found = backtrack(problem, state.x, step, target, state.square, noise)
+            small = problem.square(found.x - state.x) <= tolerance**4 * problem.square(found.x)
+            square = b.where(moving, found.square, state.square)
+            done = state.done | (moving & ((~found.searching & small) | (square <= goal)))
+            now = b.cast(moving, b.dtype(state.iterations))
+            return NewtonState(
+                moving & ~found.searching & ~done,
+                b.where(moving, found.x, state.x),
+                square,
+                done,
+                state.iterations + now,
+                state.simulations + now * (products + found.simulations),
+            )
 
         done = first <= goal
-        begin = (~done, start, first, done, first * 0, first * 0 + 1)
-        _, x, square, done, count, simulations = b.while_loop(iterate, begin, iterations)
-        return x, count, square, done, simulations
+        begin = NewtonState(~done, start, first, done, first * 0, first * 0 + 1)
+        end = repeat(b, iterate, begin, iterations)
+        return end.x, end.iterations, end.square, end.done, end.simulations
 
     return run

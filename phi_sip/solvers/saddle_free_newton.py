@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..compilation.iterations import Algorithm
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import UnsupportedError
 from ..frameworks import operations_of
 from ..states.checks import check_count, check_parameter
-from .least_squares import Algorithm, LeastSquares
+from .least_squares import LeastSquares
 from .newton_steps import descend, minimize
 
 
@@ -58,7 +59,7 @@ class SaddleFreeNewton(InverseSolver):
         check_parameter("SaddleFreeNewton", "tolerance", self.tolerance)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:
@@ -70,11 +71,8 @@ class SaddleFreeNewton(InverseSolver):
                 f"allowed. Use GaussNewton or LevenbergMarquardt, or raise max_unknowns if the memory suffices."
             )
 
-        def ratio(a: Any, c: Any, otherwise: Any) -> Any:
-            return b.where(c > 0, a / b.where(c > 0, c, c * 0 + 1), otherwise)
-
         def remaining(objective: Any, decrease: Any, curvature: Any) -> Any:
-            """What is left of the objective after the decreases promised in all directions of more curvature."""
+            """Computes what is left of L after the decreases that all directions of more curvature promise."""
             stiffer = b.cast(curvature[:, None, :] > curvature[:, :, None], b.dtype(decrease))
             return b.maximum(objective - b.sum(stiffer * decrease[:, None, :], 2), decrease * 0)
 
@@ -82,9 +80,9 @@ class SaddleFreeNewton(InverseSolver):
             gradient, hessian = framework.hessian(lambda u: 0.5 * b.sum((target - problem.forward(u)) ** 2, 1), x)
             values, vectors = framework.eigh(hessian)
             slope = b.sum(vectors * gradient[:, :, None], 1)
-            left = remaining(0.5 * square, 0.5 * ratio(slope**2, abs(values), slope * 0), abs(values))
-            longest = ratio(2 * self.max_loss_change * left, abs(slope), slope * 0)
-            along = -b.sign(slope) * b.minimum(ratio(abs(slope), abs(values), longest), longest)
+            left = remaining(0.5 * square, 0.5 * problem.ratio(slope**2, abs(values)), abs(values))
+            longest = problem.ratio(2 * self.max_loss_change * left, abs(slope))
+            along = -b.sign(slope) * b.minimum(problem.ratio(abs(slope), abs(values), longest), longest)
             return b.sum(vectors * along[:, None, :], 2), unknowns + 2
 
         return descend(problem, self.iterations, self.tolerance, direction)

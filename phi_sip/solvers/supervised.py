@@ -29,5 +29,5 @@ class Supervised(InverseSolver):
     x_true: Any
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`; the observation does not matter."""
+        """Returns x_true − x. The observation does not matter."""
         return Correction(trees.subtract(self.x_true, x))

@@ -39,7 +39,7 @@ class TimeReversal(InverseSolver):
     name: ClassVar[str] = "time-reversal"
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """See `InverseSolver.solve`."""
+        """Computes the correction of x, see `InverseSolver.solve`."""
         dx = reverse(physics, y_target, y)
         before = trees.l2_loss(trees.subtract(y, y_target))
         objective = trees.l2_loss(trees.subtract(physics.forward(trees.add(x, dx)), y_target))
@@ -50,7 +50,7 @@ class TimeReversal(InverseSolver):
 
 def reverse(physics: InvertiblePhysics, y_target: Any, y: Any) -> Any:
     """
-    R(y*) − R(y).
+    Computes R(y*) − R(y).
 
     Raises:
         UnsupportedError: if the physics cannot run backwards.

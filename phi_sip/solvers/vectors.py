@@ -31,7 +31,7 @@ class Vectors:
     backend: Backend
 
     def pack(self, tree: Any) -> Any:
-        """Native matrix (entries, values) of a state like the template."""
+        """Returns the native matrix (entries, values) of a state like the template."""
         parts = []
         for leaf, like in zip(trees.leaves(tree, self.template), trees.leaves(self.template), strict=True):
             whole = order.components_by_name(math.expand(math.convert(leaf, self.backend), self.entries))
@@ -39,7 +39,7 @@ class Vectors:
         return self.backend.concat(parts, 1) if len(parts) > 1 else parts[0]
 
     def unpack(self, values: Any) -> Any:
-        """State of a native matrix."""
+        """Returns the state of a native matrix."""
         leaves, start = [], 0
         for like in trees.leaves(self.template):
             columns = _columns(like)
@@ -66,6 +66,6 @@ class Vectors:
 
 
 def _columns(leaf: Tensor) -> Shape:
-    """What the columns of a leaf mean, one after the other."""
+    """Returns what the columns of a leaf mean, one after the other."""
     values = order.components_by_name(leaf).shape.non_batch
     return values.only(order.canonical(values), reorder=True)

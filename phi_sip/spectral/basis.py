@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from phi.field import Field
 from phiml import math
-from phiml.backend import Backend
-from phiml.math import Shape, Tensor, batch, channel, expand, spatial
+from phiml.math import Shape, Tensor, channel, expand, spatial
 
 from ..errors import BoundaryError
-from ..frameworks import operations_of
 from ..states import order
 from .modes import Fourier, Modes
 from .sides import Fixed, Insulated, Periodic, Side, sides_of
@@ -42,10 +39,10 @@ class SpectralBasis:
     | fixed, insulated | sin(k x), DST-IV | π (n + ½) / L |
 
     White noise of standard deviation σ per cell has E|c_k|² = σ² in every mode. Fixed values count as 0: subtract
-    `lifting.steady_state` where they are not. Boundaries hold at the outer faces of the outermost cells. There is one
-    object per kind of grid, which keeps what depends on the grid alone. Its axes are in the order of their names,
-    whatever their order in a field is: the last periodic one is that of which half of the modes are kept, and wherever
-    modes are counted, drawn or sorted, they are so in this order.
+    `steady_state` where they are not. Boundaries hold at the outer faces of the outermost cells. There is one object
+    per kind of grid, which keeps what depends on the grid alone. Its axes are in the order of their names, whatever
+    their order in a field is. Half of the modes of the last periodic axis are kept, and modes are counted, drawn and
+    sorted in this order.
 
     Attributes:
         resolution: Spatial shape, cells per axis, in the order of their names.
@@ -62,7 +59,7 @@ class SpectralBasis:
     @staticmethod
     def of(field: Field) -> SpectralBasis:
         """
-        The basis of the grid that `field` lives on.
+        Returns the basis of the grid that `field` lives on. There is one object per kind of grid.
 
         Raises:
             BoundaryError: if its boundary is none of the above, or if it is staggered and not periodic.
@@ -109,7 +106,7 @@ class SpectralBasis:
 
     def k_squared(self, weights: Tensor | float = 1.0) -> Tensor:
         """
-        Σ_a w_a k_a² of the kept modes in float64.
+        Computes Σ_a w_a k_a² of the kept modes in float64.
 
         Args:
             weights: w: a number, or a tensor; a dim `vector` names the axes, all others are kept.
@@ -125,18 +122,18 @@ class SpectralBasis:
             return math.to_float(self.k_squared() == 0)
 
     def multiplicity(self) -> Tensor:
-        """How many of all modes each kept one stands for: 2 if for its conjugate too, else 1."""
+        """Returns how many of all modes each kept one stands for: 2 where its conjugate is left out, else 1."""
         return self.factors[-1].multiplicity()
 
     def transform(self, values: Tensor) -> Tensor:
-        """Coefficients c_k of real `values` given per cell. Other dims are kept, and the order of all."""
+        """Computes the coefficients c_k of real `values` per cell. Other dims are kept, and the order of all."""
         result = values
         for modes in self.factors:
             result = modes.transform(result)
         return order.in_order_of(result, values.shape)
 
     def inverse(self, coefficients: Tensor) -> Tensor:
-        """Values per cell from the coefficients of the kept modes. Other dims are kept, and the order of all."""
+        """Computes values per cell from the kept coefficients. Other dims are kept, and the order of all."""
         result = coefficients
         for modes in reversed(self.factors):
             result = modes.inverse(result)
@@ -152,38 +149,18 @@ class SpectralBasis:
         return _basis(tuple(self.resolution.names), halves, lengths, self.sides)
 
     def restrict(self, coefficients: Tensor) -> Tensor:
-        """Those of the modes of `coarse`, where white noise has E|c_k|² = σ² as here."""
+        """Returns the coefficients of the modes of `coarse`, where white noise has E|c_k|² = σ² as here."""
         for modes in self.factors:
             coefficients = modes.restrict(coefficients)
         return coefficients
 
-    def transform_rows(self, values: Any, backend: Backend) -> Any:
-        """`transform` of a native tensor (rows, *axes)."""
-        if self._is_periodic:
-            return operations_of(backend).rfftn(values, self.resolution.rank)
-        return self._of_rows(self.transform, values, self.resolution)
-
-    def inverse_rows(self, coefficients: Any, backend: Backend) -> Any:
-        """`inverse` of a native tensor (rows, *axes)."""
-        if self._is_periodic:
-            return operations_of(backend).irfftn(coefficients, self.resolution.sizes)
-        return self._of_rows(self.inverse, coefficients, self.modes)
-
-    @cached_property
-    def _is_periodic(self) -> bool:
-        return all(pair == (Periodic(), Periodic()) for pair in self.sides)
-
-    def _of_rows(self, function: Callable[[Tensor], Tensor], native: Any, sizes: Shape) -> Any:
-        rows = batch(_rows=native.shape[0])
-        return function(math.reshaped_tensor(native, [rows, *sizes], convert=False)).native([rows, *sizes.names])
-
     def sum(self, per_mode: Tensor) -> Tensor:
-        """Σ over all modes of a quantity given for the kept ones."""
+        """Computes Σ over all modes of a quantity that is given for the kept ones."""
         return math.sum(per_mode * self.multiplicity(), self.resolution.names)
 
     def variance_per_cell(self, mode_variance: Tensor) -> Tensor:
         """
-        Var u(cell) = Σ_k m_k var_k |φ_k(cell)|² of u = Σ_k c_k φ_k with independent c_k; m_k as `multiplicity`.
+        Computes Var u(cell) = Σ_k m_k var_k |φ_k|² of u = Σ_k c_k φ_k with independent c_k, m_k as `multiplicity`.
 
         Args:
             mode_variance: var_k = E|c_k|² of the kept modes. Other dims are kept.
@@ -213,5 +190,5 @@ def _basis(
 
 
 def weight_of(weights: Tensor | float, axis: str) -> Tensor | float:
-    """The entry of `weights` for `axis`, or all of it if it does not name axes."""
+    """Returns the entry of `weights` for `axis`, or all of it if it does not name axes."""
     return weights.vector[axis] if isinstance(weights, Tensor) and "vector" in weights.shape else weights

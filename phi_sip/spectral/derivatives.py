@@ -39,6 +39,8 @@ class PeriodicDerivatives:
 
     def __post_init__(self) -> None:
         """
+        Checks the boundary.
+
         Raises:
             BoundaryError: if an axis is not periodic.
         """
@@ -59,7 +61,7 @@ class PeriodicDerivatives:
         return channel(derivative=list(self.basis.resolution.names))
 
     def per_axis(self, vector: Tensor) -> Tensor:
-        """A vector field with its components, which name the axes, along `derivative` in place of `vector`."""
+        """Returns a vector field with its components, which name the axes, along `derivative` instead of `vector`."""
         return rename_dims(order.matched(vector, channel(vector=self.axes.item_names[0])), "vector", self.axes)
 
     @cached_property
@@ -123,7 +125,7 @@ class PeriodicDerivatives:
 
 def runge_kutta_4(rate: Callable[[Any], Any], c: Any, dt: Any, decay: Any) -> Any:
     """
-    One step of dc/dt = −λ c + N(c), of fourth order in N and exact in λ (integrating factor).
+    Computes one step of dc/dt = −λ c + N(c), of fourth order in N and exact in λ (integrating factor).
 
     Args:
         rate: N.

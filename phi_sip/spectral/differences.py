@@ -11,7 +11,7 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Tensor
 
-from . import SpectralBasis
+from .basis import SpectralBasis
 from .sides import Fixed, Periodic, Side
 
 
@@ -39,7 +39,7 @@ class Difference:
     sides: tuple[Side, Side]
 
     def apply(self, u: Any) -> Any:
-        """D u: one value per face that counts."""
+        """Computes D u, one value per face that counts."""
         if isinstance(self.sides[0], Periodic):
             return self._scaled(self._concat([self._cut(u, 1, None), self._cut(u, None, 1)]) - u)
         inner = self._cut(u, 1, None) - self._cut(u, None, -1)
@@ -49,7 +49,7 @@ class Difference:
         return self._scaled(self._concat(parts))
 
     def adjoint(self, p: Any) -> Any:
-        """Dᵀ p."""
+        """Computes Dᵀ p."""
         if isinstance(self.sides[0], Periodic):
             return self._scaled(self._concat([self._cut(p, -1, None), self._cut(p, None, -1)]) - p)
         lower, upper = (isinstance(side, Fixed) for side in self.sides)
@@ -73,7 +73,11 @@ class Difference:
 
 
 def differences(basis: SpectralBasis, backend: Backend) -> list[Difference]:
-    """One per axis, for native tensors with the axes last; w is 1 / cell size, in units of the smallest cell."""
+    """
+    Returns one difference per axis, for native tensors with the axes last.
+
+    The weights w are 1 / cell size, in units of the smallest cell.
+    """
     weights = _weights(basis)
     rank = basis.resolution.rank
     return [
@@ -84,7 +88,7 @@ def differences(basis: SpectralBasis, backend: Backend) -> list[Difference]:
 
 @lru_cache(maxsize=64)
 def eigenvalues(basis: SpectralBasis) -> Tensor:
-    """Σ_a 4 w_a² sin²(k_a dx_a / 2) of Dᵀ D per mode, in float64."""
+    """Computes the eigenvalues Σ_a 4 w_a² sin²(k_a dx_a / 2) of Dᵀ D per mode, in float64."""
     weights = _weights(basis)
     with math.precision(64):
         parts = [

@@ -37,27 +37,27 @@ class Modes(ABC):
 
     @abstractmethod
     def wavenumbers(self) -> dict[str, Tensor]:
-        """k in float64 per axis, unit 1/length."""
+        """Returns k in float64 per axis, unit 1/length."""
 
     def multiplicity(self) -> Tensor:
-        """How many modes each kept one stands for."""
+        """Returns how many modes each kept one stands for."""
         return math.wrap(1.0)
 
     @abstractmethod
     def transform(self, values: Tensor) -> Tensor:
-        """Coefficients along the axes; other dims are kept."""
+        """Computes coefficients along the axes; other dims are kept."""
 
     @abstractmethod
     def inverse(self, coefficients: Tensor) -> Tensor:
-        """Values per cell; other dims are kept."""
+        """Computes values per cell; other dims are kept."""
 
     @abstractmethod
     def restrict(self, coefficients: Tensor) -> Tensor:
-        """Those of half as many cells per axis: the same φ_k, without the short ones."""
+        """Returns the coefficients for half as many cells per axis: the same φ_k, without the short ones."""
 
     @abstractmethod
     def variance_per_cell(self, mode_variance: Tensor) -> Tensor:
-        """Σ_k m_k var_k |φ_k(cell)|² with m_k the multiplicity; other dims are kept."""
+        """Computes Σ_k m_k var_k |φ_k(cell)|² with m_k the multiplicity; other dims are kept."""
 
 
 class Fourier(Modes):

@@ -34,7 +34,7 @@ Side = Periodic | Insulated | Fixed
 
 def sides_of(boundary: Extrapolation, axis: str) -> tuple[Side, Side]:
     """
-    The lower and the upper side of `axis`.
+    Returns the lower and the upper side of `axis`.
 
     Args:
         boundary: `Field.boundary`: one extrapolation for all sides, or one per axis or side.

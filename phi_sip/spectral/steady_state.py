@@ -9,14 +9,13 @@ from phiml import math
 from phiml.math import Tensor, spatial
 
 from ..errors import ParameterError
-from . import SpectralBasis
-from .basis import weight_of
+from .basis import SpectralBasis, weight_of
 from .sides import Fixed, Insulated, Side
 
 
 def steady_state(basis: SpectralBasis, diffusivity: Tensor | float = 1.0) -> Tensor:
     """
-    The steady state w for the boundary values c of the fixed sides:
+    Computes the steady state w for the boundary values c of the fixed sides:
 
         ∇·(ν ∇w) = 0,   w = c at fixed sides,   ∂w/∂n = 0 at insulated ones
         w = c̄ + Σ_sides (c_side − c̄) · w_side,   c̄ = (min c + max c) / 2
@@ -50,12 +49,12 @@ def steady_state(basis: SpectralBasis, diffusivity: Tensor | float = 1.0) -> Ten
 
 
 def holds_values(basis: SpectralBasis) -> bool:
-    """Whether a side is fixed to a number other than 0."""
+    """Tells whether a side is fixed to a number other than 0."""
     return any(_boundary_values(basis).values())
 
 
 def _boundary_values(basis: SpectralBasis) -> dict[tuple[str, int], float]:
-    """Values of the fixed sides by axis and 0 for the lower side, 1 for the upper one."""
+    """Returns the values of the fixed sides by axis and 0 for the lower side, 1 for the upper one."""
     return {
         (axis, upper): side.value
         for axis, sides in zip(basis.resolution.names, basis.sides, strict=True)
@@ -65,7 +64,7 @@ def _boundary_values(basis: SpectralBasis) -> dict[tuple[str, int], float]:
 
 
 def _influence(basis: SpectralBasis, axis: str, upper: int, diffusivity: Tensor | float) -> Tensor:
-    """w_side of the lower or upper side of `axis`."""
+    """Computes w_side of the lower or upper side of `axis`."""
     index = basis.resolution.names.index(axis)
     opposite = basis.sides[index][1 - upper]
     others = [modes for modes in basis.factors if not modes.conserves_mean and axis not in modes.cells]
@@ -83,7 +82,7 @@ def _influence(basis: SpectralBasis, axis: str, upper: int, diffusivity: Tensor 
 
 
 def _ratio(diffusivity: Tensor | float, axis: str, to: str) -> Tensor:
-    """ν_axis / ν_to."""
+    """Computes ν_axis / ν_to."""
     if not isinstance(diffusivity, Tensor) or "vector" not in diffusivity.shape:
         return math.wrap(1.0)
     if diffusivity.available and bool((diffusivity == 0).any):
@@ -95,14 +94,14 @@ def _ratio(diffusivity: Tensor | float, axis: str, to: str) -> Tensor:
 
 
 def _sinh_profile(squares: Tensor, s: Tensor) -> Tensor:
-    """sinh(z s) / sinh(z) for z² = `squares`, without overflow; its series below z = 1e-3."""
+    """Computes sinh(z s) / sinh(z) for z² = `squares`, without overflow; its series below z = 1e-3."""
     z = math.sqrt(math.maximum(squares, 1e-20))
     ratio = math.exp(-z * (1 - s)) * (1 - math.exp(-2 * z * s)) / (1 - math.exp(-2 * z))
     return math.where(z < 1e-3, s * (1 + z**2 * (s**2 - 1) / 6), ratio)
 
 
 def _cosh_profile(squares: Tensor, s: Tensor) -> Tensor:
-    """cosh(z s) / cosh(z) for z² = `squares`, without overflow."""
+    """Computes cosh(z s) / cosh(z) for z² = `squares`, without overflow."""
     z = math.sqrt(math.maximum(squares, 1e-20))
     return math.exp(-z * (1 - s)) * (1 + math.exp(-2 * z * s)) / (1 + math.exp(-2 * z))
 

@@ -63,7 +63,7 @@ class RealModes(Modes):
         return values[{self.axis: slice(None, None, -1)}]
 
     def _alternate(self, values: Tensor) -> Tensor:
-        """(−1)^j · values_j."""
+        """Computes (−1)^j · values_j."""
         signs = 1.0 - 2.0 * (np.arange(self.cells.volume) % 2)
         return values * math.to_float(math.wrap(signs, spatial(self.axis)))
 

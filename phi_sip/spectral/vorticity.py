@@ -36,42 +36,50 @@ class VorticityTransport:
     space: PeriodicDerivatives
 
     def encode(self, velocity: Tensor, *scalars: Tensor) -> tuple[Tensor, Tensor]:
-        """(ū, c) of values per cell; what is not divergence-free in `velocity` is dropped."""
+        """Computes (ū, c) of values per cell; what is not divergence-free in `velocity` is dropped."""
         mean, vorticity = self.curl(self.space.per_axis(self.space.basis.transform(velocity)))
         others = [self.space.basis.transform(values) for values in scalars]
         return mean, stack([vorticity, *others], channel(Q), expand_values=True)
 
     def velocity(self, mean: Tensor, vorticity: Tensor) -> Tensor:
-        """u per cell along the dim `vector` from ū and the coefficients of ω."""
+        """Computes u per cell along the dim `vector` from ū and the coefficients of ω."""
         values = mean + self.space.basis.inverse(self._induced * vorticity)
         return rename_dims(values, "derivative", channel(vector=list(self.space.axes.item_names[0])))
 
     def scalar(self, c: Tensor, index: int) -> Tensor:
-        """q_index per cell; 0 is ω."""
+        """Computes q_index per cell; 0 is ω."""
         return self.space.basis.inverse(c[{Q: index}])
 
     def gradient(self, coefficients: Tensor) -> Tensor:
-        """∇q per cell along the dim `derivative`, of the resolved modes."""
+        """Computes ∇q per cell along the dim `derivative`, of the resolved modes."""
         return self.space.basis.inverse(self._resolved_nabla * coefficients)
 
     def project(self, velocity: Tensor) -> Tensor:
-        """The divergence-free part of `velocity`, with its mean."""
+        """Computes the divergence-free part of `velocity`, with its mean."""
         mean, c = self.encode(velocity)
         return self.velocity(mean, c[{Q: 0}])
 
     def divergence_free(self, coefficients: Tensor) -> Tensor:
-        """The same for Fourier coefficients along the dim `derivative`: c − k (k·c) / |k|²."""
+        """Computes c − k (k·c) / |k|², the divergence-free part of coefficients along the dim `derivative`."""
         k = self.space.wavevector
         return coefficients - k * math.sum(k * coefficients, "derivative") * self._inverse_square
 
     def curl(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and coefficients of the vorticity of a vector field with coefficients along the dim `derivative`."""
+        """Computes mean and vorticity coefficients of a vector field with coefficients along the dim `derivative`."""
         mean = math.real(coefficients[dict.fromkeys(self.space.basis.resolution.names, 0)])
         mean = mean / math.sqrt(float(self.space.basis.resolution.volume))
         return mean, math.sum(self._curl * coefficients, "derivative")
 
     def run(self, mean: Tensor, c: Tensor, dt: float | Tensor, steps: int) -> Tensor:
-        """c after n steps of dt, which may be negative. Runs on native tensors, which takes a fifth of the time."""
+        """
+        Computes c after n steps of dt, on native tensors, which takes a fifth of the time.
+
+        Args:
+            mean: ū along the dim `derivative`; batch dims allowed.
+            c: Coefficients along the dim `quantity`.
+            dt: Time step; negative where time runs backwards.
+            steps: n.
+        """
         batch = math.merge_shapes(mean.shape.batch, c.shape.batch, math.shape(dt).batch)
         groups = [batch, c.shape[Q], *self.space.basis.modes]
         backend, ones = c.default_backend, [1] * self.space.basis.modes.rank
@@ -84,7 +92,7 @@ class VorticityTransport:
         return math.reshaped_tensor(native, groups, convert=False)
 
     def _rate(self, mean: Any, quantities: int) -> Callable[[Any], Any]:
-        """c ↦ F(−u·∇q) of all quantities, on native axes (batch, quantity, [derivative], k…)."""
+        """Returns c ↦ F(−u·∇q) of all quantities, on native axes (batch, quantity, [derivative], k…)."""
         names, sizes = self.space.basis.modes.names, self.space.basis.resolution.sizes
         backend = self.space.resolved.default_backend
         framework = operations_of(backend)

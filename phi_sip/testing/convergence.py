@@ -26,8 +26,10 @@ UNIT = 1024.0  # a power of 2, so that rounding is the same in both units
 
 def check_scale_invariant(sample: Sample) -> str:
     """
-    One inversion is of the right length for large and for small errors: the best multiple of the step is between 0.5,
-    below which the residual grows, and 10, and the fraction of the residual that is removed does not fall below half.
+    Checks that one inversion is of the right length for large and for small errors.
+
+    The best multiple of the step is between 0.5, below which the residual grows, and 10, and the fraction of the
+    residual that is removed does not fall below half.
     """
     removed, before_it = [], None
     for size in SIZES:
@@ -57,7 +59,7 @@ def check_scale_invariant(sample: Sample) -> str:
 
 
 def check_units(sample: Sample) -> str:
-    """A numerical inverse finds the same dx for c P(x) = c y*."""
+    """Checks that a numerical inverse finds the same dx for c P(x) = c y*."""
     if sample.solver is None and sample.physics.has_inverse:
         raise NotApplicableError("closed form, whose units are those of its equation")
     x, target, solver = sample.guess(SIZES[-1]), sample.y_target, sample.solver
@@ -77,7 +79,7 @@ def check_units(sample: Sample) -> str:
 
 
 def check_order(sample: Sample) -> str:
-    """p ≥ 0.9 in ‖P(x̃) − y*‖ ∝ ε^p, where an inversion leaves half of the residual or more."""
+    """Checks p ≥ 0.9 in ‖P(x̃) − y*‖ ∝ ε^p, where an inversion leaves half of the residual or more."""
     orders, left = [], 0.0
     for large, small in pairwise(SIZES):
         (before_large, at_large), (before, at_small) = sample.misfits(large), sample.misfits(small)
@@ -98,7 +100,7 @@ def check_order(sample: Sample) -> str:
 
 
 def check_round_trip(sample: Sample) -> str:
-    """‖P(x̃) − y*‖ falls to a half or less by up to five inversions, each from the last one's result."""
+    """Checks that ‖P(x̃) − y*‖ falls to half or less by up to five inversions, each from the last one's result."""
     step = sample.step()
     before, after = sample.misfits(SIZES[0])
     enough = np.maximum(SOLVED * before, sample.unexplained)

@@ -9,7 +9,7 @@ import numpy as np
 from phiml.backend import Backend, choose_backend
 
 from ..errors import UnsupportedError
-from ..frameworks import operations_of
+from ..solvers.derivatives import pullback
 from ..solvers.least_squares import LeastSquares
 from ..states import trees
 from .report import NotApplicableError, require
@@ -18,24 +18,18 @@ from .sample import Sample, total
 
 def gradient(sample: Sample, x: Any, cotangent_of: Callable[[Any], Any]) -> Any:
     """
-    Jᵀ c at x with c = cotangent_of(P(x)).
+    Computes Jᵀ c at x with c = cotangent_of(P(x)).
 
     Raises:
         NotApplicableError: if the framework of x cannot differentiate.
     """
     backend = _differentiating_backend(sample)
     y = sample.forward(x)
-
-    def run(*values: Any) -> list[Any]:
-        return trees.natives(sample.forward(trees.with_natives(x, values)), like=y)
-
-    _, pullback = operations_of(backend).vjp(run, trees.natives(x))
-    cotangent = trees.to_backend(trees.cast(cotangent_of(y), sample.precision), backend)
-    return trees.with_natives(x, pullback(trees.natives(cotangent, like=y)))
+    return pullback(sample.physics, x, y, backend)(trees.cast(cotangent_of(y), sample.precision))
 
 
 def check_differentiable(sample: Sample) -> str:
-    """⟨Jᵀ s, d⟩ = ‖s‖² with s the change of P along d by central differences."""
+    """Checks ⟨Jᵀ s, d⟩ = ‖s‖² with s the change of P along d by central differences."""
     direction = sample.direction()
     size = 1e-5 if sample.precision > 32 else 1e-2
     ahead = sample.forward(trees.add(sample.x, trees.scale(direction, size)))
@@ -53,7 +47,7 @@ def check_differentiable(sample: Sample) -> str:
 
 
 def check_adjoint(sample: Sample) -> str:
-    """⟨J d, v⟩ = ⟨d, Jᵀ v⟩, J d by forward and Jᵀ v by reverse mode."""
+    """Checks ⟨J d, v⟩ = ⟨d, Jᵀ v⟩, with J d by forward and Jᵀ v by reverse mode."""
     backend = _differentiating_backend(sample)
     try:
         problem = LeastSquares.of(sample.physics, sample.y_target, sample.x, sample.y_target)
@@ -89,7 +83,7 @@ def _differentiating_backend(sample: Sample) -> Backend:
 
 
 def _rms(sample: Sample) -> float:
-    """Root mean square of y*."""
+    """Computes the root mean square of y*."""
     values = sum(leaf.shape.volume for leaf in trees.leaves(sample.y_target))
     return float(total(sample.norm(sample.y_target)) / np.sqrt(values))
 

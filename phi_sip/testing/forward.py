@@ -10,7 +10,7 @@ from .sample import Sample, total
 
 
 def check_definition(sample: Sample) -> str:
-    """A frozen dataclass with a name."""
+    """Checks that the class is a frozen dataclass with a name."""
     cls = type(sample.physics)
     require(
         isinstance(cls.name, str) and bool(cls.name),
@@ -24,7 +24,7 @@ def check_definition(sample: Sample) -> str:
 
 
 def check_finite(sample: Sample) -> str:
-    """P(x) holds neither NaN nor infinity."""
+    """Checks that P(x) holds neither NaN nor infinity."""
     require(
         trees.all_finite(sample.y_target),
         "P(x) holds NaN or infinity. Check the range of x, and the stability of the simulation.",
@@ -33,7 +33,7 @@ def check_finite(sample: Sample) -> str:
 
 
 def check_repeatable(sample: Sample) -> str:
-    """P(x) is the same twice."""
+    """Checks that P(x) is the same twice."""
     difference = total(sample.norm(trees.subtract(sample.forward(sample.x), sample.y_target)))
     relative = difference / (total(sample.norm(sample.y_target)) or 1.0)
     require(difference == 0, f"P(x) differs by {relative:.1e} between two calls. Draw no random numbers in `forward`.")
@@ -41,7 +41,7 @@ def check_repeatable(sample: Sample) -> str:
 
 
 def check_precision(sample: Sample) -> str:
-    """P(x) has the precision of x."""
+    """Checks that P(x) has the precision of x."""
     found = trees.precision_of(sample.y_target)
     require(
         found == sample.precision,
@@ -51,7 +51,7 @@ def check_precision(sample: Sample) -> str:
 
 
 def check_order_of_dims(sample: Sample) -> str:
-    """P(x) is the same for x stored with its dims in the opposite order."""
+    """Checks that P(x) is the same for x stored with its dims in the opposite order."""
     backwards = [order.reordered(leaf, leaf.shape.names[::-1]) for leaf in trees.leaves(sample.x)]
     found = sample.forward(trees.with_leaves(sample.x, backwards))
     error = total(sample.norm(trees.subtract(found, sample.y_target))) / (total(sample.norm(sample.y_target)) or 1.0)

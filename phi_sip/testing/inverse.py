@@ -15,7 +15,7 @@ from .sample import SIZES, Sample, total
 
 
 def check_dims(sample: Sample) -> str:
-    """dx has the dims and precision of x."""
+    """Checks that dx has the dims and precision of x."""
     step = sample.step()
     for dx, x in zip(trees.leaves(step.dx), trees.leaves(step.x), strict=True):
         require(
@@ -26,7 +26,7 @@ def check_dims(sample: Sample) -> str:
 
 
 def check_approaches(sample: Sample) -> str:
-    """‖P(x̃) − y*‖ < ‖P(x) − y*‖ in every batch entry."""
+    """Checks ‖P(x̃) − y*‖ < ‖P(x) − y*‖ in every batch entry."""
     before, after = sample.misfits(SIZES[0])
     open_ = before > sample.unexplained
     grows = open_ & ~(after < before)
@@ -40,7 +40,7 @@ def check_approaches(sample: Sample) -> str:
 
 
 def check_descends(sample: Sample) -> str:
-    """dx · Jᵀ(y* − y) > 0 in every batch entry, the condition for convergence of training."""
+    """Checks dx · Jᵀ(y* − y) > 0 in every batch entry, the condition for convergence of training."""
     step = sample.step()
     before, _ = sample.misfits(SIZES[0])
     downhill = gradient(sample, step.x, lambda y: trees.subtract(sample.y_target, y))
@@ -57,7 +57,7 @@ def check_descends(sample: Sample) -> str:
 
 
 def check_rests(sample: Sample) -> str:
-    """dx = 0 at the solution, or within twice the uncertainty of an inverse with a prior of its own."""
+    """Checks that dx = 0 at the solution, or within twice the uncertainty of an inverse with a prior of its own."""
     step = sample.step(0.0)
     moved = total(sample.norm(step.dx))
     own = 0.0 if step.uncertainty is None else total(sample.norm(step.uncertainty))
@@ -71,7 +71,7 @@ def check_rests(sample: Sample) -> str:
 
 
 def check_batch_independent(sample: Sample) -> str:
-    """The first batch entry gets the same answer whatever the others are: here, copies of it."""
+    """Checks that the first batch entry gets the same answer whatever the others are: here, copies of it."""
     dim = sample.batch_dim
     whole, target = sample.step(), sample.forward(_repeat_first(sample.x, dim))
     copies = sip_inverse(sample.physics, target, _repeat_first(whole.x, dim), solver=sample.solver)
@@ -85,7 +85,7 @@ def check_batch_independent(sample: Sample) -> str:
 
 
 def check_constraint(sample: Sample) -> str:
-    """`constrain` is a projection that keeps the true state."""
+    """Checks that `constrain` is a projection that keeps the true state."""
     once = sample.physics.constrain(sample.guess(SIZES[0]), sample.y_target)
     twice = sample.physics.constrain(once, sample.y_target)
     kept = sample.physics.constrain(sample.x, sample.y_target)
@@ -101,7 +101,7 @@ def check_constraint(sample: Sample) -> str:
 
 
 def check_uncertainty(sample: Sample) -> str:
-    """The uncertainty is finite and ≥ 0."""
+    """Checks that the uncertainty is finite and ≥ 0."""
     uncertainty = sample.step().uncertainty
     if uncertainty is None:
         raise NotApplicableError("the inverse reports none")
@@ -112,12 +112,12 @@ def check_uncertainty(sample: Sample) -> str:
 
 
 def _repeat_first(tree: Any, dim: str) -> Any:
-    """All batch entries like the first one."""
+    """Returns the state with all batch entries like the first one."""
     return trees.tree_map(lambda u: u[{dim: [0] * u.shape.get_size(dim)}] if dim in u.shape else u, tree)
 
 
 def _relative(a: Any, b: Any, dim: str) -> float:
-    """‖a₀ − b₀‖ / ‖b₀‖, with a₀ and b₀ the first batch entries."""
+    """Computes ‖a₀ − b₀‖ / ‖b₀‖ with the first batch entries a₀ and b₀."""
     difference = size = 0.0
     for u, v in zip(trees.leaves(a), trees.leaves(b), strict=True):
         first, other = (w[{dim: 0}].numpy(v.shape.without(dim)).astype(float) for w in (u, v))
@@ -127,5 +127,5 @@ def _relative(a: Any, b: Any, dim: str) -> float:
 
 
 def _worst(values: np.ndarray, by: np.ndarray) -> float:
-    """The value where `by` is largest."""
+    """Returns the value where `by` is largest."""
     return float(values.ravel()[np.argmax(by)])

@@ -51,7 +51,7 @@ def require(holds: bool, message: str) -> None:
 
 
 def run(name: str, check: Callable[[T], str], sample: T) -> CheckResult:
-    """One line of the report."""
+    """Runs a check and returns one line of the report."""
     try:
         return CheckResult(name, "passed", check(sample))
     except NotApplicableError as reason:

@@ -51,17 +51,17 @@ class Sample:
         self._simulated: dict[float, Any] = {}
 
     def direction(self) -> Any:
-        """Noise of the size of x."""
+        """Draws noise of the size of x."""
         return trees.tree_map(lambda u: self.noise(u) * math.sqrt(math.mean(u**2, u.shape)), self.x)
 
     def noise(self, like: Tensor) -> Tensor:
-        """Normally distributed numbers of variance 1."""
+        """Draws normally distributed numbers of variance 1, with the dims of `like`."""
         drawn = like.shape.only(order.canonical(like.shape), reorder=True)
         values = self.rng.standard_normal(drawn.sizes).astype(f"float{self.precision}")
         return order.in_order_of(math.reshaped_tensor(values, [*drawn], convert=False), like.shape)
 
     def forward(self, x: Any) -> Any:
-        """P(x)."""
+        """Computes P(x)."""
         return self.physics.forward(x)
 
     @cached_property
@@ -70,29 +70,29 @@ class Sample:
         return self.forward(self.x)
 
     def guess(self, size: float) -> Any:
-        """x + ε · noise."""
+        """Computes x + ε · noise with ε = `size`."""
         return trees.add(self.x, trees.scale(self.perturbation, size))
 
     def step(self, size: float = SIZES[0]) -> SipStep:
-        """The inversion from `guess(size)`; from the solution for size 0."""
+        """Returns the inversion from `guess(size)`; from the solution for size 0."""
         if size not in self._steps:
             self._steps[size] = self.invert(self.guess(size))
         return self._steps[size]
 
     def invert(self, x: Any) -> SipStep:
-        """The inversion from x."""
+        """Computes the inversion from x."""
         return sip_inverse(self.physics, self.y_target, x, solver=self.solver)
 
     def misfit(self, x: Any) -> Array:
-        """‖P(x) − y*‖ per batch entry."""
+        """Computes ‖P(x) − y*‖ per batch entry."""
         return self.norm(trees.subtract(self.forward(x), self.y_target))
 
     def misfits(self, size: float) -> tuple[Array, Array]:
-        """‖P(x) − y*‖ before and after the inversion from `guess(size)`."""
+        """Computes ‖P(x) − y*‖ before and after the inversion from `guess(size)`."""
         return self.norm(self.step(size).residual), self.norm(trees.subtract(self._after(size), self.y_target))
 
     def best_multiple(self, size: float) -> Array:
-        """The multiple of the step that explains most, ⟨ΔP, y* − y⟩ / ‖ΔP‖² with ΔP = P(x̃) − P(x)."""
+        """Computes the multiple of the step that explains most, ⟨ΔP, y* − y⟩ / ‖ΔP‖² with ΔP = P(x̃) − P(x)."""
         change = trees.subtract(self._after(size), self.step(size).y)
         square = self.dot(change, change)
         return np.where(square > 0, self.dot(change, self.step(size).residual), np.inf) / np.where(
@@ -100,7 +100,7 @@ class Sample:
         )
 
     def _after(self, size: float) -> Any:
-        """P(x̃)."""
+        """Returns P(x̃) after the inversion from `guess(size)`."""
         if size not in self._simulated:
             self._simulated[size] = self.forward(self.step(size).x_target)
         return self._simulated[size]
@@ -117,13 +117,13 @@ class Sample:
         return np.fmax(np.maximum(noise, rounding), 2 * self.misfits(0.0)[1])
 
     def dot(self, a: Any, b: Any) -> Array:
-        """⟨a, b⟩ per batch entry."""
+        """Computes ⟨a, b⟩ per batch entry."""
         with math.precision(64):
             pairs = zip(trees.leaves(trees.cast(a, 64)), trees.leaves(trees.cast(b, 64)), strict=True)
             return sum(self._per_entry(math.sum(u * v, math.merge_shapes(u, v).non_batch)) for u, v in pairs)
 
     def norm(self, tree: Any) -> Array:
-        """‖tree‖ per batch entry."""
+        """Computes ‖tree‖ per batch entry."""
         return np.sqrt(self.dot(tree, tree))
 
     def _per_entry(self, tensor: Tensor) -> Array:
@@ -136,5 +136,5 @@ class Sample:
 
 
 def total(values: Array) -> float:
-    """‖tree‖ from its norms per batch entry."""
+    """Computes ‖tree‖ from its norms per batch entry."""
     return float(np.linalg.norm(values))
