@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .arrays import GridArray
-from .formats import read_grid
+from .reading import read_grid
 
 
 class KeptGrids:

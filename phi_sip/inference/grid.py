@@ -11,8 +11,8 @@ from phi.field import Field
 
 from ..errors import GridMismatchError, ParameterError
 from ..files import GridArray
-from ..files.arrays import BOUNDARY
 from ..files.boundaries import boundary_of
+from ..files.required import BOUNDARY
 from ..states.order import by_name
 
 UNEQUAL = 1e-3  # relative, by which lengths of cells may differ: files often hold rounded centers
