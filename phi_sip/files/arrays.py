@@ -28,7 +28,7 @@ class GridArray:
         values: Array of real, finite numbers.
         dims: Names of the dims of `values`, in order: `batch`, the axes x, y, z, and `vector` for components. Each
             occurs at most once, and there is at least one axis.
-        lower: Lower bound of each axis, in the order of the axes in `dims`; `None` for an axis whose bounds are unknown.
+        lower: Lower bounds of the axes, in the order of `dims`; `None` for an axis whose bounds are unknown.
         upper: Upper bounds, as `lower`.
         boundary: Boundary conditions in words, see `phi_sip.files.boundaries.boundary_of`; `None` if unknown.
         units: Units of the axes by name, where they are known.
@@ -180,7 +180,7 @@ class GridArray:
         return replace(self, values=np.take(self.values, order, axis=place), components=tuple(sorted(self.axes)))
 
     def fits(self, other: GridArray) -> bool:
-        """Tells whether two grids can be joined: only the number of samples differs, and bounds agree up to rounding."""
+        """Tells whether two grids can be joined: all but the number of samples agrees, bounds up to rounding."""
         if self._but_bounds != other._but_bounds or set(self.bounds) != set(other.bounds):
             return False
         cells = dict(zip(self.axes, self.resolution, strict=True))

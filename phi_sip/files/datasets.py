@@ -15,7 +15,7 @@ from .named import named
 from .nearby import Attributes, boundary_near, components_near, inherited, nearest
 from .required import COMPONENTS
 
-COORDINATES = "axes_with_coordinates"  # attribute of our files that names the axes with coordinates, to notice lost ones
+COORDINATES = "axes_with_coordinates"  # attribute of our files that tells whether coordinates got lost
 
 
 def grid_of(

@@ -98,7 +98,9 @@ class Axis:
         along_it = tied and other.dims == tuple(self.own or ())[self.place : self.place + 1]
         if other.dtype.kind not in "fiu":
             if along_it:
-                raise FileError(f"The coordinates of {self.name}, '{other.path}', are of type {other.dtype}, not numbers.")
+                raise FileError(
+                    f"The coordinates of {self.name}, '{other.path}', are of type {other.dtype}, not numbers."
+                )
             return None
         if len(other.shape) != 1:
             return self._of_mesh(other) if 2 <= len(other.shape) <= len(self.array.shape) else None

@@ -45,17 +45,20 @@ def _stored(path: Path, name: str, shape: tuple[int, ...], kind: str) -> StoredA
     if is_list and len(shape) == 2 and 1 in shape:
         shape = (max(shape),)
     dtype = np.dtype(TYPES.get(kind, kind if "int" in kind else "O"))
-    return StoredArray(name, None, shape, dtype, partial(_values, path, name, shape))
+    return StoredArray(name, None, shape, dtype, partial(_values, path, name, shape, dtype))
 
 
-def _values(path: Path, name: str, shape: tuple[int, ...]) -> Any:
+def _values(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     from scipy.io import loadmat
 
-    values = np.asarray(loadmat(str(path), appendmat=False, variable_names=[name], mat_dtype=True)[name])
+    values = np.asarray(loadmat(str(path), appendmat=False, variable_names=[name])[name])
     if values.dtype.kind == "U":
         return np.char.rstrip(values)
-    values = values.reshape(shape)
-    return np.array([_text(cell) for cell in values.flat], object).reshape(shape) if values.dtype == object else values
+    if values.dtype.kind == "O":
+        values = np.array([_text(cell) for cell in values.flat], object)
+    if values.dtype.kind in "iuf":  # MATLAB stores small integers of the class double in fewer bytes
+        values = values.astype(dtype)
+    return values.reshape(shape)
 
 
 def _text(cell: Any) -> Any:

@@ -75,7 +75,7 @@ def _components(archive: Archive, dims: Sequence[str]) -> list[str] | None:
 
 
 def _boundary(archive: Archive) -> str:
-    """Returns the words of the boundary; for one without words, a text that is no boundary, so that the user must say it."""
+    """Returns the words of the boundary. If it has none, the user must give it: `WORDLESS` is no boundary."""
     try:
         return _words(archive.plain(BOUNDARY)) or WORDLESS
     except FileError:  # it is no plain data

@@ -23,9 +23,9 @@ def read_grid(path: str | Path, variable: str | None = None, dims: Sequence[str]
     |---|---|---|---|---|
     | `.npy` | `dims`, or (batch, x, …) | – | – | – |
     | `.npz` | as `.npy` | arrays `x`, `y-coordinate`, … | array `boundary` | array `vector` |
-    | `.npz` of PhiFlow's `field.write`, and scenes | in the file | in the file | in the file, read as data | in the file |
+    | `.npz` of PhiFlow's `field.write`, and scenes | in the file | in the file | in the file | in the file |
     | `.npz` of phi_sip | in the file | in the file | in the file | in the file |
-    | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | in the file | coordinates | attribute `boundary` | coordinate of `vector` |
+    | `.nc`, `.nc4`, `.h5`, `.hdf5`, `.zarr` | in the file | coordinates | attribute `boundary` | array `vector` |
     | `.mat` | `dims`, or (batch, x, …) | arrays `x`, `y_centers`, … | array `boundary` | array `vector` |
     | `.tif`, `.tiff` | in the file | – | – | – |
 
