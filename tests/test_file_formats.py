@@ -257,5 +257,5 @@ def test_arrays_that_do_not_fit_into_memory(tmp_path, monkeypatch):
     scipy.io.savemat(tmp_path / "a.mat", {"T": VALUES})
     tifffile.imwrite(tmp_path / "a.tif", VALUES[0].astype("f4"))
     for name in ("a.mat", "a.tif"):
-        with pytest.raises(FileError, match="needs .* GB, but"):
+        with pytest.raises(FileError, match=r"needs .* GB, but"):
             read_grid(tmp_path / name)

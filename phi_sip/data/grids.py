@@ -41,7 +41,7 @@ def drawn_dims(dims: Shape) -> Shape:
 def grid_samples(
     owner: str, dims: Shape, bounds: Box | None, values: Callable[[np.random.Generator], np.ndarray]
 ) -> Samples[np.ndarray, Field]:
-    """Returns samples of periodic grids. `values` draws arrays (batch, cells…) in float64 in the order of `drawn_dims`."""
+    """Returns samples of periodic grids. `values` draws float64 arrays (batch, cells…) in the order of `drawn_dims`."""
 
     def draw(seed: int) -> np.ndarray:
         return values(generator(owner, seed))

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import FileError
 from ..files import GridArray, KeptGrids, joined
 
@@ -80,8 +82,9 @@ class StoredPairs:
 
     def draw(self, numbers: Iterable[int]) -> Pair:
         """Returns the pairs with these numbers, counted over all files."""
-        entries = [(file, number) for file, size in enumerate(self.y.sizes) for number in range(size)]
-        places = [entries[number] for number in numbers]
+        starts = np.cumsum([0, *self.y.sizes])
+        files = ((int(np.searchsorted(starts, number, side="right")) - 1, number) for number in numbers)
+        places = [(file, int(number - starts[file])) for file, number in files]
         return self.y.samples(places), None if self.x is None else self.x.samples(places)
 
 

@@ -17,7 +17,7 @@ def heat_rectangles(
     *shape: Shape, bounds: Box | None = None, count: tuple[int, int] = (4, 10), seed: int | None = None
 ) -> Field:
     """
-    Returns random hot rectangles in a cold periodic domain, the initial states of the published heat-conduction chapter:
+    Returns random hot rectangles in a cold periodic domain, as in the published heat-conduction chapter:
 
         u(x) = Σ_i s_i · |cell(x) ∩ R_i| / |cell|,   i = 1 … n,   n uniform in `count`,   s_i uniform in [0, 1)
 

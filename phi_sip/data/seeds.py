@@ -13,7 +13,9 @@ def step_seed(seed: int, step: int, worker: int = 0) -> int:
 
         s(seed, step, worker),   0 ≤ s < 2⁶³
 
-    such that the random numbers of all of them are independent. It is the same on every machine, and fits `numpy.random.default_rng`, the data of `phi_sip.data`, and `torch.manual_seed`; `math.seed` and
+    such that the random numbers of all of them are independent. It is the same on every machine.
+
+    It fits `numpy.random.default_rng`, the data of `phi_sip.data`, and `torch.manual_seed`; `math.seed` and
     `numpy.random.seed` take 32 bits only.
 
     Args:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from phi.field import Field
 
-from ..errors import FileError
 from .boundaries import fitting, in_words, words_of
 from .components import check_components, completed_components, components_along_axes
 from .dims import AXES, BATCH, CHANNEL, axes_in, check_dims
 from .domain import EQUAL, Bounds, Size, check_bounds, completed_bounds, sides_of
 from .fields import arrays_of, centered_grid, check_precision
-from .missing import refuse
+from .refusals import check_numbers
 from .required import check_bounds_known, check_understood, known_boundary
 
 
@@ -51,11 +50,7 @@ class GridArray:
 
     def __post_init__(self) -> None:
         check_dims(self.dims, self.values.shape)
-        if self.values.dtype.kind not in "fiu":
-            raise FileError(f"The values are of type {self.values.dtype}. Give real numbers.")
-        if not np.isfinite(self.values).all():
-            place = self.dims.index(BATCH) if BATCH in self.dims else None
-            refuse("NaN or infinity", ~np.isfinite(self.values), place)
+        check_numbers(self.values, self.dims.index(BATCH) if BATCH in self.dims else None)
         check_bounds(self.axes, self.lower, self.upper)
         if self.components is not None:
             check_components(self.components, self.dims, self.values.shape)
@@ -103,8 +98,7 @@ class GridArray:
 
         Raises:
             ParameterError: if an argument does not fit the grid, lengths or components differ from those of the file,
-                or the file says something about boundary or components that phi_sip does not understand and no argument
-                replaces it.
+                or the file has a boundary or components without a meaning here and no argument replaces them.
         """
         check_understood(self.unread, boundary=boundary, components=components)
         bounds = completed_bounds(self.axes, self.bounds, size)

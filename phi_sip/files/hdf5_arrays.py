@@ -19,7 +19,7 @@ from ..errors import FileError
 from .arrays import GridArray
 from .contents import groups_in
 from .datasets import grid_of
-from .missing import warn_unwritten
+from .refusals import warn_unwritten
 from .stores import stored_arrays
 
 WRITTEN_BY = "_NCProperties"  # attribute that NetCDF's libraries leave in their files
@@ -44,9 +44,12 @@ def read_hdf5(path: Path, variable: str | None, dims: Sequence[str] | None, *, i
         _check_inside(file)
         known = partial(_known, file, is_netcdf or WRITTEN_BY in file.attrs)
         with h5netcdf.File(path, "r", phony_dims="sort") as opened:
-            stores = {name: H5NetCDFStore(group) for name, group in groups_in(opened, lambda g: g.groups.items())}
+            stores: dict[str, Any] = {
+                name: H5NetCDFStore(group) for name, group in groups_in(opened, lambda g: g.groups.items())
+            }
             arrays = [array for name, store in stores.items() for array in stored_arrays(store, name, known)]
-            return grid_of(arrays, {name: dict(store.get_attrs()) for name, store in stores.items()}, variable, dims)
+            attributes = {name: dict(store.get_attrs()) for name, store in stores.items()}
+            return grid_of(arrays, attributes, variable, dims)
 
 
 def _check_inside(group: Any) -> None:

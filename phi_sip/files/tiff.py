@@ -14,7 +14,8 @@ from .contents import StoredArray
 from .datasets import grid_of
 from .dims import BATCH, CHANNEL
 from .file_format import FileFormat
-from .missing import FILL, warn_unwritten
+from .missing import FILL
+from .refusals import warn_unwritten
 
 DIMS = {"X": "x", "Y": "y", "Z": "z", "C": CHANNEL, "S": CHANNEL}  # all other dims of TIFF count images
 NO_DATA = 42113  # GDAL's tag for the number that means a missing value

@@ -22,7 +22,8 @@ from .arrays import GridArray
 from .contents import StoredArray, groups_in
 from .datasets import grid_of
 from .file_format import FileFormat
-from .missing import FILL, warn_unwritten
+from .missing import FILL
+from .refusals import warn_unwritten
 from .stores import dataset_of
 
 DIMS = "_ARRAY_DIMENSIONS"  # attribute in which xarray keeps the names of dims in Zarr's version 2
