@@ -91,6 +91,15 @@ def test_plugins_that_give_no_formats_are_left_out(plugins, tmp_path):
     assert {str(w.message).partition("'")[2].partition("'")[0] for w in warned} == {"broken", "wrong"}
 
 
+def test_two_formats_of_one_name(plugins):
+    class Other(Text):
+        suffixes = (".other",)
+
+    plugins(text=lambda: [Text], other=lambda: [Other])
+    with pytest.warns(PluginWarning, match="'text' is registered twice"):
+        assert not {Text, Other} & set(file_formats())
+
+
 def test_a_library_that_a_format_of_a_plugin_needs(plugins, tmp_path):
     class Exotic(Text):
         name = "exotic"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
-from ..errors import DuplicateNameError, FileError
+from ..errors import DuplicateNameError, FileError, PluginWarning
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
 from ..plugins.registry import Registered, collect, place_of
 from .file_format import FileFormat
@@ -21,8 +22,14 @@ HOOK = "sip_file_formats"
 
 
 def file_formats() -> list[type[FileFormat]]:
-    """Returns our file formats and those of plugins. Plugins that fail, or give something else, are left out."""
-    return [*OWN, *(fmt for fmt, _ in _of_plugins().classes.values())]
+    """
+    Returns our file formats and those of plugins. Plugins that fail, and formats whose name another plugin gives too,
+    are left out with a `PluginWarning`.
+    """
+    registered = _of_plugins()
+    for complaint in registered.contested.values():
+        warnings.warn(complaint, PluginWarning, stacklevel=2)
+    return [*OWN, *(fmt for name, (fmt, _) in registered.classes.items() if name not in registered.contested)]
 
 
 def known_suffixes() -> list[str]:
