@@ -4,14 +4,14 @@ from .text.printable import printable
 
 
 class SipError(Exception):
-    """Base of all errors raised by `phi_sip`. What its message quotes from files cannot steer a terminal."""
+    """Base of all errors of `phi_sip`. Texts from files in its message cannot control a terminal."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class ParameterError(SipError, ValueError):
-    """An argument lies outside the range in which the equation makes sense."""
+    """An argument is out of the range in which the equation is defined, or does not fit the others."""
 
 
 class BoundaryError(SipError, ValueError):
@@ -19,19 +19,19 @@ class BoundaryError(SipError, ValueError):
 
 
 class GridMismatchError(SipError, ValueError):
-    """Two fields that should live on the same grid do not."""
+    """Two fields must have the same grid, but have different ones."""
 
 
 class NonFiniteError(SipError, ArithmeticError):
-    """NaN or infinity met. Whatever was under way has been undone."""
+    """A number is NaN or infinite. The update that computed it has been undone."""
 
 
 class NetworkOutputError(SipError, ValueError):
-    """The network returned something that is not a state of the physics."""
+    """The network returned something that is no state of the physics."""
 
 
 class UnsupportedError(SipError, TypeError):
-    """No implementation for this type of network, optimizer or data."""
+    """There is no implementation for this type of network, optimizer or data."""
 
 
 class UnknownNameError(SipError, LookupError):
@@ -43,7 +43,7 @@ class DuplicateNameError(SipError, ValueError):
 
 
 class UntrustedError(SipError, PermissionError):
-    """A file or folder names code that the user has not named himself; nothing was imported or called."""
+    """A file or folder names code that the user does not trust. Nothing was imported or called."""
 
 
 class PluginError(SipError, RuntimeError):
@@ -51,7 +51,7 @@ class PluginError(SipError, RuntimeError):
 
 
 class ConfigurationError(SipError, ValueError):
-    """An experiment file holds something that has no meaning."""
+    """An experiment file has an entry without a meaning."""
 
 
 class FileError(SipError, OSError):
@@ -59,7 +59,7 @@ class FileError(SipError, OSError):
 
 
 class CheckpointError(SipError, OSError):
-    """A checkpoint cannot be written, or is damaged or that of something else."""
+    """A checkpoint cannot be written or read, or does not fit the training."""
 
 
 class RunFolderError(SipError, OSError):
@@ -71,39 +71,39 @@ class RecordError(SipError, ValueError):
 
 
 class TrainingError(SipError, RuntimeError):
-    """A training run ended by an error, which is its `__cause__`; what had been learned is saved."""
+    """A training ended by an error, which is the `__cause__`. What the network had learned is saved."""
 
 
 class SipWarning(UserWarning):
-    """Base of all warnings of `phi_sip`. What its message quotes from files cannot steer a terminal."""
+    """Base of all warnings of `phi_sip`. Texts from files in its message cannot control a terminal."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class TrainingWarning(SipWarning):
-    """A run ended early, or goes on with something changed; the message says what."""
+    """A training ended early, or goes on with something changed. The message says what."""
 
 
 class CheckpointWarning(SipWarning):
-    """A checkpoint was left out; the message says why, and what is used in its place."""
+    """A checkpoint was left out. The message says why, and what is used in its place."""
 
 
 class RecordWarning(SipWarning):
-    """Something of a run cannot be shown and was left out; the message says what and why."""
+    """A part of a run cannot be shown and was left out. The message says what and why."""
 
 
 class MisfitWarning(SipWarning):
-    """What a trained inverse predicts does not explain an observation; the message says how much and what to do."""
+    """The prediction of a trained inverse does not explain an observation. The message says by how much."""
 
 
 class FileWarning(SipWarning):
-    """A file can be read, but may not be complete; the message says what is missing."""
+    """A file can be read, but may be incomplete. The message says what is missing."""
 
 
 class PluginWarning(SipWarning):
-    """A plugin was left out; the message names its distribution and the cause."""
+    """A plugin was left out. The message names its distribution and the cause."""
 
 
 class PerformanceWarning(SipWarning):
-    """Something works, but slowly, and could be faster."""
+    """Something works, but could be faster. The message says how."""

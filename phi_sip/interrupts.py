@@ -1,4 +1,4 @@
-"""Ctrl-C and termination between steps, where nothing is half done."""
+"""Interrupts (Ctrl-C) and terminations that take effect between steps, where nothing is half done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM), as schedulers do some time before they kill it."""
+    """The process got SIGTERM, which schedulers send some time before they kill a process."""
 
 
 RAISED: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
@@ -19,9 +19,11 @@ RAISED: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, 
 
 class _Signals:
     """
-    The signals that have come and not acted yet. Those of `RAISED` wait to be asked for, or for a second one; those for
-    which someone else has a handler act at once. Within `uninterrupted` all wait. Those that the process ignores, as
-    one that a shell has started in the background ignores Ctrl-C, stay ignored.
+    The signals that the process got and that have not taken effect yet.
+
+    Signals of `RAISED` take effect when `check` is called, or when a second one comes. Signals that have another
+    handler take effect at once. Within `uninterrupted` all of them wait. Signals that the process ignores stay
+    ignored, such as Ctrl-C in a process that a shell has started in the background.
     """
 
     def __init__(self) -> None:
@@ -33,7 +35,7 @@ class _Signals:
     def __enter__(self) -> _Signals:
         for number in signal.valid_signals():
             handler = signal.getsignal(number)
-            if handler in (signal.SIG_IGN, None):  # `None`: someone's below Python, which could not be put back
+            if handler in (signal.SIG_IGN, None):  # `None`: a handler that is not Python's and could not be restored
                 continue
             if number in RAISED:
                 self._before[number] = signal.signal(number, self._remember)
@@ -50,7 +52,7 @@ class _Signals:
             raise RAISED[self._received[-1]]
 
     def act(self) -> None:
-        """What has waited and need not wait any more."""
+        """Lets the signals take effect that have waited and need not wait any longer."""
         if self.depth == 0:
             while self._others:
                 handler, number = self._others.pop(0)
@@ -72,18 +74,18 @@ class _Signals:
         return pass_on
 
 
-_current: _Signals | None = None  # of the main thread, which alone gets signals
+_current: _Signals | None = None  # those of the main thread, as only this thread gets signals
 
 
 @contextmanager
 def interrupts_between_steps() -> Iterator[Callable[[], None]]:
     """
-    Holds Ctrl-C (SIGINT) and termination (SIGTERM) back until they are asked for. A second one takes effect at once,
-    but not within `uninterrupted`.
+    Holds Ctrl-C (SIGINT) and termination (SIGTERM) back until the program checks for them. A second one takes effect
+    at once, but not within `uninterrupted`.
 
-    PhiML and Keras catch every exception in places, a `KeyboardInterrupt` too, so that one that comes in the middle of
-    a step can be lost. Does nothing outside the main thread, which gets no signals, and with signals that the process
-    ignores.
+    PhiML and Keras catch all exceptions in some places, also `KeyboardInterrupt`, so that an interrupt in the middle of
+    a step can be lost. This function does nothing on other threads than the main one, as they get no signals, and with
+    signals that the process ignores.
 
     Example:
         with interrupts_between_steps() as check_interrupt:
@@ -92,8 +94,8 @@ def interrupts_between_steps() -> Iterator[Callable[[], None]]:
                 sip_update_weights(...)
 
     Yields:
-        Raises `KeyboardInterrupt`, or `Terminated`, which is one, when called after a signal; so does the end of the
-        `with` block.
+        Function that raises `KeyboardInterrupt`, or its subclass `Terminated`, if it is called after a signal. The end
+        of the `with` block does the same.
     """
     global _current
     if threading.current_thread() is not threading.main_thread():
@@ -111,13 +113,13 @@ def interrupts_between_steps() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Within `interrupts_between_steps`: what is in the block happens whole, whatever signals come, how many ever."""
+    """Lets no signal end the block, however many come. It has an effect within `interrupts_between_steps`."""
     yield from _at_depth(1)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within `uninterrupted`: what is in the block may be ended by a second signal, as it changes nothing."""
+    """Lets a second signal end the block, which changes nothing. It has an effect within `uninterrupted`."""
     yield from _at_depth(0)
 
 

@@ -1,4 +1,4 @@
-"""Random states to train and test with, and making them ahead of time: one file per kind of data."""
+"""Data to train and test with: random fields, fields in files, and batches that are made ahead of time."""
 
 from .batches import Batch, as_batch, by_step
 from .photographs import LUMINANCE, PICTURES, heat_photograph_samples, heat_photographs

@@ -1,4 +1,4 @@
-"""What a training step is given: an observation, and the true state where it is known."""
+"""Batches of a training: observations, and the true states where they are known."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from .samples import Samples
 
 class Batch(NamedTuple):
     """
+    Observations and true states of one training step.
+
     Attributes:
         y_target: Observations y*: `Field`, `Tensor` or tree.
-        x_true: True states, for tracking only; `None` where they are not known.
+        x_true: True states, which are only compared with; `None` if they are not known.
     """
 
     y_target: Any
@@ -25,7 +27,7 @@ class Batch(NamedTuple):
 
 
 def as_batch(item: Any) -> Batch:
-    """A `Batch` of a batch, of a pair (y*, x_true), or of y* alone."""
+    """Returns a `Batch` for a batch, a pair (y*, x_true), or y* alone."""
     if isinstance(item, Batch):
         return item
     if isinstance(item, tuple) and len(item) == 2:
@@ -37,19 +39,20 @@ def by_step(
     make: Callable[[int], Any], *, ahead: int | None = None, threads: int | None = None
 ) -> Callable[[int], Iterator[Batch]]:
     """
-    Batches that depend on nothing but the number of the step, for `train`.
+    Returns training data for `train` whose batches depend on the number of the step only.
 
     Args:
-        make: Makes the batch of a step ≥ 1: a `Batch`, a pair (y*, x_true) or y* alone. `Samples` are made ahead.
+        make: Function that returns the batch of a step ≥ 1: a `Batch`, a pair (y*, x_true) or y* alone. `Samples` are
+            made ahead of time on other threads.
         ahead: See `prefetched`; for `Samples` only. Default: 2.
-        threads: Likewise. Default: 1.
+        threads: See `prefetched`; for `Samples` only. Default: 1.
 
     Returns:
-        Generator function: `data(step)` yields the batches of this and all following steps.
+        Generator function: `data(step)` yields the batches of this step and all following ones.
 
     Raises:
         ParameterError: if `make` is no function of a step that returns its batch, or `ahead` or `threads` is given for
-            one that is not made ahead.
+            a function that is not `Samples`.
     """
     _check_makes_a_batch(make)
     if not isinstance(make, Samples):
@@ -77,5 +80,5 @@ def _check_makes_a_batch(make: Any) -> None:
         inspect.signature(make).bind(1)
     except TypeError as error:
         raise ParameterError(f"by_step: make cannot be called with the number of a step: {error}.") from error
-    except ValueError:  # of functions that do not tell
+    except ValueError:  # some functions have no signature
         return

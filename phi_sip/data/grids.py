@@ -19,7 +19,7 @@ from .seeds import generator
 
 def dims_of(owner: str, *shape: Shape) -> Shape:
     """
-    Batch dims and one to three spatial dims.
+    Returns the merged shape of batch dims and one to three spatial dims.
 
     Raises:
         ParameterError: if there is no spatial dim, there are more, or a dim is of another kind.
@@ -34,14 +34,14 @@ def dims_of(owner: str, *shape: Shape) -> Shape:
 
 
 def drawn_dims(dims: Shape) -> Shape:
-    """Dims in the order of random arrays, which is that of their names: one seed gives one field, in any order."""
+    """Returns dims in the order of random arrays, that of their names. A seed gives the same field in any order."""
     return dims.only(order.canonical(dims), reorder=True)
 
 
 def grid_samples(
     owner: str, dims: Shape, bounds: Box | None, values: Callable[[np.random.Generator], np.ndarray]
 ) -> Samples[np.ndarray, Field]:
-    """Periodic grids with random `values`, an array (batch, cells…) in float64 in the order of `drawn_dims`."""
+    """Returns samples of periodic grids. `values` draws float64 arrays (batch, cells…) in the order of `drawn_dims`."""
 
     def draw(seed: int) -> np.ndarray:
         return values(generator(owner, seed))
@@ -55,8 +55,8 @@ def grid_samples(
 
 def periodic_grid(values: np.ndarray, dims: Shape, bounds: Box | None) -> Field:
     """
-    A periodic grid from an array (batch, cells…) in the order of `drawn_dims`, on the default backend and in the
-    current precision.
+    Returns a periodic grid from an array (batch, cells…) in the order of `drawn_dims`, on the default backend and in
+    the current precision.
     """
     values = values.astype(f"float{math.get_precision()}", copy=False)
     drawn = drawn_dims(dims)

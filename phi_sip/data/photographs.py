@@ -20,9 +20,8 @@ LUMINANCE = (0.2125, 0.7154, 0.0721)  # ITU-R BT.709
 
 def heat_photographs(*shape: Shape, bounds: Box | None = None, seed: int | None = None) -> Field:
     """
-    Photographs as initial heat: random square cut-outs of the grey-scale pictures that come with scikit-image, shrunk
-    to the resolution and brought to values from 0 to 1. Their opposite edges do not match, which a periodic domain
-    sees as edges.
+    Returns photographs as initial heat: random square cut-outs of the grey-scale pictures of scikit-image, shrunk to
+    the resolution, with values from 0 to 1. Opposite sides do not match, so that there are edges in a periodic domain.
 
     Args:
         *shape: Batch shapes and one spatial shape of rank 2, as for `heat_rectangles`.
@@ -34,14 +33,14 @@ def heat_photographs(*shape: Shape, bounds: Box | None = None, seed: int | None 
 
     Raises:
         ParameterError: as `heat_rectangles`, or if the resolution is not 2-D.
-        UnsupportedError: if scikit-image is not installed, or on a thread of `prefetched`, which takes
-            `heat_photograph_samples`.
+        UnsupportedError: if scikit-image is not installed, or on a thread of `prefetched`, where
+            `heat_photograph_samples` must be used.
     """
     return heat_photograph_samples(*shape, bounds=bounds)(seed_or_global(seed))
 
 
 def heat_photograph_samples(*shape: Shape, bounds: Box | None = None) -> Samples[np.ndarray, Field]:
-    """The grids of `heat_photographs` by seed, for `prefetched`. Arguments and errors are those of that function."""
+    """Returns the grids of `heat_photographs` as `Samples`. Arguments and errors are those of that function."""
     dims = dims_of("heat_photographs", *shape)
     if dims.spatial.rank != 2:
         raise ParameterError(f"heat_photographs: pictures are 2-D, but the shape is {dims}. Give two spatial dims.")
@@ -56,7 +55,7 @@ def heat_photograph_samples(*shape: Shape, bounds: Box | None = None) -> Samples
 
 @lru_cache(maxsize=1)
 def _photographs() -> list[np.ndarray]:
-    """The pictures that come with scikit-image itself; the others are downloaded."""
+    """Returns the pictures that are installed with scikit-image; others would be downloaded."""
     try:
         from skimage import data
     except ModuleNotFoundError as error:
@@ -68,12 +67,12 @@ def _photographs() -> list[np.ndarray]:
 
 
 def _cut_outs(rng: np.random.Generator, entries: int, pictures: list[np.ndarray], sizes: tuple[int, ...]) -> np.ndarray:
-    """One of a random picture per entry."""
+    """Returns one cut-out of a random picture per entry."""
     return np.stack([_cut_out(pictures[rng.integers(len(pictures))], sizes, rng) for _ in range(entries)])
 
 
 def _cut_out(picture: np.ndarray, sizes: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Means over blocks of pixels of a random place in the picture."""
+    """Returns means over blocks of pixels at a random place in a picture."""
     factor = int(rng.integers(1, max(2, min(p // s for p, s in zip(picture.shape, sizes, strict=True)) + 1)))
     corner = [int(rng.integers(0, max(1, p - s * factor + 1))) for p, s in zip(picture.shape, sizes, strict=True)]
     part = picture[tuple(slice(c, c + s * factor) for c, s in zip(corner, sizes, strict=True))]

@@ -1,4 +1,4 @@
-"""Data made on other threads before they are asked for."""
+"""Data that other threads make ahead of time."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def prefetched(
     make: Callable[[int], Item], steps: Iterable[int], *, ahead: int = 2, threads: int = 1
 ) -> Generator[Item, None, None]:
     """
-    make(s₁), make(s₂), … in this order, computed on other threads while the loop is busy.
+    Yields make(s₁), make(s₂), … in this order, computed on other threads while the loop is busy.
 
-    Yields what `map(make, steps)` yields, whatever the timing and the number of threads, if `make` depends on nothing
-    but its argument. It hides the more, the more of the time `make` spends in code that releases Python's global lock:
-    large NumPy operations, reading files.
+    The items are those of `map(make, steps)`, whatever the timing and the number of threads, if `make` depends on its
+    argument only. The loop waits least if `make` spends its time in code that releases Python's global lock: large
+    NumPy operations, or reading files.
 
-    PhiFlow's precision and default backend belong to the whole process, not to a thread. On its threads `make` must
-    neither set nor read them, and so not make fields or tensors: what it would see is a matter of timing. Two ways out:
+    PhiFlow's precision and default backend belong to the whole process, not to a thread. On other threads `make` must
+    neither set nor read them, and therefore not make fields or tensors. There are two ways to do without:
 
-    - `make` is `Samples`: it is drawn on the threads and finished in the loop, in the precision and on the backend that
-      hold there. `heat_rectangle_samples`, `smooth_field_samples` and `heat_photograph_samples` make such.
+    - `make` is `Samples`: the samples are drawn on the threads and finished in the loop, with its precision and
+      backend. `heat_rectangle_samples`, `smooth_field_samples` and `heat_photograph_samples` return such objects.
     - `make` returns arrays, and the loop makes fields of them.
 
-    It may use NumPy, SciPy and files. Random numbers must come from a generator of its own, such as
+    `make` may use NumPy, SciPy and files. Random numbers must come from a generator of its own, such as
     `numpy.random.default_rng(step)`, as all threads share the global one.
 
     Example:
@@ -41,22 +41,22 @@ def prefetched(
         for values in prefetched(lambda step: numpy.load(f"{step}.npy"), range(1000), ahead=4, threads=2):
             ...
 
-    The first item is begun when it is asked for. When the loop ends in any way, items not begun are given up and those
-    under way are waited for; no thread is left. An iterator kept in a variable ends with its `close()`.
+    Nothing is computed before the loop takes the first item. When the loop ends, for whatever reason, the items under
+    way are finished, no others are begun, and no thread is left. `close()` ends an iterator that is not in a loop.
 
     Args:
-        make: Called once per step, with the step or seed.
-        steps: Any iterable of ints, also an endless one. Read by the loop, `ahead` items early.
-        ahead: Largest number of items ≥ 1 that are made or under way while the loop is busy with the one before.
-            Memory grows with it.
-        threads: Number ≥ 1 of threads, at most `ahead + 1`, as more would have nothing to do.
+        make: Function of a step or seed, which is called once for each.
+        steps: Iterable of ints, which may be endless. The loop reads it `ahead` items early.
+        ahead: Largest number ≥ 1 of items that are ready or under way while the loop uses the one before. Memory grows
+            with it.
+        threads: Number ≥ 1 of threads, at most `ahead + 1`.
 
     Returns:
         Iterator over the items.
 
     Raises:
         ParameterError: if `ahead` or `threads` is out of range.
-        SipError: from the iterator, in place of an item whose `make` raised; that error is its `__cause__`.
+        SipError: by the iterator, if `make` raised an error for an item, which is the `__cause__`.
     """
     if ahead < 1:
         raise ParameterError(f"prefetched: ahead = {ahead}, but it must be ≥ 1. Without prefetching: map(make, steps).")
@@ -101,10 +101,10 @@ def _as_it_is(item: Item) -> Item:
 
 def refuse_on_prefetching_thread(owner: str) -> None:
     """
-    For what depends on PhiFlow's precision and backend.
+    Refuses to make fields on a thread of `prefetched`, as they depend on PhiFlow's precision and backend.
 
     Raises:
-        UnsupportedError: if a thread of `prefetched` runs this.
+        UnsupportedError: if this is such a thread.
     """
     if threading.current_thread().name.startswith(THREAD_NAME):
         raise UnsupportedError(

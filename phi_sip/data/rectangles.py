@@ -17,14 +17,14 @@ def heat_rectangles(
     *shape: Shape, bounds: Box | None = None, count: tuple[int, int] = (4, 10), seed: int | None = None
 ) -> Field:
     """
-    Random hot rectangles in a cold periodic domain: the initial states of the published heat-conduction chapter.
+    Returns random hot rectangles in a cold periodic domain, as in the published heat-conduction chapter:
 
         u(x) = Σ_i s_i · |cell(x) ∩ R_i| / |cell|,   i = 1 … n,   n uniform in `count`,   s_i uniform in [0, 1)
 
-    The rectangles R_i have half-widths uniform in [0, 10/64) of the domain and centers uniform in its inner 80 %, moved
-    inwards where they would stick out. Edges are as soft as the cells: a cell holds the fraction that R_i covers.
+    The rectangles R_i have half-widths uniform in [0, 10/64) of the domain and centers uniform in its inner 80 %; those
+    that would stick out are moved inwards. A cell holds the fraction of it that R_i covers.
 
-    Drawn with NumPy and moved to the default backend of PhiFlow: the same for one seed on every framework.
+    NumPy draws the numbers, so that a seed gives the same fields on every framework.
 
     Args:
         *shape: Batch shapes and one spatial shape, e.g. `batch(batch=128), spatial(x=64, y=64)`; 1-D to 3-D.
@@ -38,7 +38,7 @@ def heat_rectangles(
     Raises:
         ParameterError: if there is no spatial shape, a dim is of another kind, `count` is not 0 ≤ least ≤ largest,
             or `seed` is negative.
-        UnsupportedError: on a thread of `prefetched`, which takes `heat_rectangle_samples`.
+        UnsupportedError: on a thread of `prefetched`, where `heat_rectangle_samples` must be used.
 
     Source: Thuerey et al., Physics-based Deep Learning (arXiv 2109.05237), chapter "Learning to Invert Heat Conduction
     with Scale-invariant Updates".
@@ -50,7 +50,7 @@ def heat_rectangle_samples(
     *shape: Shape, bounds: Box | None = None, count: tuple[int, int] = (4, 10)
 ) -> Samples[np.ndarray, Field]:
     """
-    The grids of `heat_rectangles` by seed, for `prefetched`. Arguments and errors are those of that function.
+    Returns the grids of `heat_rectangles` as `Samples`. Arguments and errors are those of that function.
 
     Example:
         for x in prefetched(heat_rectangle_samples(batch(batch=128), spatial(x=64, y=64)), range(1000)):
@@ -66,7 +66,7 @@ def heat_rectangle_samples(
 
 
 def _rectangles(rng: np.random.Generator, entries: int, sizes: tuple[int, ...], count: tuple[int, int]) -> np.ndarray:
-    """u per entry and cell."""
+    """Returns u per entry and cell."""
     least, largest = count
     rank = len(sizes)
     heat = rng.random((entries, largest)) * (np.arange(largest) < rng.integers(least, largest + 1, (entries, 1)))
@@ -81,7 +81,7 @@ def _rectangles(rng: np.random.Generator, entries: int, sizes: tuple[int, ...], 
 
 
 def _covered_fraction(centers: np.ndarray, half_widths: np.ndarray, cells: int) -> np.ndarray:
-    """How much of each of `cells` equal cells of [0, 1] lies within center ± half-width; adds an axis for the cells."""
+    """Returns the fractions of equal cells of [0, 1] within center ± half-width; adds an axis for the cells."""
     edges = np.arange(cells)
     lower = (centers - half_widths)[..., None] * cells
     upper = (centers + half_widths)[..., None] * cells

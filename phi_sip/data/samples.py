@@ -1,4 +1,4 @@
-"""Random data in two parts: what any thread may draw, and what depends on the state of PhiFlow."""
+"""Random data in two parts: one for any thread, and one that depends on the global state of PhiFlow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Samples(Generic[Drawn, Sample]):
     sample = finish(draw(seed)).
 
     PhiFlow's precision and default backend belong to the whole process: `with math.precision(64):` in one thread holds
-    in all others. So `prefetched` calls `draw` on its threads, but `finish` where the sample is asked for.
+    in all others. `prefetched` therefore calls `draw` on its threads, and `finish` in the loop that uses the sample.
 
     Example:
         heat = heat_rectangle_samples(batch(batch=128), spatial(x=64, y=64))
@@ -32,13 +32,13 @@ class Samples(Generic[Drawn, Sample]):
             sip_update_weights(net, optimizer, physics, y_target, x_true=x)
 
     Attributes:
-        draw: Makes the numbers from a seed ≥ 0. NumPy, SciPy and files, but neither PhiFlow nor PhiML.
-        finish: Makes what it drew into the sample, with PhiFlow, in the precision and on the backend of its caller.
+        draw: Returns random numbers for a seed ≥ 0. It may use NumPy, SciPy and files, but not PhiFlow or PhiML.
+        finish: Returns the sample for what `draw` returned. It may use PhiFlow.
     """
 
     draw: Callable[[int], Drawn]
     finish: Callable[[Drawn], Sample]
 
     def __call__(self, seed: int) -> Sample:
-        """The sample of `seed`, made here and now."""
+        """Returns the sample of `seed`, drawn and finished on this thread."""
         return self.finish(self.draw(seed))

@@ -9,11 +9,11 @@ from ..errors import ParameterError
 
 def step_seed(seed: int, step: int, worker: int = 0) -> int:
     """
-    A seed of its own for each step of each worker of a run,
+    Returns a different seed for each step of each worker of a run,
 
         s(seed, step, worker),   0 ≤ s < 2⁶³
 
-    such that the random numbers of all of them are independent. The same on every machine.
+    such that the random numbers of all of them are independent. It is the same on every machine.
 
     It fits `numpy.random.default_rng`, the data of `phi_sip.data`, and `torch.manual_seed`; `math.seed` and
     `numpy.random.seed` take 32 bits only.
@@ -38,12 +38,12 @@ def step_seed(seed: int, step: int, worker: int = 0) -> int:
 
 
 def seed_or_global(seed: int | None) -> int:
-    """`seed`, or one from NumPy's global state."""
+    """Returns `seed`, or a seed from NumPy's global state if it is `None`."""
     return np.random.randint(2**31) if seed is None else seed  # noqa: NPY002
 
 
 def generator(owner: str, seed: int) -> np.random.Generator:
-    """Random numbers of one seed."""
+    """Returns a generator of random numbers. Raises `ParameterError` in the name of `owner` if the seed is negative."""
     if seed < 0:
         raise ParameterError(f"{owner}: seed = {seed}, but it must be ≥ 0.")
     return np.random.default_rng(seed)

@@ -23,11 +23,11 @@ def smooth_fields(
     seed: int | None = None,
 ) -> Field:
     """
-    Periodic Gaussian random fields with a power-law spectrum,
+    Returns periodic Gaussian random fields with a power-law spectrum,
 
         u = mean + Σ_k c_k φ_k,   E|c_k|² ∝ |k|^(−exponent),   standard deviation `std` over the ensemble
 
-    without edges: what linear rules are best for.
+    which have no edges. Linear regularization rules are best for such fields.
 
     Args:
         *shape: Batch shapes and one spatial shape, as for `heat_rectangles`.
@@ -42,7 +42,7 @@ def smooth_fields(
 
     Raises:
         ParameterError: as `heat_rectangles`.
-        UnsupportedError: on a thread of `prefetched`, which takes `smooth_field_samples`.
+        UnsupportedError: on a thread of `prefetched`, where `smooth_field_samples` must be used.
     """
     samples = smooth_field_samples(*shape, bounds=bounds, exponent=exponent, std=std, mean=mean)
     return samples(seed_or_global(seed))
@@ -51,7 +51,7 @@ def smooth_fields(
 def smooth_field_samples(
     *shape: Shape, bounds: Box | None = None, exponent: float = 3.0, std: float = 0.3, mean: float = 1.0
 ) -> Samples[np.ndarray, Field]:
-    """The grids of `smooth_fields` by seed, for `prefetched`. Arguments and errors are those of that function."""
+    """Returns the grids of `smooth_fields` as `Samples`. Arguments and errors are those of that function."""
     dims = dims_of("smooth_fields", *shape)
     grid = CenteredGrid(0.0, extrapolation.PERIODIC, bounds=bounds, resolution=dims.spatial)
     axes = drawn_dims(dims.spatial)
@@ -64,7 +64,7 @@ def smooth_field_samples(
 
 
 def _unit_amplitude(sizes: Sequence[int], lengths: Sequence[float], exponent: float) -> np.ndarray:
-    """√E|c_k|² ∝ |k|^(−exponent/2) of all modes k ≠ 0, 0 of the constant; variance 1 per cell."""
+    """Returns √E|c_k|² ∝ |k|^(−exponent/2) for k ≠ 0, and 0 for k = 0, with variance 1 per cell."""
     axes = [2 * np.pi * np.fft.fftfreq(n, 1 / n) / length for n, length in zip(sizes, lengths, strict=True)]
     k_squared = np.asarray(sum(k**2 for k in np.meshgrid(*axes, indexing="ij", sparse=True)))
     is_constant = k_squared == 0
@@ -74,7 +74,7 @@ def _unit_amplitude(sizes: Sequence[int], lengths: Sequence[float], exponent: fl
 
 
 def _coloured(white: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
-    """White noise (batch, cells…) with each mode multiplied by its amplitude."""
+    """Returns white noise (batch, cells…) with each mode multiplied by its amplitude."""
     axes = range(1, white.ndim)
     kept = amplitude[..., : white.shape[-1] // 2 + 1]
     values: np.ndarray = np.fft.irfftn(np.fft.rfftn(white, axes=axes) * kept, s=white.shape[1:], axes=axes)

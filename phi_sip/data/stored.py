@@ -1,24 +1,25 @@
-"""Training data from files on disk: PhiFlow's scenes, NumPy, NetCDF, HDF5 and Zarr."""
+"""Training data from files: PhiFlow's scenes, and all formats of `phi_sip.files`."""
 
 from __future__ import annotations
 
 import glob
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import FileError, ParameterError
-from ..files import GridArray, KeptGrids, Size, joined
+from ..files import KeptGrids, Size
 from ..states.checks import check_count
 from .batches import Batch, by_step
+from .pairs import Pair, Paths, SampleFiles, StoredPairs
 from .samples import Samples
 
-KEPT = 2**30  # bytes of grids that are kept in memory
-Files = str | Path | Sequence[str | Path]
+KEPT = 2**30  # largest number of bytes of grids that are kept in memory
+Files = str | Path | Paths
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class StoredData:
     Samples in files, for `train(net, optimizer, physics, data.training, validation=data.validation)`.
 
     Attributes:
-        training: Generator function: batches from any step on, in a new random order in each epoch, the same for the
-            same seed.
-        validation: Samples that are in none of them; `None` if none were held out.
+        training: Generator function, which yields the batches from a step on. Each epoch has a new random order, which
+            depends on the seed only.
+        validation: Samples that are in no batch; `None` if none were held out.
         samples: Number of samples to train on.
     """
 
@@ -54,32 +55,33 @@ def stored(
     precision: int = 64,
 ) -> StoredData:
     """
-    Samples in files of one grid each, or of many along `batch`; read on another thread while the network is trained.
+    Reads samples from files while the network is trained. A file holds one sample, or several along `batch`.
 
-    All files are read once at the beginning, so that a bad one is not met after hours. The last 1 GB of them is kept
-    in memory; what is more is read again from the disk, whole files at a time.
+    All files are read once at the beginning, so that a file that cannot be read is found at once. The 1 GB of them that
+    was used last is kept in memory; other files are read again, each as a whole.
 
     Args:
-        observations: Files of y*, see `phi_sip.files.read_grid`; or one, or a pattern, `data/y*.npy`, whose files are
-            sorted.
-        states: Files of the true states, in the same order; `None`: not known.
+        observations: Files of y*, see `phi_sip.files.read_grid`: a list, one file, or a pattern such as `data/y*.npy`,
+            whose files are sorted by name.
+        states: Files of the true states x, in the same order; `None`: the states are not known.
         batch_size: Samples per step.
-        held_out: Number ≥ 0 of samples that are kept for validation.
-        seed: Seed ≥ 0 of the order, and of which are held out.
-        variable: Of y* in its files.
-        state_variable: Of x in its files.
+        held_out: Number ≥ 0 of samples for validation.
+        seed: Seed ≥ 0 of the order, and of the choice of the samples for validation.
+        variable: Name of the array of y* in its files, see `read_grid`.
+        state_variable: Name of the array of x in its files.
         dims: See `read_grid`.
-        boundary: `periodic`, `zero-gradient`, `zero`, a number, or one per axis or side: `x=periodic,y-=0,y+=2.5`;
-            also as PhiFlow has them. In place of that of the files; needed where they do not say it.
-        size: Length of the domain along each axis, by name, or one for all: `{"x": 20.0, "y": 3.0}`. Needed where files
-            do not say it, as `.npy` files never do. Cells of length 1 are those of a domain as long as it has cells.
-        components: Names of the components in their order, such as `["x", "y"]`, where files do not say them.
+        boundary: Boundary conditions, which replace those of the files and are needed if these say none: `periodic`,
+            `zero-gradient`, `zero`, a number, or one per axis or side, `x=periodic,y-=0,y+=2.5`; or as PhiFlow has
+            them.
+        size: Length of the domain along each axis, by name, or one for all axes: `{"x": 20.0, "y": 3.0}`. It is needed
+            if the files do not say it; `.npy` files never do. For cells of length 1 it is the number of cells.
+        components: Names of the components in order, such as `["x", "y"]`, if the files do not say them.
         precision: Bits of the numbers: 32 or 64.
 
     Raises:
         FileError: if a file cannot be read, or files do not fit together.
-        ParameterError: if there are too few samples, an argument is out of range, or the files do not say boundary or
-            size, and neither do the arguments.
+        ParameterError: if there are too few samples, an argument is out of range, or neither the files nor the
+            arguments say boundary and size.
         UnsupportedError: if the library for a format is missing.
     """
     check_count("stored", "batch_size", batch_size)
@@ -92,51 +94,41 @@ def stored(
     if x_files is not None and len(x_files) != len(y_files):
         raise FileError(f"stored: {len(y_files)} files of observations, but {len(x_files)} of states.")
     read = KeptGrids(dims, KEPT, lambda grid: grid.told(boundary, size, components))
-    sizes = _samples(read, y_files, variable)
-    if x_files is not None:
-        _check_pairs(y_files, sizes, x_files, _samples(read, x_files, state_variable))
-    entries = [(i, j) for i, size in enumerate(sizes) for j in range(size)]
-    order = np.random.default_rng([seed, 0]).permutation(len(entries))
+    y = SampleFiles.of(read, y_files, variable)
+    pairs = StoredPairs(y, None if x_files is None else SampleFiles.of(read, x_files, state_variable))
+    order = np.random.default_rng([seed, 0]).permutation(len(pairs))
     kept, used = order[:held_out], order[held_out:]
     if len(used) < batch_size:
         raise ParameterError(
-            f"stored: {len(entries)} samples, of which {held_out} are held out, do not make a batch of {batch_size}."
+            f"stored: {len(pairs)} samples, of which {held_out} are held out, do not make a batch of {batch_size}."
         )
 
-    def draw(chosen: np.ndarray) -> tuple[GridArray, GridArray | None]:
-        places = [entries[i] for i in chosen]
-        y = joined([_sample(read(y_files[i], variable), j) for i, j in places])
-        if x_files is None:
-            return y, None
-        return y, joined([_sample(read(x_files[i], state_variable), j) for i, j in places])
-
-    def finish(drawn: tuple[GridArray, GridArray | None]) -> Batch:
+    def finish(drawn: Pair) -> Batch:
         return Batch(*(None if grid is None else grid.to_field(precision=precision) for grid in drawn))
 
-    def of_step(step: int) -> tuple[GridArray, GridArray | None]:
-        per_epoch = len(used) // batch_size
-        epoch, place = divmod(step - 1, per_epoch)
+    def of_step(step: int) -> Pair:
+        epoch, place = divmod(step - 1, len(used) // batch_size)
         shuffled = np.random.default_rng([seed, 1, epoch]).permutation(used)
-        return draw(shuffled[place * batch_size : (place + 1) * batch_size])
+        return pairs.draw(shuffled[place * batch_size : (place + 1) * batch_size])
 
-    finish(draw(used[:1]))  # what is wrong with the options is said before anything begins
-    validation = finish(draw(kept)) if held_out else None
+    finish(pairs.draw(used[:1]))  # refuses wrong options before anything begins
+    validation = finish(pairs.draw(kept)) if held_out else None
     return StoredData(by_step(Samples(of_step, finish)), validation, len(used))
 
 
 def scenes(folder: str | Path, y: str, x: str | None = None, **options: Any) -> StoredData:
     """
-    Samples in PhiFlow's scenes `FOLDER/sim_000000/NAME_000000.npz`, one per simulation and frame. Bounds, components
-    and boundary are as written; a boundary that has no words, see `stored`, is to be given.
+    Reads samples from PhiFlow's scenes `FOLDER/sim_000000/NAME_000000.npz`, one for each simulation and frame. Bounds,
+    components and boundary are those of the files. A boundary that has no words, see `stored`, must be given.
 
     Args:
-        folder: What `Scene.create` was given.
-        y: Name of the fields of observations, as files spell it: lower case.
-        x: Name of the fields of true states, of the same frame; `None`: not known.
-        **options: As for `stored`.
+        folder: The folder that `Scene.create` was called with.
+        y: Name of the fields of observations, in lower case, as in the names of the files.
+        x: Name of the fields of true states of the same frames; `None`: the states are not known.
+        **options: See `stored`.
 
     Raises:
-        FileError: if there are none, or a state is missing.
+        FileError: if there are no scenes, or a state is missing.
     """
     name = re.compile(re.escape(y) + r"_(\d{6,})\.npz")
     found = sorted(
@@ -148,31 +140,7 @@ def scenes(folder: str | Path, y: str, x: str | None = None, **options: Any) -> 
     return stored([path for path, _ in found], states, **options)
 
 
-def _found(files: Files) -> Sequence[str | Path]:
+def _found(files: Files) -> Paths:
     if isinstance(files, str) and not Path(files).exists():
         return sorted(glob.glob(files))
     return [files] if isinstance(files, (str, Path)) else files
-
-
-def _samples(read: KeptGrids, files: Sequence[str | Path], variable: str | None) -> list[int]:
-    """How many samples each file has."""
-    sizes = []
-    first = _sample(read(files[0], variable), 0)
-    for file in files:
-        grid = read(file, variable)
-        if not grid.fits(first):
-            raise FileError(f"stored: {file} holds another grid than {files[0]}: {grid.cells}, not {first.cells}.")
-        sizes.append(len(grid.values))
-    return sizes
-
-
-def _check_pairs(
-    y_files: Sequence[str | Path], y_sizes: list[int], x_files: Sequence[str | Path], x_sizes: list[int]
-) -> None:
-    for y, observations, x, states in zip(y_files, y_sizes, x_files, x_sizes, strict=True):
-        if observations != states:
-            raise FileError(f"stored: {y} holds {observations} observations, but {x} {states} states.")
-
-
-def _sample(grid: GridArray, number: int) -> GridArray:
-    return replace(grid, values=grid.values[number : number + 1].copy())

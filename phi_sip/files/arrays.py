@@ -1,49 +1,42 @@
-"""A grid as plain arrays: what all formats hold."""
+"""A grid as plain arrays, which is what all file formats hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from phi.field import CenteredGrid, Field
-from phi.geom import Box
-from phiml import math
-from phiml.math import batch, channel, spatial
+from phi.field import Field
 
-from ..errors import FileError, ParameterError
-from ..states import trees
-from .boundaries import boundary_of, fitting, in_words, words_of
-from .missing import refuse
-
-AXES = ("x", "y", "z")
-BATCH, CHANNEL = "batch", "vector"
-PRECISIONS = (32, 64)
-EQUAL = 1e-3  # of a length, by which one that is given may differ from that of a file
-BOUNDARY, COMPONENTS = "boundary", "components"
-REMEDIES = {BOUNDARY: "'periodic', or one per axis: 'x=periodic,y=zero-gradient'", COMPONENTS: "['x', 'y']"}
-Size = Mapping[str, float] | float
+from .boundaries import fitting, in_words, words_of
+from .components import check_components, completed_components, components_along_axes
+from .dims import AXES, BATCH, CHANNEL, axes_in, check_dims
+from .domain import EQUAL, Bounds, Size, check_bounds, completed_bounds, sides_of
+from .fields import arrays_of, centered_grid, check_precision
+from .refusals import check_numbers
+from .required import check_bounds_known, check_understood, known_boundary
 
 
 @dataclass(frozen=True)
 class GridArray:
     """
-    Values of a centered grid, and what is known about it: no more than was said.
+    The values of a centered grid, and what is known about the grid.
 
     Attributes:
-        values: Array in the order of `dims`.
-        dims: `batch`, axes out of x, y, z, and `vector` for components; each at most once, at least one axis.
-        lower, upper: Bounds per axis, in the order of the axes in `dims`; both `None` for an axis where they are not
-            known.
-        boundary: See `phi_sip.files.boundaries.boundary_of`; `None` if it is not known.
-        units: Of the axes, by name, as far as they are known.
-        components: Names of the components, in their order; `None` if they are not known, or there are none.
-        unread: What the file says of `boundary` or `components` that has no meaning here, by these names. They are
-            then not known, but nothing else may be taken in their place either.
+        values: Array of real, finite numbers.
+        dims: Names of the dims of `values`, in order: `batch`, the axes x, y, z, and `vector` for components. Each
+            occurs at most once, and there is at least one axis.
+        lower: Lower bounds of the axes, in the order of `dims`; `None` for an axis whose bounds are unknown.
+        upper: Upper bounds, as `lower`.
+        boundary: Boundary conditions in words, see `phi_sip.files.boundaries.boundary_of`; `None` if unknown.
+        units: Units of the axes by name, where they are known.
+        components: Names of the components in order; `None` if they are unknown, or there are none.
+        unread: What the file says about `boundary` or `components` but phi_sip does not understand, by these names.
+            Such an attribute is `None`, and the user must give it: no default takes its place.
 
     Raises:
-        FileError: if these do not fit together, or values are no real numbers, NaN or infinite.
+        FileError: if the attributes do not fit together, or a value is no real number, NaN or infinite.
     """
 
     values: np.ndarray
@@ -56,35 +49,16 @@ class GridArray:
     unread: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = [dim for dim in self.dims if dim not in (BATCH, *AXES, CHANNEL)]
-        if unknown or len(set(self.dims)) != len(self.dims) or not self.axes:
-            raise FileError(
-                f"The dims are {', '.join(self.dims) or 'none'}. Give each of batch, x, y, z, vector at most once, "
-                f"and at least one axis: --dims says in a file which is which, e.g. --dims batch,y,x."
-            )
-        if self.values.ndim != len(self.dims) or 0 in self.values.shape:
-            raise FileError(f"An array of the shape {self.values.shape} cannot have the dims {', '.join(self.dims)}.")
-        if self.values.dtype.kind not in "fiu":
-            raise FileError(f"The values are of type {self.values.dtype}. Give real numbers.")
-        if not np.isfinite(self.values).all():
-            place = self.dims.index(BATCH) if BATCH in self.dims else None
-            refuse("NaN or infinity", ~np.isfinite(self.values), place)
-        self._check_bounds()
+        check_dims(self.dims, self.values.shape)
+        check_numbers(self.values, self.dims.index(BATCH) if BATCH in self.dims else None)
+        check_bounds(self.axes, self.lower, self.upper)
         if self.components is not None:
-            _check_components(self.components, self.dims, self.values.shape)
-
-    def _check_bounds(self) -> None:
-        if [len(self.lower), len(self.upper)] != [len(self.axes)] * 2 or not all(
-            (low is None and high is None)
-            or (low is not None and high is not None and np.isfinite([low, high]).all() and low < high)
-            for low, high in zip(self.lower, self.upper, strict=False)
-        ):
-            raise FileError(f"The bounds {self.lower} to {self.upper} do not fit the axes {', '.join(self.axes)}.")
+            check_components(self.components, self.dims, self.values.shape)
 
     @property
     def axes(self) -> tuple[str, ...]:
         """Names of the axes, in the order of `dims`."""
-        return tuple(dim for dim in self.dims if dim in AXES)
+        return axes_in(self.dims)
 
     @property
     def resolution(self) -> tuple[int, ...]:
@@ -92,8 +66,8 @@ class GridArray:
         return tuple(size for size, dim in zip(self.values.shape, self.dims, strict=True) if dim in AXES)
 
     @property
-    def bounds(self) -> dict[str, tuple[float, float]]:
-        """From where to where each axis goes, by name, as far as it is known."""
+    def bounds(self) -> dict[str, Bounds]:
+        """Lower and upper bound by axis, for the axes whose bounds are known."""
         sides = zip(self.axes, self.lower, self.upper, strict=True)
         return {axis: (low, high) for axis, low, high in sides if low is not None and high is not None}
 
@@ -103,9 +77,9 @@ class GridArray:
         Length of a cell along each axis.
 
         Raises:
-            ParameterError: if it is not known of all axes.
+            ParameterError: if the bounds of an axis are unknown.
         """
-        self._check_known()
+        check_bounds_known(self.axes, self.resolution, self.bounds)
         sides = zip(self.bounds.values(), self.resolution, strict=True)
         return tuple((high - low) / n for (low, high), n in sides)
 
@@ -113,77 +87,25 @@ class GridArray:
         self, boundary: Any = None, size: Size | None = None, components: Sequence[str] | None = None
     ) -> GridArray:
         """
-        The same with what its file does not say.
+        Returns this grid, completed by what the user says about it.
 
         Args:
-            boundary: Words, see `phi_sip.files.boundaries.boundary_of`, or a boundary of PhiFlow that has some; in
-                place of that of the file.
-            size: Length of the domain along each axis, by name, or one for all: `{"x": 20.0, "y": 3.0}`. Axes whose
-                bounds are not known begin at 0.
-            components: Names of the components, in their order.
+            boundary: Boundary conditions in words, see `phi_sip.files.boundaries.boundary_of`, or as PhiFlow takes
+                them. They replace those of the file.
+            size: Length of the domain along each axis, by name, or one for all axes: `{"x": 20.0, "y": 3.0}`. Axes
+                whose bounds are unknown begin at 0.
+            components: Names of the components in order.
 
         Raises:
-            ParameterError: if these do not fit the grid, lengths or components are others than in the file, or the file
-                says of boundary or components what has no meaning here, and they are not given.
+            ParameterError: if an argument does not fit the grid, lengths or components differ from those of the file,
+                or the file has a boundary or components without a meaning here and no argument replaces them.
         """
-        given = {BOUNDARY: boundary, COMPONENTS: components}
-        for name, said in self.unread.items():
-            if given[name] is None:
-                raise ParameterError(
-                    f"The file says {name} = {said}, which has no meaning here. Give {name}= (--{name} in commands), "
-                    f"e.g. {REMEDIES[name]}."
-                )
-        lengths = self._lengths(size)
-        for axis, (low, high) in self.bounds.items():
-            if axis in lengths and abs(lengths[axis] - (high - low)) > EQUAL * (high - low):
-                raise ParameterError(
-                    f"size of {axis} = {lengths[axis]:g}, but the file says {high - low:g}. The size is the length of "
-                    f"the whole domain, not of a cell. Leave it out, or correct the file."
-                )
-        bounds = {**{axis: (0.0, length) for axis, length in lengths.items()}, **self.bounds}
-        names = self.components if components is None else tuple(components)
-        if names is not None and components is not None:
-            try:
-                _check_components(names, self.dims, self.values.shape)
-            except FileError as error:
-                raise ParameterError(f"components = {','.join(names)}: {error}") from error
-            if self.components not in (None, names):
-                raise ParameterError(
-                    f"components = {','.join(names)}, but the file says {','.join(self.components or ())}. Leave it "
-                    f"out, or correct the file."
-                )
-        return replace(
-            self,
-            lower=tuple(bounds[axis][0] if axis in bounds else None for axis in self.axes),
-            upper=tuple(bounds[axis][1] if axis in bounds else None for axis in self.axes),
-            boundary=self.boundary
-            if boundary is None
-            else fitting(in_words(boundary), {axis: axis for axis in self.axes}),
-            components=names,
-            unread={},
-        )
-
-    def _lengths(self, size: Size | None) -> dict[str, float]:
-        each = {} if size is None else dict.fromkeys(self.axes, size)
-        given: Mapping[Any, Any] = size if isinstance(size, Mapping) else each
-        for axis, length in given.items():
-            positive = isinstance(length, (int, float, np.number)) and np.isfinite(length) and length > 0
-            if axis not in self.axes or not positive or isinstance(length, bool):
-                raise ParameterError(
-                    f"size of {axis} = {length!r}, but it must be the length > 0 of the domain along one of the axes "
-                    f"{', '.join(self.axes)}."
-                )
-        return {axis: float(length) for axis, length in given.items()}
-
-    def _check_known(self) -> None:
-        unknown = [axis for axis in self.axes if axis not in self.bounds]
-        if unknown:
-            cells = dict(zip(self.axes, self.resolution, strict=True))
-            lengths = ", ".join(f"'{axis}': {cells[axis]}" for axis in unknown)
-            raise ParameterError(
-                f"Nothing says how long the grid is along {', '.join(unknown)}. Give size=, the length of the domain "
-                f"by axis (--size in commands); for cells of length 1 it is size={{{lengths}}}."
-            )
+        check_understood(self.unread, boundary=boundary, components=components)
+        bounds = completed_bounds(self.axes, self.bounds, size)
+        names = completed_components(components, self.components, self.dims, self.values.shape)
+        lower, upper = sides_of(bounds, self.axes)
+        words = self.boundary if boundary is None else fitting(in_words(boundary), {axis: axis for axis in self.axes})
+        return replace(self, lower=lower, upper=upper, boundary=words, components=names, unread={})
 
     def to_field(
         self,
@@ -193,7 +115,7 @@ class GridArray:
         components: Sequence[str] | None = None,
     ) -> Field:
         """
-        A centered grid on the default backend, with a batch dim.
+        Returns this grid as a `CenteredGrid` on the default backend, with a batch dim.
 
         Args:
             boundary: See `told`.
@@ -202,102 +124,58 @@ class GridArray:
             components: See `told`.
 
         Raises:
-            ParameterError: if an argument is out of range, or bounds, boundary or the order of components are neither
-                known nor given.
+            ParameterError: if an argument is out of range, or bounds, boundary or the order of the components are
+                neither known nor given.
         """
-        if precision not in PRECISIONS:
-            raise ParameterError(f"precision = {precision}, but it must be 32 or 64.")
+        check_precision(precision)
         grid = self.told(boundary, size, components).batch_first().by_axes()
-        grid._check_known()
-        if grid.boundary is None:
-            raise ParameterError(
-                "Nothing says what holds at the sides of the grid. Give boundary= (--boundary in commands), e.g. "
-                "'periodic', 'zero-gradient' or 'zero', or one per axis: 'x=periodic,y=zero-gradient'."
-            )
-        sizes = dict(zip(grid.dims, grid.values.shape, strict=True))
-        shapes = {BATCH: lambda: batch(batch=sizes[BATCH]), CHANNEL: lambda: channel(vector=grid._items)}
-        with math.precision(precision):
-            values = grid.values.astype(f"float{precision}")
-            tensor = math.tensor(values, *(shapes[d]() if d in shapes else spatial(**{d: sizes[d]}) for d in grid.dims))
-            axes = sorted(grid.axes)  # PhiFlow combines boxes of one order of axes only; values may have any
-            box = Box(**{axis: grid.bounds[axis] for axis in axes})
-            resolution = spatial(**{axis: sizes[axis] for axis in axes})
-            return CenteredGrid(tensor, boundary_of(grid.boundary), bounds=box, resolution=resolution)
-
-    @property
-    def _items(self) -> list[str] | int:
-        return list(self.components) if self.components else self.values.shape[self.dims.index(CHANNEL)]
+        check_bounds_known(grid.axes, grid.resolution, grid.bounds)
+        words = known_boundary(grid.boundary)
+        return centered_grid(grid.values, grid.dims, grid.bounds, words, grid.components, precision)
 
     @staticmethod
     def of_field(field: Field) -> GridArray:
-        """The values of a centered grid."""
-        with math.precision(trees.precision_of(field)):  # PhiML rounds to the current one
-            values = math.expand(field.values, field.resolution)
-            shape = values.shape
-            axes = shape.spatial.names
-            corners = (field.bounds.lower, field.bounds.upper)
-            lower, upper = (tuple(float(corner.vector[axis]) for axis in axes) for corner in corners)
-            dims = [*([shape.batch] if shape.batch else []), *axes, *shape.channel.names]
-            names = (*([BATCH] if shape.batch else []), *axes, *([CHANNEL] if shape.channel else []))
-            items = shape.channel.item_names[0] if shape.channel.rank == 1 else None
-            components = tuple(items) if items else None
-            return GridArray(values.numpy(dims), names, lower, upper, words_of(field.boundary), components=components)
+        """Returns a centered grid of PhiFlow as plain arrays."""
+        values, dims, bounds, components = arrays_of(field)
+        lower, upper = sides_of(bounds, axes_in(dims))
+        return GridArray(values, dims, lower, upper, words_of(field.boundary), components=components)
 
     def batch_first(self) -> GridArray:
-        """The same with the dim `batch` first, of size 1 where there was none."""
+        """Returns this grid with the dim `batch` first; a grid that has none gets one of size 1."""
         if BATCH not in self.dims:
             return replace(self, values=self.values[None], dims=(BATCH, *self.dims))
         return self.permuted((BATCH, *(dim for dim in self.dims if dim != BATCH)))
 
     def in_order(self) -> GridArray:
-        """The same in the order batch, x, y, z, vector: so files of any order of dims are put together."""
+        """Returns this grid in the order batch, x, y, z, vector, in which grids of all files can be joined."""
         grid = self.batch_first().by_axes()
         return grid.permuted(tuple(dim for dim in (BATCH, *AXES, CHANNEL) if dim in grid.dims))
 
     def permuted(self, dims: tuple[str, ...]) -> GridArray:
-        """The same with its dims in another order."""
-        places = {axis: i for i, axis in enumerate(self.axes)}
-        order = [places[dim] for dim in dims if dim in places]
-        return replace(
-            self,
-            values=np.transpose(self.values, [self.dims.index(dim) for dim in dims]),
-            dims=dims,
-            lower=tuple(self.lower[i] for i in order),
-            upper=tuple(self.upper[i] for i in order),
-        )
+        """Returns this grid with its dims in another order."""
+        lower, upper = sides_of(self.bounds, axes_in(dims))
+        values = np.transpose(self.values, [self.dims.index(dim) for dim in dims])
+        return replace(self, values=values, dims=dims, lower=lower, upper=upper)
 
     def by_axes(self) -> GridArray:
         """
-        The same with components along axes named, and in the order x, y, z. Components that nobody has named, as many
-        as axes, are those along x, y, z.
+        Returns this grid with the components along its axes named, and in the order x, y, z. Components without names,
+        as many as axes, are taken for those along x, y, z.
 
         Raises:
-            ParameterError: if the axes have another order, so that the components could be in either.
+            ParameterError: if the axes have another order, so that the order of the components is uncertain.
         """
         if CHANNEL not in self.dims:
             return self
         place = self.dims.index(CHANNEL)
-        if self.components is None:
-            if self.values.shape[place] != len(self.axes):
-                return self
-            if self.axes != tuple(sorted(self.axes)):
-                raise ParameterError(
-                    f"Nothing says which component is along which axis: the dims are {', '.join(self.dims)}. Give "
-                    f"their names in order, components={list(self.axes)!r} or {sorted(self.axes)!r} (--components in "
-                    f"commands)."
-                )
-            return replace(self, components=self.axes)
-        axes = tuple(sorted(self.axes))
-        if set(self.components) != set(axes) or self.components == axes:
+        order = components_along_axes(self.components, self.dims, self.values.shape[place])
+        if order is None:
             return self
-        order = [self.components.index(axis) for axis in axes]
-        return replace(self, values=np.take(self.values, order, axis=place), components=axes)
+        return replace(self, values=np.take(self.values, order, axis=place), components=tuple(sorted(self.axes)))
 
     def fits(self, other: GridArray) -> bool:
-        """Whether samples of both can be put together: all but their number agrees, bounds up to rounding."""
-        if (*self.cells[:2], *self.cells[4:]) != (*other.cells[:2], *other.cells[4:]) or set(self.bounds) != set(
-            other.bounds
-        ):
+        """Tells whether two grids can be joined: all but the number of samples agrees, bounds up to rounding."""
+        if self._but_bounds != other._but_bounds or set(self.bounds) != set(other.bounds):
             return False
         cells = dict(zip(self.axes, self.resolution, strict=True))
         return all(
@@ -307,72 +185,16 @@ class GridArray:
 
     @property
     def cells(self) -> tuple[Any, ...]:
-        """What grids whose samples are put together have in common: all but the number of samples."""
-        sizes = tuple(size for dim, size in zip(self.dims, self.values.shape, strict=True) if dim != BATCH)
-        dims = tuple(dim for dim in self.dims if dim != BATCH)
-        return dims, sizes, self.lower, self.upper, self.boundary, self.components
+        """All but the values and the number of samples; what grids have in common that can be joined."""
+        dims, sizes, boundary, components = self._but_bounds
+        return dims, sizes, self.lower, self.upper, boundary, components
 
-
-def named(
-    values: np.ndarray,
-    dims: tuple[str, ...],
-    bounds: Mapping[str, tuple[float, float] | None],
-    renamed: Mapping[str, str],
-    *,
-    boundary: Any = None,
-    components: Iterable[str] | None = None,
-    units: Mapping[str, str] | None = None,
-    unread: Mapping[str, str] | None = None,
-) -> GridArray:
-    """
-    A grid of a file.
-
-    Args:
-        values: In the order of `dims`.
-        dims: See `GridArray`.
-        bounds: By axis.
-        renamed: Dims by their names in the file, which are those that `boundary` and `components` mean.
-        boundary: As the file says; `None` or '' if it says nothing.
-        components: Their names.
-        unread: See `GridArray`; of components.
-        units: By axis.
-    """
-    axes = {own: dim for own, dim in renamed.items() if dim in AXES}
-    pairs = [bounds.get(dim) or (None, None) for dim in dims if dim in AXES]
-    try:
-        words = fitting(boundary, axes) if isinstance(boundary, str) and boundary else None
-    except ParameterError:
-        words = None
-    if words is None and boundary not in (None, ""):
-        unread = {**(unread or {}), BOUNDARY: f"'{boundary}'"}
-    return GridArray(
-        values,
-        dims,
-        tuple(low for low, _ in pairs),
-        tuple(high for _, high in pairs),
-        words,
-        units or {},
-        None if components is None else tuple(axes.get(name, name) for name in components),
-        unread or {},
-    )
+    @property
+    def _but_bounds(self) -> tuple[Any, ...]:
+        sizes = {dim: size for dim, size in zip(self.dims, self.values.shape, strict=True) if dim != BATCH}
+        return tuple(sizes), tuple(sizes.values()), self.boundary, self.components
 
 
 def joined(grids: Sequence[GridArray]) -> GridArray:
-    """The samples of grids of the same cells, whose dim `batch` is first, as one."""
+    """Returns one grid of the samples of several grids. They have the same cells, and `batch` is their first dim."""
     return replace(grids[0], values=np.concatenate([grid.values for grid in grids]))
-
-
-def usual_dims(rank: int) -> tuple[str, ...]:
-    """batch, x, … of an array of which nothing else is known."""
-    if not 2 <= rank <= 4:
-        raise FileError(f"An array of rank {rank} is no batch of grids. Say which dims it has, e.g. --dims x,y.")
-    return (BATCH, *AXES[: rank - 1])
-
-
-def _check_components(names: Sequence[str], dims: Sequence[str], shape: Sequence[int]) -> None:
-    count = shape[dims.index(CHANNEL)] if CHANNEL in dims else 0
-    if len(names) != count or len(set(names)) != count or not all(isinstance(n, str) and n for n in names):
-        raise FileError(
-            f"The components are called {', '.join(map(str, names)) or 'nothing'}, but there are {count}. Each needs a "
-            f"name of its own."
-        )

@@ -1,4 +1,4 @@
-"""Boundaries in words, as files, commands and experiments hold them."""
+"""Boundary conditions in words, as files, commands and experiments hold them."""
 
 from __future__ import annotations
 
@@ -23,67 +23,26 @@ NAMED: dict[str, Extrapolation] = {
     "antireflect": extrapolation.ANTIREFLECT,
 }
 LOWER, UPPER = ENDS = "-+"
-SAYS = re.compile(  # also of one axis: `x_boundary`, `bc_y`
-    r"(?:(?P<before>[xyz])[ _-]*)?(?:boundar(?:y|ies)|bcs?)"
-    r"(?:[ _-]*(?:conditions?|types?))?(?:[ _-]*(?P<after>[xyz]))?",
-    re.IGNORECASE,
-)
 EXAMPLES = f"{', '.join(NAMED)}, a number (a fixed value), or one of these per axis or side: 'x=periodic,y-=0,y+=2.5'"
-
-
-def says_boundary(name: str) -> bool:
-    """Whether a name is that of boundaries: `boundary`, `Boundary`, `boundary_conditions`, `bc_x`, …"""
-    return SAYS.fullmatch(name) is not None
-
-
-def stated(about: Mapping[str, Any]) -> Any:
-    """
-    The boundary in what is said about an array: a word, a number, or what neither is; `None` if nothing is said.
-
-    Args:
-        about: By name. What has the name of an axis is of that axis.
-    """
-    found: dict[str, Any] = {}
-    for name, value in about.items():
-        match = SAYS.fullmatch(name)
-        plain = _plain(value)
-        if match and plain is not None and plain != "":
-            axis = (match["before"] or match["after"] or "").lower()
-            found[axis] = plain if found.get(axis, plain) == plain else (found[axis], plain)
-    if set(found) <= {""}:
-        return found.get("")
-    return ",".join(f"{axis}={value}" if axis else str(value) for axis, value in found.items())
-
-
-def _plain(value: Any) -> Any:
-    """A word, or the word of a number, where it is one; else as it is."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.ravel()[0]
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    if value is None or isinstance(value, str):
-        return value
-    found = value.tolist() if isinstance(value, np.ndarray) else value
-    return found if isinstance(found, (list, tuple, dict)) else word_of_value(found) or found
 
 
 def boundary_of(words: str) -> Extrapolation:
     """
-    PhiFlow's boundary of words.
+    Returns PhiFlow's boundary for words.
 
     Args:
         words: `periodic`, `zero-gradient`, `zero`, `symmetric`, `antisymmetric`, `reflect`, `antireflect`, or a number
             for a fixed value; or one of these for each axis or side, separated by commas: `x=periodic,y-=0,y+=2.5`.
 
     Raises:
-        ParameterError: if they are no boundary.
+        ParameterError: if the words are no boundary.
     """
     sides = _sides(words)
     return _one(sides[""]) if "" in sides else extrapolation.combine_sides({s: _one(w) for s, w in sides.items()})
 
 
 def words_of(boundary: Any) -> str | None:
-    """The words of a boundary of PhiFlow, the same for the same boundary; `None` where it has none."""
+    """Returns the words of a boundary of PhiFlow; equal boundaries have equal words. `None`: it has no words."""
     sides = getattr(boundary, "ext", None)
     if sides is None:
         return _word_of(boundary)
@@ -91,7 +50,7 @@ def words_of(boundary: Any) -> str | None:
 
 
 def words_of_sides(sides: Mapping[str, str | None]) -> str | None:
-    """The words of a boundary that is given by axis, `x`, or side, `x-` and `x+`; `None` if a side has none."""
+    """Returns the words of a boundary that is given by axis `x`, or side `x-`, `x+`; `None` if a side has no words."""
     axes = sorted({side.rstrip(LOWER + UPPER) for side in sides})
     found: dict[str, str] = {}
     for axis in axes:
@@ -104,16 +63,17 @@ def words_of_sides(sides: Mapping[str, str | None]) -> str | None:
 
 def in_words(boundary: Any) -> str:
     """
-    The words of what PhiFlow takes for a boundary: an extrapolation, a number, or a dict by axis; or these words.
+    Returns the words of what PhiFlow takes for a boundary: an extrapolation, a number, or a dict by axis. Words are
+    returned as they are.
 
     Raises:
-        ParameterError: if it is no boundary, or one without words.
+        ParameterError: if it is no boundary, or a boundary that has no words.
     """
     if isinstance(boundary, str):
         return boundary
     try:
         words = words_of(extrapolation.as_extrapolation(boundary))
-    except Exception as error:  # whatever PhiML does with what is none
+    except Exception as error:  # PhiML raises errors of many types
         raise ParameterError(f"boundary = {boundary!r}, but it must be {EXAMPLES}.") from error
     if words is None:
         raise ParameterError(f"boundary = {boundary}, but it must be {EXAMPLES}.")
@@ -122,14 +82,14 @@ def in_words(boundary: Any) -> str:
 
 def fitting(words: str, axes: Mapping[str, str]) -> str:
     """
-    The same boundary in its usual words, of renamed axes.
+    Returns the words of the same boundary in their usual spelling, for renamed axes.
 
     Args:
         words: See `boundary_of`.
         axes: New name of each axis of the grid.
 
     Raises:
-        ParameterError: if they are no boundary, or leave out an axis of the grid, or name another.
+        ParameterError: if the words are no boundary, leave out an axis of the grid, or name another.
     """
     sides = _sides(words)
     if "" in sides:
@@ -144,7 +104,7 @@ def fitting(words: str, axes: Mapping[str, str]) -> str:
 
 
 def _sides(words: str) -> dict[str, str]:
-    """By axis or side; a single boundary has the key ''."""
+    """Returns the word by axis or side; one word for all sides has the key ''."""
     if "=" not in words:
         return {"": words.strip()}
     sides: dict[str, str] = {}
@@ -184,7 +144,7 @@ def _word_of(boundary: Any) -> str | None:
 
 
 def word_of_value(value: Any) -> str | None:
-    """The word of a boundary that is held at a number; `None` if it is no single finite number."""
+    """Returns the word of a boundary with a fixed value; `None` if the value is no single finite number."""
     number = np.asarray(value)
     if number.shape or number.dtype.kind not in "fiu" or not np.isfinite(number):
         return None

@@ -1,4 +1,4 @@
-"""Grids that were read lately."""
+"""A cache of the grids that were read last."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .arrays import GridArray
-from .formats import read_grid
+from .reading import read_grid
 
 
 class KeptGrids:
     """
-    Reads grids and keeps those that were asked for last, on any thread.
+    Reads grids and keeps those that were used last. Threads can share it.
 
     Args:
         dims: See `read_grid`.
-        limit: Bytes that are kept in memory, but always the last grid.
-        completed: What is done with a grid that was read: `GridArray.told` what its file does not say.
+        limit: Largest number of bytes that are kept in memory. The last grid is always kept.
+        completed: Completes a grid that was read by what its file does not say, see `GridArray.told`.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class KeptGrids:
         self._lock = threading.Lock()
 
     def __call__(self, path: str | Path, variable: str | None) -> GridArray:
-        """The grid of a file, its dims in the order of `GridArray.in_order`; errors as `read_grid`."""
+        """Returns the grid of a file in the order of `GridArray.in_order`. Errors are those of `read_grid`."""
         key = (Path(path), variable)
         with self._lock:
             if key not in self._grids:

@@ -1,4 +1,4 @@
-"""How much memory a file wants, before it is taken."""
+"""Checks that an array fits into memory before it is read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from ..errors import FileError
 
-SHARE = 2  # of the memory, 1/SHARE may be asked for: numbers are checked and converted, for which there is a copy
+SHARE = 2  # an array may need 1/SHARE of the memory, since it is copied when it is checked and converted
 UNLIMITED = 2**62
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available() -> int:
-    """Bytes of memory that this process can still have; `UNLIMITED` where the system does not tell."""
+    """Returns the bytes of memory that this process can still take; `UNLIMITED` if the system does not tell."""
     return min(_of_the_machine(), _of_the_group())
 
 
@@ -34,7 +34,7 @@ def _of_the_machine() -> int:
 
 
 def _of_the_group() -> int:
-    """What a container allows."""
+    """Returns what the limit of a container leaves."""
     try:
         limit, used = ((CGROUPS / name).read_text() for name in ("memory.max", "memory.current"))
         return max(0, int(limit) - int(used))
@@ -44,16 +44,16 @@ def _of_the_group() -> int:
 
 def check_fits(what: str, shape: Sequence[int], dtype: np.dtype, chunk: Sequence[int] = ()) -> None:
     """
-    Measures an array by what its file says, before memory is taken.
+    Checks the size of an array, by its shape and type in the file, against the memory that is left.
 
     Args:
-        what: How messages call it.
-        shape: Its size.
+        what: Name of the array in messages.
+        shape: Its shape.
         dtype: Type of its numbers.
-        chunk: Size of the parts in which it is stored, which are read as a whole.
+        chunk: Shape of the chunks in which it is stored; each chunk is read as a whole.
 
     Raises:
-        FileError: if it needs more than half of the memory that is left.
+        FileError: if the array needs more than half of the memory that is left.
     """
     needed = max(math.prod(map(int, size)) * dtype.itemsize for size in (shape, chunk or (0,)))
     limit = available() // SHARE

@@ -1,21 +1,17 @@
-"""Stand-ins for missing data, as NetCDF's and CF's conventions have them."""
+"""Stand-ins for missing data, by the conventions of NetCDF and CF."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import FileError, FileWarning
+from ..errors import FileError
+from .refusals import refuse
 
-REMEDY = (
-    "Remove these samples; or put 0 there, and let the physics know which cells are observed: Masked(physics, observed)"
-)
-SHOWN = 8  # samples that a message lists
 FLOAT_FILL = 9.969209968386869e36
-DEFAULT_FILLS: dict[str, float | int] = {  # of NetCDF's library; of bytes it has none, since all are in use
+DEFAULT_FILLS: dict[str, float | int] = {  # of NetCDF's library, which has none for bytes
     **dict.fromkeys(("f4", "f8"), FLOAT_FILL),
     "i2": -(2**15) + 1,
     "i4": -(2**31) + 1,
@@ -34,7 +30,7 @@ Compare = Callable[[Any, Any], np.ndarray]
 
 
 def as_declared(stored: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Integers that a file says to be unsigned, or signed, though it stores them otherwise."""
+    """Returns integers as unsigned or signed ones, as the attribute `_Unsigned` says."""
     said = str(attributes.get(UNSIGNED, "")).lower()
     kind = {("true", "i"): "u", ("false", "u"): "i"}.get((said, stored.dtype.kind))
     return stored if kind is None else stored.view(stored.dtype.str.replace(stored.dtype.kind, kind))
@@ -44,18 +40,18 @@ def refuse_stand_ins(
     stored: np.ndarray, attributes: Mapping[str, Any], batch: int | None, *, netcdf: bool, fill: Any = None
 ) -> None:
     """
-    Refuses numbers that stand for missing ones.
+    Checks that no number stands for a missing one.
 
     Args:
-        stored: As in the file, before `scale_factor` and `add_offset`.
-        attributes: Of the variable.
-        batch: Which of its dims counts samples.
-        netcdf: Whether the file was written by a NetCDF library, whose default of integers then counts as well. That of
-            floats, 9.97e36, is no datum anywhere.
-        fill: What the format itself says to be the value of cells that were never written; 0 says nothing.
+        stored: The numbers as in the file, before `scale_factor` and `add_offset` are applied.
+        attributes: Attributes of the variable.
+        batch: Which dim counts samples, for messages.
+        netcdf: Whether a NetCDF library wrote the file. If so, its default fill values of integers count too. That of
+            floats, 9.97e36, counts in all files.
+        fill: Value that the format gives to cells that were never written. 0 is not taken for a stand-in.
 
     Raises:
-        FileError: if there are any; it says which samples, how many cells, and why.
+        FileError: if one does; the message says which samples, how many cells, and why.
     """
     if stored.dtype.kind not in "fiu":
         return
@@ -63,39 +59,10 @@ def refuse_stand_ins(
         refuse(f"stand-ins for missing data ({reason})", cells, batch)
 
 
-def refuse(what: str, cells: np.ndarray, batch: int | None) -> None:
-    """
-    Refuses an array if any of its cells is marked.
-
-    Raises:
-        FileError: that says which samples, and how many cells.
-    """
-    if not cells.any():
-        return
-    where = ""
-    if batch is not None:
-        samples = np.flatnonzero(cells.any(axis=tuple(i for i in range(cells.ndim) if i != batch)))
-        listed = ", ".join(map(str, samples[:SHOWN])) + (", …" if len(samples) > SHOWN else "")
-        which = f"number {listed}" if len(samples) == 1 else f"numbers {listed}"
-        where = f", in {len(samples)} of {cells.shape[batch]} samples ({which}, counted from 0)"
-    raise FileError(f"The values hold {what} in {int(cells.sum())} of {cells.size} cells{where}. {REMEDY}.")
-
-
-def warn_unwritten(path: str, missing: int, parts: int, fill: Any) -> None:
-    """Warns if parts of an array were never written: they are read as the fill value, which nobody has measured."""
-    if missing > 0:
-        warnings.warn(
-            f"The file has {parts - missing} of {parts} chunks of '{path}'. What was never written is read as {fill}. "
-            f"If all of it is {fill}, this is right, since such chunks are often left out; else the file is not whole.",
-            FileWarning,
-            stacklevel=2,
-        )
-
-
 def _stand_ins(
     stored: np.ndarray, attributes: Mapping[str, Any], netcdf: bool, fill: Any
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Reasons, and the cells of each."""
+    """Yields why cells are taken for missing ones, and which."""
     named = {name: attributes[name] for name in (FILL, "missing_value") if attributes.get(name) is not None}
     fills = {name: _numbers(name, value, stored.dtype) for name, value in named.items()}
     default = DEFAULT_FILLS.get(stored.dtype.str[1:])
@@ -114,7 +81,7 @@ def _stand_ins(
 
 
 def _valid(dtype: np.dtype, attributes: Mapping[str, Any]) -> Iterator[tuple[str, Outside]]:
-    """What is beyond the least and the greatest valid number, in terms of what is stored."""
+    """Yields why numbers are not valid, and a function that tells which of the stored numbers these are."""
     ends = (("valid_min", np.less, "less"), ("valid_max", np.greater, "more"))
     for place, (name, beyond, word) in enumerate(ends):
         given = name if attributes.get(name) is not None else "valid_range"
@@ -131,24 +98,26 @@ def _valid(dtype: np.dtype, attributes: Mapping[str, Any]) -> Iterator[tuple[str
 
 def _outside(bound: Any, beyond: Compare, dtype: np.dtype, attributes: Mapping[str, Any]) -> Outside:
     """
-    By NetCDF's rule valid numbers are given as they are stored, unless their type is that of `scale_factor` and
-    `add_offset`, and wider than what is stored.
+    Returns a function that tells which stored numbers lie beyond a bound.
+
+    By NetCDF's rule a bound counts for stored numbers. It counts for unpacked numbers if its type is that of
+    `scale_factor` and `add_offset`, and wider than that of the stored numbers.
     """
     packing = [np.ravel(attributes[name])[0] for name in PACKING if attributes.get(name) is not None]
     wider = packing and bound.dtype == np.result_type(*(np.asarray(number) for number in packing))
     if wider and bound.dtype.itemsize > dtype.itemsize:
         scale, offset = (float(np.ravel(attributes.get(name, usual))[0]) for name, usual in PACKING_DEFAULTS)
-        half = abs(scale) / 2 * (1 if beyond is np.greater else -1)  # of the distance of stored numbers: rounding
+        half = abs(scale) / 2 * (1 if beyond is np.greater else -1)  # allows for rounding of stored numbers
         return lambda stored: beyond(stored * scale + offset, float(bound) + half)
     if dtype.kind == "f":
-        bound = bound.astype(dtype)  # written with more digits than the data have
+        bound = bound.astype(dtype)  # it may have more digits than the data
     if dtype.kind == "u" and bound < 0 and bound.dtype.itemsize == dtype.itemsize:
-        bound = bound.view(dtype)  # meant as unsigned, as the data are
+        bound = bound.view(dtype)  # it is meant as unsigned, as the data are
     return lambda stored: beyond(stored, bound)
 
 
 def _numbers(name: str, value: Any, dtype: np.dtype | None) -> np.ndarray:
-    """An attribute as numbers; as those of a type where they can be that."""
+    """Returns an attribute as numbers, of a given type if they have values of that type."""
     try:
         found = np.ravel(np.asarray(value))
         if found.dtype.kind not in "fiu":

@@ -1,4 +1,4 @@
-"""The arrays of an `.npz` archive, measured before they are unpacked."""
+"""The arrays of an `.npz` archive, which are measured before they are unpacked."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SUFFIX = ".npy"
 
 class Archive:
     """
-    Arrays by name.
+    The arrays of an archive by name.
 
     Args:
-        archive: Opened for reading.
+        archive: The archive, opened for reading.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -29,17 +29,17 @@ class Archive:
         self.names = [name[: -len(SUFFIX)] for name in archive.namelist() if name.endswith(SUFFIX)]
 
     def stored(self, name: str) -> StoredArray:
-        """An array, not read yet."""
+        """Returns an array that is not read yet."""
         with self._open(name) as file:
             shape, dtype = header(file)
         return StoredArray(name, None, shape, dtype, lambda: self._values(name))
 
     def short(self, name: str) -> np.ndarray:
         """
-        An array that describes others.
+        Returns a short array that describes others.
 
         Raises:
-            FileError: if it is longer than a description can be.
+            FileError: if it is longer than 64 kB.
         """
         with self._open(name) as file:
             shape, dtype = header(file)
@@ -48,7 +48,7 @@ class Archive:
         return self._values(name)
 
     def plain(self, name: str) -> Any:
-        """What an array of objects holds, if that is plain data; no object is made, and nothing is run."""
+        """Returns the plain data in an array of objects. No object is made, and no code is run."""
         with self._open(name) as file:
             content = file.read(2 * LIMIT)
             if file.read(1):
@@ -62,7 +62,7 @@ class Archive:
         return self._archive.open(name + SUFFIX)
 
     def _values(self, name: str) -> np.ndarray:
-        """An array to its last byte, since the checksum is compared there only."""
+        """Returns an array, which is read to its last byte, as the checksum is compared there."""
         with self._open(name) as file:
             values: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
             if file.read(1):

@@ -1,4 +1,4 @@
-"""What PhiFlow's `field.write` makes, and its scenes hold."""
+"""Files of PhiFlow: those that `field.write` makes, and those of its scenes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError
-from .arrays import BATCH, CHANNEL, GridArray, named
+from .arrays import GridArray
 from .boundaries import NAMED, word_of_value, words_of_sides
+from .dims import BATCH, CHANNEL, renamed
+from .named import named
 from .npz_archive import Archive
 
 TYPE, BOUNDARY = "field_type", "extrapolation"
 KEYS = {
     *(TYPE, BOUNDARY, "dim_names", "dim_types", "dim_item_names", "lower", "upper", "bounds_item_names", "data"),
 }
-KINDS = {"batch": BATCH, "channel": CHANNEL}  # PhiFlow's kinds of dims whose names are free
+KINDS = {"batch": BATCH, "channel": CHANNEL}  # names here of those types of dims that PhiFlow lets the user name
 WORDLESS = "varying, or unknown"
 SYNONYMS = {"boundary": "zero-gradient", "∇=0": "zero-gradient", "one": "1.0"}
 
 
 def read(archive: Archive, variable: str | None, dims: Sequence[str] | None) -> GridArray:
-    """The grid of a file."""
+    """Returns the grid of a file; arguments are those of `read_grid`."""
     missing, unknown = KEYS - set(archive.names), set(archive.names) - KEYS
-    if BOUNDARY in missing or (missing and unknown):  # older files had less, but nothing else
+    if BOUNDARY in missing or (missing and unknown):  # older versions wrote fewer arrays, but no others
         raise FileError(f"It is damaged: {', '.join(sorted(missing))} is missing.")
     kind = str(archive.short(TYPE))
     if kind != "CenteredGrid":
@@ -33,9 +35,7 @@ def read(archive: Archive, variable: str | None, dims: Sequence[str] | None) -> 
         raise FileError(f"A file of PhiFlow holds one field without a name, but '{variable}' was asked for.")
     own, kinds = (list(map(str, archive.short(key))) for key in ("dim_names", "dim_types"))
     usual = tuple(KINDS.get(kind, name) for name, kind in zip(own, kinds, strict=True))
-    names = tuple(dims) if dims else usual
-    if len(names) != len(own):
-        raise FileError(f"Its dims are {', '.join(own)}, which cannot be called {', '.join(names)}.")
+    names = renamed(own, dims or usual)
     new = dict(zip(own, names, strict=True))
     axes = [name for name, kind in zip(own, kinds, strict=True) if kind == "spatial"]
     return named(
@@ -49,12 +49,12 @@ def read(archive: Archive, variable: str | None, dims: Sequence[str] | None) -> 
 
 
 def _bounds(archive: Archive, axes: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """By axis: PhiFlow keeps them in another order than the dims of the values, and says in which."""
+    """Returns the bounds by axis. PhiFlow keeps them in an order of their own, and says in which."""
     order = list(axes)
     if "bounds_item_names" in archive.names:
         try:
             order = [str(name) for name in np.ravel(archive.short("bounds_item_names"))]
-        except ValueError:  # None: they have no names
+        except ValueError:  # the array holds None, as they have no names
             order = list(axes)
     if set(order) != set(axes):
         raise FileError(f"Its bounds are those of {', '.join(order)}, but its axes are {', '.join(axes)}.")
@@ -75,10 +75,10 @@ def _components(archive: Archive, dims: Sequence[str]) -> list[str] | None:
 
 
 def _boundary(archive: Archive) -> str:
-    """The words of the boundary; of one that has none, something that is no boundary, so that it has to be given."""
+    """Returns the words of the boundary. If it has none, the user must give it: `WORDLESS` is no boundary."""
     try:
         return _words(archive.plain(BOUNDARY)) or WORDLESS
-    except FileError:  # what is no plain data is not read
+    except FileError:  # it is no plain data
         return WORDLESS
 
 

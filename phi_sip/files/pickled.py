@@ -1,8 +1,8 @@
 """
-Plain data in a pickle, without running it: PhiFlow keeps names and boundaries as such.
+Plain data in a pickle, read without running the pickle. PhiFlow stores names and boundaries in pickles.
 
-`pickletools` tells the instructions apart; those that build numbers, text, tuples, lists, dicts and arrays of NumPy are
-followed here. Nothing is imported, and nothing that the pickle names is called.
+`pickletools` gives the instructions of a pickle one by one. Those that build numbers, text, tuples, lists, dicts and
+arrays of NumPy are followed here. Nothing that the pickle names is imported or called.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 
 from ..errors import FileError
 
-LIMIT = 2**16  # bytes: names and boundaries are short
+LIMIT = 2**16  # largest number of bytes
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since NumPy 2
 
 
 @dataclass(frozen=True)
 class _Global:
-    """What a pickle wants to import: kept as a name."""
+    """Name of what a pickle wants to import."""
 
     module: str
     name: str
@@ -139,10 +139,10 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
 
 def plain_data(pickle: bytes) -> Any:
     """
-    The numbers, text, tuples, lists, dicts and arrays that a pickle holds.
+    Returns the numbers, text, tuples, lists, dicts and arrays that a pickle holds.
 
     Raises:
-        FileError: if it holds anything else, is longer than 64 kB, or damaged.
+        FileError: if the pickle holds anything else, is longer than 64 kB, or is damaged.
     """
     if len(pickle) > LIMIT:
         raise FileError(f"Its description is longer than {LIMIT} bytes.")
@@ -155,12 +155,12 @@ def plain_data(pickle: bytes) -> Any:
         return _without_arrays(machine.pop(1)[0], 0)
     except FileError:
         raise
-    except Exception as error:  # whatever instructions in a wrong order do
+    except Exception as error:  # instructions in a wrong order raise errors of many types
         raise FileError(f"Its description is damaged: {type(error).__name__}: {error}.") from error
 
 
 def _without_arrays(value: Any, depth: int) -> Any:
-    """The same with arrays that are built in place of those that were being built."""
+    """Returns the value with the arrays of NumPy in place of the objects that built them."""
     if depth > 16:
         raise FileError("Its description holds itself.")
     if isinstance(value, _Array):

@@ -1,4 +1,10 @@
-"""Zarr; written by xarray."""
+"""
+Zarr, written by xarray and read by zarr itself.
+
+xarray's store for Zarr cannot be used for reading: it refuses a file if one array has no names of dims, and a file that
+is one array; it takes the fill value of version 2, usually 0, for a missing value; and it tells neither which codecs an
+array has nor how many chunks were written.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +19,15 @@ import numpy as np
 from ..errors import FileError
 from ..storage.atomic import written_folder
 from .arrays import GridArray
-from .contents import StoredArray
-from .datasets import dataset_of, grid_of
-from .missing import FILL, warn_unwritten
+from .contents import StoredArray, groups_in
+from .datasets import grid_of
+from .file_format import FileFormat
+from .missing import FILL
+from .refusals import warn_unwritten
+from .stores import dataset_of
 
-DIMS = "_ARRAY_DIMENSIONS"  # xarray's attribute of dims, in Zarr's version 2
-PLAIN = {  # codecs of bytes, numbers and text; others, as `pickle`, could run code
+DIMS = "_ARRAY_DIMENSIONS"  # attribute in which xarray keeps the names of dims in Zarr's version 2
+PLAIN = {  # codecs that only pack bytes, numbers and text; others, such as `pickle`, could run code
     *("bytes", "transpose", "sharding_indexed", "endian", "vlen-utf8", "json2"),
     *("blosc", "zstd", "zlib", "gzip", "bz2", "lzma", "lz4", "zfpy", "pcodec", "shuffle"),
     *("delta", "fixedscaleoffset", "quantize", "bitround", "packbits", "astype"),
@@ -26,23 +35,32 @@ PLAIN = {  # codecs of bytes, numbers and text; others, as `pickle`, could run c
 }
 
 
-def read(path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
-    import zarr
+class Zarr(FileFormat):
+    """Folders of Zarr's versions 2 and 3."""
 
-    root = zarr.open(str(path), mode="r")
-    if isinstance(root, zarr.Array):
-        return grid_of([_stored("array", root)], {}, variable, dims)
-    groups = dict(_groups(root, ""))
-    arrays = [
-        _stored(f"{name}/{key}".strip("/"), found) for name, group in groups.items() for key, found in group.arrays()
-    ]
-    return grid_of(arrays, {name: dict(group.attrs) for name, group in groups.items()}, variable, dims)
+    name = "zarr"
+    suffixes = (".zarr",)
+    libraries = ("xarray", "zarr")
 
+    def read(self, path: Path, variable: str | None, dims: Sequence[str] | None) -> GridArray:
+        import zarr
 
-def _groups(group: Any, name: str) -> Iterator[tuple[str, Any]]:
-    yield name, group
-    for key, inner in group.groups():
-        yield from _groups(inner, f"{name}/{key}".strip("/"))
+        root = zarr.open(str(path), mode="r")
+        if isinstance(root, zarr.Array):
+            return grid_of([_stored("array", root)], {}, variable, dims)
+        groups = dict(groups_in(root, lambda group: group.groups()))
+        arrays = [
+            _stored(f"{name}/{key}".strip("/"), found)
+            for name, group in groups.items()
+            for key, found in group.arrays()
+        ]
+        return grid_of(arrays, {name: dict(group.attrs) for name, group in groups.items()}, variable, dims)
+
+    def write(self, path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> None:
+        dataset = dataset_of(grids, attributes)
+        checksums = {str(name): _compression() for name in dataset.variables}
+        with written_folder(path) as unfinished:
+            dataset.to_zarr(unfinished, mode="w", consolidated=False, encoding=checksums)
 
 
 def _stored(path: str, found: Any) -> StoredArray:
@@ -65,10 +83,10 @@ def _stored(path: str, found: Any) -> StoredArray:
 
 def _values(path: str, found: Any) -> Any:
     """
-    All numbers of an array.
+    Returns all numbers of an array.
 
     Raises:
-        FileError: if its codecs could run code; before any of them does.
+        FileError: if one of its codecs could run code; none of them has run then.
     """
     strange = sorted(name for name in _codecs(found) if name.removeprefix("numcodecs.") not in PLAIN)
     if strange:
@@ -81,7 +99,7 @@ def _values(path: str, found: Any) -> Any:
 
 
 def _codecs(found: Any) -> Iterator[str]:
-    """Names of all codecs of an array: of Zarr's version 3, of version 2, and of version 2 by zarr 2."""
+    """Yields the names of all codecs of an array, of Zarr's versions 2 and 3."""
     about = found.metadata.to_dict() if hasattr(found, "metadata") else {}
     if about.get("zarr_format") == 3:
         yield from _names(about["codecs"])
@@ -92,7 +110,7 @@ def _codecs(found: Any) -> Iterator[str]:
 
 
 def _names(codecs: Any) -> Iterator[str]:
-    """Also of those that are inside of others."""
+    """Yields the names of codecs and of those that are inside of others."""
     for codec in codecs:
         yield str(codec["name"])
         inner = codec.get("configuration") or {}
@@ -101,20 +119,13 @@ def _names(codecs: Any) -> Iterator[str]:
 
 
 def _number(encoded: str) -> Any:
-    """A number as xarray encodes it in Zarr's version 3: the bytes of a double, in base 64."""
+    """Returns a number that xarray has encoded for Zarr's version 3: the bytes of a double, in base 64."""
     content = base64.standard_b64decode(encoded)
     return np.frombuffer(content, "<f8")[0] if len(content) == 8 else encoded
 
 
-def write(path: Path, grids: Mapping[str, GridArray], attributes: Mapping[str, str]) -> None:
-    dataset = dataset_of(grids, attributes)
-    checksums = {str(name): _compression() for name in dataset.variables}
-    with written_folder(path) as unfinished:
-        dataset.to_zarr(unfinished, mode="w", consolidated=False, encoding=checksums)
-
-
 def _compression() -> dict[str, Any]:
-    """Zstandard with a checksum, as zarr 3 or zarr 2 wants to be told."""
+    """Returns Zstandard with a checksum, as arguments for zarr 3 or zarr 2."""
     try:
         from zarr.codecs import ZstdCodec
     except ImportError:

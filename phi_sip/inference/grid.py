@@ -1,4 +1,4 @@
-"""The grid that a network was trained on: of its cells it knows nothing but their values."""
+"""The grid that a network was trained on. The network itself knows only the values of the cells."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from phi.field import Field
 
 from ..errors import GridMismatchError, ParameterError
 from ..files import GridArray
-from ..files.arrays import BOUNDARY
 from ..files.boundaries import boundary_of
+from ..files.required import BOUNDARY
 from ..states.order import by_name
 
 UNEQUAL = 1e-3  # relative, by which lengths of cells may differ: files often hold rounded centers
@@ -21,12 +21,12 @@ UNEQUAL = 1e-3  # relative, by which lengths of cells may differ: files often ho
 @dataclass(frozen=True)
 class TrainingGrid:
     """
-    What a trained inverse takes for granted. The number of cells is free.
+    Properties of a grid that a trained inverse needs to find again. The number of cells may differ.
 
     Attributes:
         axes: Names of the axes, in the order in which the network takes them.
-        cell_size: Length of a cell along each.
-        boundary: See `phi_sip.files.boundaries.words_of`; `None` if it has no words.
+        cell_size: Length of a cell along each axis.
+        boundary: Boundary conditions, see `phi_sip.files.boundaries.words_of`; `None` if they have no words.
     """
 
     axes: tuple[str, ...]
@@ -35,7 +35,7 @@ class TrainingGrid:
 
     @staticmethod
     def of(field: Field) -> TrainingGrid:
-        """The grid of a field."""
+        """Returns the grid of a field."""
         grid = GridArray.of_field(field)
         lengths = dict(zip(grid.axes, grid.cell_size, strict=True))
         axes = by_name(grid.axes)
@@ -44,7 +44,7 @@ class TrainingGrid:
     @staticmethod
     def of_description(description: Mapping[str, Any]) -> TrainingGrid:
         """
-        From what `describe` returned.
+        Returns the grid of a description by `describe`.
 
         Raises:
             KeyError, TypeError, ValueError: if it is no such description.
@@ -62,16 +62,17 @@ class TrainingGrid:
         return TrainingGrid(axes, lengths, boundary)
 
     def describe(self) -> dict[str, Any]:
-        """As plain data."""
+        """Returns the grid as plain data."""
         return asdict(self)
 
     def completed(self, grid: GridArray) -> GridArray:
         """
-        A grid with what its file did not tell: bounds by cells as in training, and the boundary.
+        Returns a grid, completed by what its file does not say: bounds from the cell size of the training, and its
+        boundary.
 
         Raises:
-            GridMismatchError: if it has other axes.
-            ParameterError: if its file says a boundary that has no meaning here.
+            GridMismatchError: if the grid has other axes.
+            ParameterError: if the file of the grid states a boundary without a meaning here.
         """
         self._check_axes(grid.axes)
         cells = dict(zip(self.axes, self.cell_size, strict=True))
@@ -80,7 +81,7 @@ class TrainingGrid:
 
     def check(self, field: Field) -> None:
         """
-        Compares a field with it.
+        Checks that the grid of a field is this one.
 
         Raises:
             GridMismatchError: if axes, lengths of cells, or boundary differ.

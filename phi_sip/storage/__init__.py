@@ -1,1 +1,1 @@
-"""Files on disk: written atomically, measured before they are read."""
+"""Files on disk, which are written atomically and measured before they are read."""

@@ -1,4 +1,4 @@
-"""Zip archives of anybody, NumPy's `.npz` above all, measured before they are in memory."""
+"""Zip archives of arrays, such as NumPy's `.npz`, which are measured before they are read into memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ OF_VERSION: dict[Any, Any] = {
 
 def shapes_in(path: Path) -> list[tuple[int, ...]]:
     """
-    The shapes of all arrays of an archive, from their headers.
+    Returns the shapes of all arrays of an archive, from their headers.
 
     Raises:
-        OSError, ValueError, zipfile.BadZipFile: if it cannot be read.
+        OSError, ValueError, zipfile.BadZipFile: if the archive cannot be read.
     """
     with zipfile.ZipFile(path) as archive:
         return [_header(archive, entry)[0] for entry in archive.infolist()]
@@ -28,10 +28,10 @@ def shapes_in(path: Path) -> list[tuple[int, ...]]:
 
 def unpacked_size(path: Path) -> int:
     """
-    The bytes of all files of an archive, by its directory.
+    Returns the number of bytes of all unpacked files of an archive, from its directory.
 
     Raises:
-        OSError, zipfile.BadZipFile: if it cannot be read.
+        OSError, zipfile.BadZipFile: if the archive cannot be read.
     """
     with zipfile.ZipFile(path) as archive:
         return sum(entry.file_size for entry in archive.infolist())
@@ -39,14 +39,14 @@ def unpacked_size(path: Path) -> int:
 
 def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
     """
-    All arrays of an archive by name. Nothing in it is unpickled.
+    Returns all arrays of an archive by name. Nothing in it is unpickled.
 
     Args:
-        path: The file.
-        largest: How many bytes they may have together.
+        path: The archive.
+        largest: Largest number of bytes of all arrays together.
 
     Raises:
-        OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile: if it cannot be read, or has more.
+        OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile: if the archive cannot be read, or has more bytes.
     """
     if not path.is_file():
         raise OSError("it is no file")
@@ -63,17 +63,17 @@ def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
 
 
 def arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an archive that was measured, by name and in order. Nothing in it is unpickled."""
+    """Returns all arrays of an archive by name and in order, of any size. Nothing in it is unpickled."""
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
 def header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """
-    What an array in NumPy's format says about itself; the file is read up to its numbers.
+    Returns shape and type of an array in NumPy's format. The file is read up to the numbers.
 
     Raises:
-        ValueError: if it is damaged, of another format, or holds objects of Python, which could run code.
+        ValueError: if the array is damaged, of another format, or holds objects of Python, which could run code.
     """
     version = np.lib.format.read_magic(file)
     if version not in OF_VERSION:

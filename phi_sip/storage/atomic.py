@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, also when the power fails."""
+"""Files and folders that are there whole or not at all, also if the power fails."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-UNFINISHED = ".unfinished-"  # begins the name of what is being written
+UNFINISHED = ".unfinished-"  # beginning of the name of a file or folder that is being written
 
 
 @contextmanager
 def written_file(path: Path) -> Iterator[Path]:
     """
-    A path to write to, which takes the name `path` when the block ends, in one step; after an error it is removed.
+    Yields a path to write to, which gets the name `path` in one step when the block ends. After an error it is removed.
 
-    It ends as `path` does, since some writers choose the format by the suffix.
+    It has the suffix of `path`, since some writers choose the format by the suffix.
     """
     unfinished = _unfinished(path)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -32,7 +32,7 @@ def written_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
-    """A folder to write to, which takes the name `path` when the block ends; after an error it is removed."""
+    """Yields a folder to write to, which gets the name `path` when the block ends. After an error it is removed."""
     unfinished = _unfinished(path)
     unfinished.mkdir()
     try:
@@ -46,17 +46,17 @@ def written_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what a process that was killed in the middle has left behind."""
+    """Removes unfinished files and folders that a killed process has left."""
     for entry in folder.glob(f"{UNFINISHED}*"):
         remove(entry)
 
 
 def refuse_link(place: Path) -> None:
     """
-    Refuses a place that is a link, before anything is written or removed there: it would be elsewhere.
+    Checks that a place is no link, through which something elsewhere would be written or removed.
 
     Raises:
-        OSError: if it is one.
+        OSError: if it is a link.
     """
     if place.is_symlink():
         raise OSError(
@@ -66,7 +66,7 @@ def refuse_link(place: Path) -> None:
 
 
 def remove(entry: Path) -> None:
-    """Removes a file, a folder with all that is in it, or a link; what a link leads to stays."""
+    """Removes a file, a folder with all that is in it, or a link, but not what the link leads to."""
     if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry)
     else:
@@ -74,14 +74,14 @@ def remove(entry: Path) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    """A new name beside `path`. What is made under it has the rights that the process gives to all its files."""
+    """Returns a new path beside `path`."""
     return path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}{path.suffix}")
 
 
 def _flush(path: Path) -> None:
-    """Brings a file, or the list of names of a folder, from memory to the disk."""
+    """Writes a file, or the list of names in a folder, from memory to the disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows has no such thing for folders
+        return  # Windows cannot flush folders
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

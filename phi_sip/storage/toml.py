@@ -1,4 +1,4 @@
-"""TOML, by the standard library where it has it."""
+"""TOML, by the standard library since Python 3.11, else by tomli."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DecodeError = tomllib.TOMLDecodeError
 
 
 def value_of(text: str) -> Any:
-    """What `text` is as a value in a TOML file; what is nothing there is text."""
+    """Returns the value that `text` has in a TOML file; `text` itself if it is no value there."""
     try:
         return loads(f"value = {text}")["value"]
     except (DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Consoles that print what is in files as text: nothing in it is markup, and nothing steers the terminal."""
+"""A console on which text from files is no markup and cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .printable import printable
 
 
 class PlainConsole(Console):
-    """A console of which only the program chooses colours, links and movements; texts are printed as they are."""
+    """A console that prints texts without interpreting them. Only the program chooses colours and links."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
@@ -22,6 +22,6 @@ class PlainConsole(Console):
         return super().render_str(printable(text), **options)
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
-        """All that is printed comes through here, parts of tables too."""
+        """Yields the segments of all that is printed, also of parts of tables, as printable text."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
