@@ -14,8 +14,14 @@ loads = tomllib.loads
 DecodeError = tomllib.TOMLDecodeError
 
 
+def assignment(text: str) -> tuple[str, Any]:
+    """Returns the name and the value of `name=value`, see `value_of`; the name is empty where there is no `=`."""
+    name, equals, value = text.partition("=")
+    return name if equals else "", value_of(value)
+
+
 def value_of(text: str) -> Any:
-    """What `text` is as a value in a TOML file; what is nothing there is text."""
+    """Returns what `text` is as a value in a TOML file; what is nothing there is text."""
     try:
         return loads(f"value = {text}")["value"]
     except (DecodeError, RecursionError):
