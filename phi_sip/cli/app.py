@@ -65,10 +65,9 @@ class Commands(TyperGroup):
             print_error(str(error))
             raise typer.Exit(exit_code_of(error)) from error
         except ImportError as error:
-            otherwise = (
-                f"{type(error).__name__}: {error}. Find out what is wrong with this installation: phi-sip doctor"
-            )
-            print_error(what_brings(error) or otherwise)
+            cause = f"{type(error).__name__}: {error}"
+            unknown = f"{cause}. Find out what is wrong with this installation: phi-sip doctor"
+            print_error(what_brings(error) or unknown)
             raise typer.Exit(ExitCode.FAULT) from error
         except Terminated:
             print_error("Terminated.")
