@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from figures.comparison import level, plot_comparison
 from phi.field import Field
 from phi.torch import TORCH
 from phiml import math, nn
@@ -47,7 +48,6 @@ from phi_sip import (
 from phi_sip.contract.solver import InverseSolver
 from phi_sip.data import heat_rectangles
 from phi_sip.interrupts import interrupts_between_steps
-from phi_sip.plots.comparison import level, plot_comparison
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.states import trees
 

@@ -23,6 +23,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from figures.flow import plot_errors_over_time, plot_markers, plot_velocities
 from phi.field import CenteredGrid, Field
 from phiml import math, nn
 from phiml.math import batch, channel, extrapolation, spatial
@@ -32,7 +33,6 @@ from rich.table import Table
 
 from phi_sip import IncompressibleFlow, OptaxOptimizer, sip_update_weights
 from phi_sip.interrupts import interrupts_between_steps
-from phi_sip.plots.flow import plot_errors_over_time, plot_markers, plot_velocities
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
 

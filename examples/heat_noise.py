@@ -22,6 +22,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from figures.noise import coverage, plot_error_against_noise, plot_rules, plot_uncertainty
 from heat_inversion import FLOW, train
 from matplotlib.figure import Figure
 from phi.field import CenteredGrid, Field
@@ -46,7 +47,6 @@ from phi_sip import (
 )
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.plots import plot_losses
-from phi_sip.plots.noise import coverage, plot_error_against_noise, plot_rules, plot_uncertainty
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
 

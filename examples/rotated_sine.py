@@ -29,6 +29,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from figures.comparison import plot_distances
 from phiml import math, nn
 from phiml.math import Tensor, batch, channel
 from rich.console import Console
@@ -38,7 +39,6 @@ from rich.table import Table
 from phi_sip import OptaxOptimizer, RotatedSine, SaddleFreeNewton, sip_update_weights
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_losses
-from phi_sip.plots.comparison import plot_distances
 from phi_sip.records import TrainingRecord, save_records
 from phi_sip.solvers.supervised import Supervised
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import types
 import warnings
+from importlib.metadata import requires
 
 import pytest
+from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 import phi_sip
@@ -17,6 +19,7 @@ from phi_sip import errors, hookimpl
 from phi_sip.cli import app as app_module
 from phi_sip.cli.app import COMMANDS, app
 from phi_sip.cli.exit_codes import ExitCode
+from phi_sip.cli.missing import BROUGHT
 from phi_sip.plugins.manager import get_plugin_manager
 from phi_sip.testing import CHECKS
 
@@ -79,6 +82,19 @@ def test_without_typer():
     done = process("import sys; sys.modules['typer'] = None; from phi_sip.cli import main; main()", "doctor")
     assert done.returncode == ExitCode.USAGE
     assert done.stderr == "phi-sip needs typer, which is not installed. Install it: pip install 'phi-sip[cli]'\n"
+
+
+def test_a_missing_library_names_the_extra_that_brings_it(monkeypatch):
+    command(monkeypatch, raising(ModuleNotFoundError("No module named 'pydantic'", name="pydantic")))
+    result = run("trial")
+    message = "Error: phi-sip needs pydantic, which is not installed. Install it: pip install 'phi-sip[cli]'\n"
+    assert (result.exit_code, result.stderr) == (ExitCode.FAULT, message)
+
+
+def test_libraries_that_the_extra_brings():
+    wanted = [Requirement(text) for text in requires("phi-sip") or ()]
+    brought = {r.name.replace("-", "_") for r in wanted if "extra == 'cli'" in str(r.marker).replace('"', "'")}
+    assert set(BROUGHT) <= {*brought, "tomli"}  # which Python 3.11 has itself
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_failed_saving_leaves_what_was_there(error, torch_model, tmp_path, mon
         (folder / "weights.pt").write_bytes(b"half of it")
         raise error
 
-    monkeypatch.setattr(importlib.import_module("phi_sip.frameworks.torch.operations.weights"), "save", full)
+    monkeypatch.setattr(importlib.import_module("phi_sip.frameworks.torch.weights"), "save", full)
     with pytest.raises(CheckpointError, match=f"cannot be written.*{error}"):
         saved(TORCH, torch_model)
     np.testing.assert_array_equal(array(load_inverse(torch_model).predict(observations())), before)

@@ -12,11 +12,12 @@ from training_runs import ROWS, run
 
 from phi_sip.errors import RecordError
 from phi_sip.plots.runs import figures_of, plot_curves, plot_final_errors
-from phi_sip.plots.samples import first_sample, plot_spectra
+from phi_sip.plots.samples import plot_spectra
 from phi_sip.reporting import compare, write_report
 from phi_sip.training import RunRecord, StepRecord, ValidationRecord
 from phi_sip.training.files import RunFiles
 from phi_sip.training.run_folder import write_samples
+from phi_sip.training.samples import first_sample
 
 VOID = {"meta", "img", "br", "link"}
 

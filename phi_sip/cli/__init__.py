@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .missing import what_brings
+
 REPRODUCIBLE = ("train", "resume")  # commands that give the same in every process
 
 
@@ -13,12 +15,10 @@ def main() -> None:
     try:
         from .app import app
     except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich"):
+        advice = what_brings(error)
+        if not advice:
             raise
-        print(
-            f"phi-sip needs {error.name}, which is not installed. Install it: pip install 'phi-sip[cli]'",
-            file=sys.stderr,
-        )
+        print(advice, file=sys.stderr)
         sys.exit(2)
     if set(REPRODUCIBLE) & set(sys.argv[1:3]):
         _with_fixed_hashes()

@@ -22,6 +22,7 @@ from .. import __version__
 from ..errors import SipError
 from ..interrupts import Terminated
 from .exit_codes import ExitCode, exit_code_of
+from .missing import what_brings
 from .output import print_error, warnings_as_messages
 
 # In the order of `phi-sip --help`.
@@ -64,9 +65,9 @@ class Commands(TyperGroup):
             print_error(str(error))
             raise typer.Exit(exit_code_of(error)) from error
         except ImportError as error:
-            print_error(
-                f"{type(error).__name__}: {error}. Find out what is wrong with this installation: phi-sip doctor"
-            )
+            cause = f"{type(error).__name__}: {error}"
+            unknown = f"{cause}. Find out what is wrong with this installation: phi-sip doctor"
+            print_error(what_brings(error) or unknown)
             raise typer.Exit(ExitCode.FAULT) from error
         except Terminated:
             print_error("Terminated.")

@@ -1,4 +1,4 @@
-"""What plugins have registered, as plain data. Imports PhiFlow: to be imported inside a command."""
+"""Collects what plugins have registered. Imports PhiFlow: to be imported inside a command."""
 
 from __future__ import annotations
 
@@ -15,46 +15,7 @@ from ..errors import PluginWarning
 from ..plugins.collection import Network, collect, place_of
 from ..plugins.manager import get_plugin_manager
 from ..plugins.registry import get_physics, get_solver, network_function
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """
-    One argument of a registered class or function.
-
-    Attributes:
-        name: Its name.
-        type: Its annotation.
-        default: Its default as Python writes it; `None` if the argument is required.
-        docs: What the docstring says about it.
-    """
-
-    name: str
-    type: str
-    default: str | None
-    docs: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """
-    One registered class, or function of a network.
-
-    Attributes:
-        name: Registered name.
-        summary: First paragraph of the docstring.
-        defined_in: `module:class`, or `module:function`.
-        plugin: Name of the plugin that registered it.
-        distribution: Name and version of the distribution that brought the plugin.
-        parameters: What it is called with.
-    """
-
-    name: str
-    summary: str
-    defined_in: str
-    plugin: str
-    distribution: str
-    parameters: tuple[Parameter, ...]
+from .entries import Catalogue, Entry, Parameter
 
 
 @dataclass(frozen=True)
@@ -78,36 +39,8 @@ SOLVERS = Kind("sip_solvers", InverseSolver, get_solver)
 NETWORKS = Kind("sip_networks", Network, network_function)
 
 
-@dataclass(frozen=True)
-class Catalogue:
-    """
-    All that is registered of one kind.
-
-    Attributes:
-        entries: Sorted by name.
-        left_out: Why plugins or names are missing, one message for each.
-    """
-
-    entries: tuple[Entry, ...]
-    left_out: tuple[str, ...]
-
-    def named(self, name: str, kind: Kind) -> Entry:
-        """
-        The entry of that name.
-
-        Raises:
-            UnknownNameError: if there is none.
-            DuplicateNameError: if two plugins claim it.
-        """
-        for entry in self.entries:
-            if entry.name == name:
-                return entry
-        kind.get(name)
-        raise AssertionError(f"'{name}' is registered, but not in the catalogue")
-
-
 def catalogue(kind: Kind) -> Catalogue:
-    """What is registered now. Plugins that fail are in `left_out`, and not warned about."""
+    """Returns what is registered now. Plugins that fail are in `left_out`, and not warned about."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
         registered = collect(kind.hook, kind.base)
@@ -116,6 +49,21 @@ def catalogue(kind: Kind) -> Catalogue:
     return Catalogue(
         tuple(_entry(name, *registered.classes[name]) for name in names), (*failures, *registered.contested.values())
     )
+
+
+def only(found: Catalogue, name: str, kind: Kind) -> Catalogue:
+    """
+    Returns the catalogue with no other entry than the one of that name.
+
+    Raises:
+        UnknownNameError: if there is none.
+        DuplicateNameError: if two plugins claim it.
+    """
+    entries = tuple(entry for entry in found.entries if entry.name == name)
+    if not entries:
+        kind.get(name)
+        raise AssertionError(f"'{name}' is registered, but not in the catalogue")
+    return Catalogue(entries, found.left_out)
 
 
 def _entry(name: str, item: Any, plugin: str) -> Entry:
@@ -144,7 +92,7 @@ def _parameter(parameter: inspect.Parameter, docs: dict[str, str]) -> Parameter:
 
 
 def _described_arguments(docs: str) -> dict[str, str]:
-    """What a docstring says under `Args:`, by argument."""
+    """Returns what a docstring says under `Args:`, by argument."""
     section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", docs, re.MULTILINE)
     if section is None:
         return {}

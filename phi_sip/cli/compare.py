@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
 from rich.table import Table
 
 from .output import console, print_json
-
-if TYPE_CHECKING:
-    from ..reporting import Row
 
 COLUMNS = {
     "steps": "steps",
@@ -46,21 +44,21 @@ def compare(
     """
     from ..reporting import compare as rows_of
 
-    rows = rows_of(runs)
+    rows = [asdict(row) for row in rows_of(runs)]
     if json:
-        print_json([asdict(row) for row in rows])
+        print_json(rows)
         return
     console().print(_table(rows))
-    console().print(f"Validation error {rows[0].quantity}, summed over cells, mean over samples.")
+    console().print(f"Validation error {rows[0]['quantity']}, summed over cells, mean over samples.")
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("run", overflow="fold")
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")
     for row in rows:
-        table.add_row(row.name, *(_text(getattr(row, name)) for name in COLUMNS))
+        table.add_row(row["name"], *(_text(row[name]) for name in COLUMNS))
     return table
 
 

@@ -40,7 +40,7 @@ def doctor(
 
 
 def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The whole diagnosis as JSON holds it; what is not installed is null."""
+    """Returns the whole diagnosis as JSON holds it; what is not installed is null."""
     names = [library.distribution for library in LIBRARIES]
     return {
         "python": diagnosis.python,

@@ -52,7 +52,7 @@ ERRORS: tuple[tuple[type[SipError], ExitCode], ...] = (
 
 
 def exit_code_of(error: SipError) -> ExitCode:
-    """The exit code that an error ends the process with; for a training that ended by another error, that of it."""
+    """Returns the exit code of an error; for a training that was ended by another error, the code of that one."""
     cause = error.__cause__
     if isinstance(error, TrainingError) and isinstance(cause, SipError):
         return exit_code_of(cause)

@@ -30,7 +30,7 @@ _BACKENDS = {
 
 def backend_of(framework: Framework) -> Backend:
     """
-    PhiML's backend of a framework; imports it.
+    Imports a framework and returns PhiML's backend of it.
 
     Raises:
         UnsupportedError: if the framework is not installed.

@@ -15,12 +15,12 @@ from ..text.terminal import PlainConsole
 
 
 def console() -> PlainConsole:
-    """For results: standard output, as wide as the terminal."""
+    """Returns the console for results: standard output, as wide as the terminal."""
     return PlainConsole()
 
 
 def print_error(message: str) -> None:
-    """One message on standard error; a line only breaks where a terminal ends."""
+    """Prints one message on standard error; a line only breaks where a terminal ends."""
     _print_message("Error: ", "bold red", message)
 
 
@@ -46,6 +46,6 @@ def warnings_as_messages() -> Iterator[None]:
 
 
 def print_json(data: Any) -> None:
-    """Plain data on standard output, for scripts: no NaN, no colours, no line breaks for a terminal."""
+    """Prints plain data on standard output, for scripts: no NaN, no colours, no line breaks for a terminal."""
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))

@@ -6,22 +6,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import ParameterError
-from ..storage.toml import value_of
+from ..storage.toml import assignment
 
 
-def parse_parameters(assignments: Iterable[str]) -> dict[str, Any]:
+def parse_parameters(texts: Iterable[str]) -> dict[str, Any]:
     """
-    Parameters by name. A value is what it would be in a TOML file; what is nothing there is text: `noise_std=auto`.
+    Returns parameters by name.
+
+    A value is what it would be in a TOML file; what is nothing there is text: `noise_std=auto`.
 
     Raises:
         ParameterError: if an assignment has no name or no `=`, or a name comes twice.
     """
     parameters: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.isidentifier():
-            raise ParameterError(f"'{assignment}' is no parameter. Give name=value, e.g. time=2.0.")
+    for text in texts:
+        name, value = assignment(text)
+        if not name.isidentifier():
+            raise ParameterError(f"'{text}' is no parameter. Give name=value, e.g. time=2.0.")
         if name in parameters:
             raise ParameterError(f"Parameter '{name}' is given twice: {parameters[name]!r} and {value!r}. Remove one.")
-        parameters[name] = value_of(value)
+        parameters[name] = value
     return parameters

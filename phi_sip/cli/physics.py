@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
@@ -13,10 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ParameterError
+from .entries import Catalogue, Entry
 from .output import console, print_json
-
-if TYPE_CHECKING:
-    from .catalogue import Catalogue, Entry
 
 
 def physics(
@@ -41,16 +39,16 @@ def physics(
       phi-sip physics --networks u_net
       phi-sip physics heat --json
     """
-    from .catalogue import NETWORKS, PHYSICS, SOLVERS, catalogue
+    from .catalogue import NETWORKS, PHYSICS, SOLVERS, catalogue, only
 
     if solvers and networks:
         raise ParameterError("--solvers and --networks are given, but one kind is listed at a time. Leave out one.")
     kind = SOLVERS if solvers else NETWORKS if networks else PHYSICS
     found = catalogue(kind)
     if name is not None:
-        found = dataclasses.replace(found, entries=(found.named(name, kind),))
+        found = only(found, name, kind)
     if json:
-        print_json(_plain(found))
+        print_json(dataclasses.asdict(found))
         return
     out = console()
     if name is None:
@@ -59,10 +57,6 @@ def physics(
         _show(found.entries[0], out)
     for message in found.left_out:
         out.print(Text.assemble(("Left out: ", "bold red"), message), soft_wrap=not out.is_terminal)
-
-
-def _plain(found: Catalogue) -> dict[str, Any]:
-    return dataclasses.asdict(found)
 
 
 def _overview(found: Catalogue) -> Table:

@@ -13,6 +13,8 @@ from ..experiment import Built, Experiment, build, write_experiment
 from ..experiment.building import named_parts
 from ..experiment.changes import check_goes_on
 from ..experiment.data import files_of
+from ..inference import save_inverse
+from ..reporting import write_report
 from ..training import Callback, RunRecord
 from ..training.lock import FolderInUseError, LockedFolder, locked
 from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
@@ -25,7 +27,7 @@ MODEL = "model"
 
 def begin(experiment: Experiment, asked: Path | None, parent: Path, tensorboard: bool, trust: bool) -> None:
     """
-    A new run, in the folder asked for, or the first of NAME, NAME-2, … that is free.
+    Begins a run in the folder asked for, or in the first of NAME, NAME-2, … that is free.
 
     Raises:
         RunFolderError: if the folder asked for is not free.
@@ -61,7 +63,7 @@ def go_on(experiment: Experiment, folder: Path, tensorboard: bool, trust: bool) 
 @contextmanager
 def claimed_folder(asked: Path | None, parent: Path, name: str) -> Iterator[LockedFolder]:
     """
-    A folder that no other run has or takes as long as the block goes on.
+    Yields a folder that no other run has or takes as long as the block goes on.
 
     Raises:
         RunFolderError: if the one asked for is there and not empty, or another run has just taken it.
@@ -99,9 +101,6 @@ def _check_free(asked: Path) -> None:
 
 def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     """Trains, saves the trained inverse and writes the report."""
-    from ..inference import save_inverse
-    from ..reporting import write_report
-
     path = folder.path
     record = built.train(folder, [ExperimentFile(built.experiment, path), *_callbacks(path, tensorboard)])
     best = built.restore_best(path)

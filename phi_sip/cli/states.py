@@ -16,23 +16,23 @@ SAMPLES = batch(batch=3)
 
 
 def scalar(cells: Shape, seed: int) -> Field:
-    """Smooth random values on a periodic grid, without a mean."""
+    """Returns smooth random values on a periodic grid, without a mean."""
     return smooth_fields(SAMPLES, cells, mean=0.0, seed=seed)
 
 
 def velocity(cells: Shape, seed: int) -> Field:
-    """One component per axis."""
+    """Returns smooth random vectors, with a component per axis."""
     components = [scalar(cells, seed + i).values for i in range(cells.rank)]
     return CenteredGrid(math.stack(components, channel(vector=cells.names)), extrapolation.PERIODIC, resolution=cells)
 
 
 def pair(cells: Shape, seed: int) -> tuple[Field, Field]:
-    """A value and its rate of change."""
+    """Returns a value and its rate of change."""
     return scalar(cells, seed), scalar(cells, seed + 1)
 
 
 def numbers(cells: Shape, seed: int) -> Any:
-    """As many numbers as there are axes, without a grid."""
+    """Returns as many numbers as there are axes, without a grid."""
     values = np.random.default_rng(seed).normal(0.0, 0.3, (SAMPLES.volume, cells.rank))
     return math.to_float(math.tensor(values, SAMPLES, channel("vector")))
 

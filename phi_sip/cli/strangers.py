@@ -15,7 +15,7 @@ LONGEST_NAME = 200  # bytes, as file systems have it, with room for a number
 
 
 def is_of_a_run(file: Path | None) -> bool:
-    """Whether an experiment file lies in the folder of a run: beside what only `phi_sip` writes."""
+    """Tells whether an experiment file lies in the folder of a run: beside what only `phi_sip` writes."""
     if file is None:
         return False
     folder = file.resolve().parent
@@ -30,6 +30,8 @@ def _holds_inverse(folder: Path) -> bool:
 
 def check_name(name: str) -> None:
     """
+    Checks that a name can be that of a folder.
+
     Raises:
         ConfigurationError: if this cannot be the name of a folder, or is that of a place elsewhere.
     """

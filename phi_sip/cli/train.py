@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .frameworks import Framework
-
-if TYPE_CHECKING:
-    from ..experiment import Experiment
 
 RUNS = Path("runs")
 
@@ -62,7 +59,7 @@ def train(
         "training": {"steps": steps},
     }
     overrides: list[dict[str, Any]] = [QUICK] if quick else []
-    experiment: Experiment = read_experiment(file, [*overrides, _given(flags), assignments(set_ or [])])
+    experiment = read_experiment(file, [*overrides, _given(flags), assignments(set_ or [])])
     if output is None:
         check_name(experiment.experiment.name)
     begin(experiment, output, RUNS, tensorboard, trust or not is_of_a_run(file))

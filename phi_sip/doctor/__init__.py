@@ -2,8 +2,7 @@
 
 from .diagnosis import Diagnosis, diagnose
 from .faults import Fault
-from .known_faults import KNOWN, KnownFault
 from .looks import Look
 from .versions import LIBRARIES, Installed, Library
 
-__all__ = ["KNOWN", "LIBRARIES", "Diagnosis", "Fault", "Installed", "KnownFault", "Library", "Look", "diagnose"]
+__all__ = ["LIBRARIES", "Diagnosis", "Fault", "Installed", "Library", "Look", "diagnose"]

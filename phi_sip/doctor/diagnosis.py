@@ -6,9 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
-from .failures import failures
-from .faults import Fault
-from .known_faults import known_faults
+from .faults import Fault, failures
 from .looks import Look, look_at
 from .probes import PLUGINS, PROBES
 from .requirements import unmet_requirements
@@ -18,6 +16,8 @@ from .versions import Installed, installed_libraries
 @dataclass(frozen=True)
 class Diagnosis:
     """
+    The state of an installation.
+
     Attributes:
         python: Version of Python.
         system: Operating system and processor.
@@ -49,8 +49,8 @@ def diagnose(seconds: float = 120.0) -> Diagnosis:
     """
     libraries = installed_libraries()
     looks = look_at([name for name in PROBES if name in (*libraries, PLUGINS)], seconds)
-    versions = [*known_faults(libraries), *unmet_requirements(libraries)]
-    faults = (*versions, *failures(looks, bool(versions)))
+    unmet = unmet_requirements(libraries)
+    faults = (*unmet, *failures(looks, versions_are_wrong=bool(unmet)))
     return Diagnosis(
         platform.python_version(), platform.platform(), libraries, {look.name: look for look in looks}, faults
     )

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
+PROBE = f"import sys; from {__package__}.probes import main; main(*sys.argv[1:])"
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
@@ -52,30 +53,22 @@ def _look(name: str, seconds: float) -> Look:
         journal, errors = Path(folder) / "journal", Path(folder) / "stderr"
         journal.touch()
         with errors.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.child", name, str(journal)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env={**os.environ, **QUIET},
-                cwd=folder,  # `-m` looks for modules in the working directory first, which may be anybody's
-            )
-            end = _wait(process, seconds)
+            end = _end_of([sys.executable, "-c", PROBE, name, str(journal)], seconds, stderr, folder)
         return _read(name, journal.read_text(encoding="utf-8"), end, errors.read_text(errors="replace"))
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> str:
-    """How a process ended, for one that could not say it itself."""
-    try:
-        code = process.wait(seconds)
+def _end_of(command: list[str], seconds: float, stderr: BinaryIO, folder: str) -> str:
+    """Runs a process to its end, and says how it ended, for one that could not say it itself."""
+    none = subprocess.DEVNULL
+    try:  # Python looks for modules in the working directory first, which may be anybody's
+        done = subprocess.run(
+            command, stdin=none, stdout=none, stderr=stderr, env={**os.environ, **QUIET}, cwd=folder, timeout=seconds
+        )
     except subprocess.TimeoutExpired:
         return f"not done after {seconds:g} seconds, see --timeout"
-    finally:
-        process.kill()
-        process.wait()
-    return (
-        f"the process was ended by {signal.Signals(-code).name}" if code < 0 else f"the process ended with code {code}"
-    )
+    if done.returncode < 0:
+        return f"the process was ended by {signal.Signals(-done.returncode).name}"
+    return f"the process ended with code {done.returncode}"
 
 
 def _read(name: str, journal: str, end: str, stderr: str) -> Look:

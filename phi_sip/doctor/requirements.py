@@ -1,4 +1,4 @@
-"""What distributions ask for, and do not get."""
+"""What distributions ask for, and do not get: versions that are known not to work are none that `phi-sip` asks for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURSELVES = "phi-sip"
 
 
 def unmet_requirements(libraries: Libraries) -> list[Fault]:
-    """What `phi-sip` asks for, and what the libraries ask of each other, where another version or none is installed."""
+    """Returns a fault for all that `phi-sip` asks for, or libraries ask of each other, and is not installed so."""
     if OURSELVES not in libraries:
         return [Fault(f"{OURSELVES} is not installed, so no one registers its physics.", f"pip install {OURSELVES}")]
     return [
@@ -30,8 +30,9 @@ def unmet_requirements(libraries: Libraries) -> list[Fault]:
 
 def _requirements(owner: str, libraries: Libraries) -> Iterator[Requirement]:
     """
-    All of `phi-sip`'s, and those of others that concern libraries. What an extra of `phi-sip` asks for counts where it
-    is installed, as no one can tell which extras were.
+    Yields all requirements of `phi-sip`, and those of others that concern libraries.
+
+    What an extra of `phi-sip` asks for counts where it is installed, as no one can tell which extras were.
     """
     metadata = distribution(owner)
     extras = (metadata.metadata.get_all("Provides-Extra") or []) if owner == OURSELVES else []

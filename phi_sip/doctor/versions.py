@@ -50,7 +50,7 @@ class Installed:
 
 
 def installed_libraries() -> dict[str, Installed]:
-    """Those of `LIBRARIES` that are installed, by `Library.distribution`."""
+    """Returns those of `LIBRARIES` that are installed, by `Library.distribution`."""
     found = {library.distribution: _installed(library) for library in LIBRARIES}
     return {name: installed for name, installed in found.items() if installed is not None}
 
@@ -64,7 +64,7 @@ def _installed(library: Library) -> Installed | None:
 
 
 def version_of(distribution: str) -> str | None:
-    """Its version; `None` if it is not installed."""
+    """Returns the version of a distribution, or `None` if it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

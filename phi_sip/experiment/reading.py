@@ -52,10 +52,9 @@ def assignments(texts: Iterable[str]) -> dict[str, Any]:
     """
     tables: dict[str, Any] = {}
     for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not all(part.strip().isidentifier() for part in key.split(".")):
+        key, nested = toml.assignment(text)
+        if not all(part.strip().isidentifier() for part in key.split(".")):
             raise ConfigurationError(f"'{text}' sets nothing. Give table.key=value, e.g. training.steps=50.")
-        nested: Any = toml.value_of(value)
         for part in reversed(key.split(".")):
             nested = {part.strip(): nested}
         tables = _over(tables, nested)

@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 
 from ..errors import DuplicateNameError, FileError, PluginWarning
+from ..plugins.collection import Registered, collect, place_of
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
-from ..plugins.registry import Registered, collect, place_of
 from .file_format import FileFormat
 from .hdf5 import Hdf5
 from .mat import Mat

@@ -1,4 +1,4 @@
-"""Figures from plain arrays and records, in colours that all can tell apart. Further ones are in the files here."""
+"""Figures from plain arrays and records of a user's own runs, in colours that all can tell apart."""
 
 from .inversions import plot_damping, plot_reconstructions
 from .losses import plot_losses

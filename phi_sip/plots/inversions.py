@@ -14,7 +14,7 @@ def plot_reconstructions(
     truth: np.ndarray, observation: np.ndarray, predictions: Mapping[str, np.ndarray], quantity: str = "heat"
 ) -> Figure:
     """
-    Reconstructions next to the truth, with their errors below.
+    Draws reconstructions next to the truth, with their errors below.
 
     Args:
         truth: True state x*, axes (x, y).
@@ -44,7 +44,9 @@ def plot_reconstructions(
 
 def plot_damping(wavenumber: np.ndarray, gain: np.ndarray, recovered: np.ndarray) -> Figure:
     """
-    How much of the error in each mode one step corrects: a local inverse against the gradient through the physics.
+    Draws the share of the error in each mode that one step corrects.
+
+    A local inverse is compared with the gradient through the physics.
 
     Args:
         wavenumber: |k| per mode, in 1/length.

@@ -14,7 +14,7 @@ from .style import LABELS, STYLES, label_log_axis
 
 def plot_losses(records: Sequence[TrainingRecord], quantity: str, *, smooth: float = 0.0) -> Figure:
     """
-    A loss against the step, one line per run, on a logarithmic scale.
+    Draws a loss against the step, one line per run, on a logarithmic scale.
 
     Args:
         records: Runs to compare.

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .samples import Arrays, drawings_of_samples
+from ..training.callbacks import Arrays
+from ..training.records import RunRecord
+from .samples import drawings_of_samples
 from .style import COLORS, DASHES, LABELS, MARKERS, as_label, label_log_axis
-
-if TYPE_CHECKING:
-    from ..training.records import RunRecord
 
 
 def plot_curves(runs: Sequence[RunRecord]) -> Figure:
     """
-    Errors in x (where known) and y over steps and over time: lines of the training, marks of the validation.
+    Draws the errors in x, where they are known, and in y over steps and over time.
+
+    Lines are of the training, marks of the validation.
 
     Args:
         runs: One or several; a color and a line style each.
@@ -63,7 +64,7 @@ def _curve(axes: Axes, run: RunRecord, quantity: str, place: str, i: int) -> Non
 
 
 def plot_final_errors(runs: Sequence[RunRecord]) -> Figure:
-    """The last validation error of each run, in x where known, else in y."""
+    """Draws the last validation error of each run, in x where it is known, else in y."""
     known = all(run.validations and run.validations[-1].x_l2 is not None for run in runs)
     quantity = "x_l2" if known else "y_l2"
     values = [getattr(run.validations[-1], quantity) if run.validations else np.nan for run in runs]
@@ -79,18 +80,18 @@ def plot_final_errors(runs: Sequence[RunRecord]) -> Figure:
 
 
 def figures_of(run: RunRecord, samples: Arrays) -> dict[str, Figure]:
-    """All figures that can be drawn of one run, by name."""
+    """Returns all figures that can be drawn of one run, by name."""
     return {name: draw() for name, draw in drawings_of(run, samples).items()}
 
 
 def drawings_of(run: RunRecord, samples: Arrays) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure of one run, by name."""
+    """Returns the functions that draw the figures of one run, by name."""
     curves = {"curves": partial(plot_curves, [run])} if run.steps else {}
     return curves | drawings_of_samples(samples)
 
 
 def comparisons_of(runs: Sequence[RunRecord]) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure of several runs side by side, by name."""
+    """Returns the functions that draw the figures of several runs side by side, by name."""
     if len(runs) == 1 or not any(run.steps for run in runs):
         return {}
     final = {"final": partial(plot_final_errors, runs)} if any(run.validations for run in runs) else {}

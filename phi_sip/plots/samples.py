@@ -1,4 +1,4 @@
-"""Figures of the first samples of a validation, from the arrays of `samples.npz` alone, in one to three dimensions."""
+"""Figures of the samples of a validation, from the arrays of `samples.npz` alone, in one to three dimensions."""
 
 from __future__ import annotations
 
@@ -11,33 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from ..training.callbacks import Arrays
+from ..training.samples import first_sample, scalars
 from .inversions import plot_damping, plot_reconstructions
-from .style import COLORS, DASHES, MARKERS, as_label
-
-Arrays = Mapping[str, np.ndarray]
+from .style import COLORS, DASHES, MARKERS, as_label, show_cells
 
 NAMES = {"x_true": "truth x*", "x": "prediction x", "x_target": "corrected x̃", "y_target": "observation y*"}
 
 
 def figures_of_samples(samples: Arrays) -> dict[str, Figure]:
-    """All figures that can be drawn of these arrays, by name."""
+    """Returns all figures that can be drawn of these arrays, by name."""
     return {name: draw() for name, draw in drawings_of_samples(samples).items()}
 
 
 def drawings_of_samples(samples: Arrays) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure of these arrays, by name."""
+    """Returns the functions that draw the figures of these arrays, by name."""
     drawn = {name: plot for name, (needed, plot) in _FIGURES.items() if {"axes", *needed} <= set(samples)}
     return {name: partial(plot, samples) for name, plot in drawn.items()}
 
 
-def first_sample(samples: Arrays, name: str) -> np.ndarray:
-    """What a figure shows of an array: its first sample, first component, and of three axes the middle of the last."""
-    values: np.ndarray = _scalars(samples, name)[0]
-    return values[..., values.shape[-1] // 2] if values.ndim == 3 else values
-
-
 def plot_samples(samples: Arrays) -> Figure:
-    """The first sample: observation, prediction, corrected state, and the truth if known."""
+    """Draws the first sample: the observation, the prediction, the corrected state, and the truth if it is known."""
     shown = {label: first_sample(samples, name) for name, label in NAMES.items() if name in samples}
     if shown[NAMES["x"]].ndim == 1:
         return _lines(samples, shown)
@@ -71,11 +65,11 @@ def _along(samples: Arrays) -> str:
 
 
 def plot_spectra(samples: Arrays) -> Figure:
-    """Mean power over |k|, in units of the largest wavenumber of the grid, of the states and the observation."""
+    """Draws the mean power of states and observation over |k|, in units of the largest wavenumber of the grid."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     for i, (name, label) in enumerate((n, text) for n, text in NAMES.items() if n in samples):
-        k, power = _radial_power(_scalars(samples, name))
+        k, power = _radial_power(scalars(samples, name))
         axes.plot(k, power, color=COLORS[i], linestyle=DASHES[i], lw=2, label=label)
     axes.set(xlabel="wavenumber |k| ÷ largest of an axis", ylabel="mean power per mode", yscale="log")
     axes.grid(True, alpha=0.25)
@@ -84,7 +78,7 @@ def plot_spectra(samples: Arrays) -> Figure:
 
 
 def plot_uncertainty(samples: Arrays) -> Figure:
-    """The standard deviation per cell of the first sample; where the truth is known, the error against it."""
+    """Draws the standard deviation per cell of the first sample; where the truth is known, also how often it holds."""
     deviation = first_sample(samples, "uncertainty")
     panels = 2 if "x_true" in samples else 1
     figure = Figure(figsize=(4.6 * panels, 3.8), layout="constrained")
@@ -126,15 +120,9 @@ _FIGURES: dict[str, tuple[set[str], Callable[[Arrays], Figure]]] = {
 
 
 def _image(figure: Figure, axes: Axes, values: np.ndarray, title: str, colors: str) -> None:
-    image = axes.imshow(values.T, origin="lower", cmap=colors)
-    axes.set(title=title, xticks=[], yticks=[])
+    image = show_cells(axes, values, colors)
+    axes.set_title(title)
     figure.colorbar(image, ax=axes, shrink=0.8)
-
-
-def _scalars(samples: Arrays, name: str) -> np.ndarray:
-    """(samples, cells…): the first component."""
-    values = samples[name]
-    return values[..., 0] if values.ndim == 2 + len(samples["axes"]) else values
 
 
 def _radial_power(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,14 +20,14 @@ LABELS = {"x_l2": "½ ‖x − x*‖²  (mean over batch)", "y_l2": "½ ‖y −
 
 
 class DecimalLogFormatter(LogFormatter):
-    """0.2 and 20 rather than 2·10⁻¹ and 2·10¹."""
+    """Writes 0.2 and 20 rather than 2·10⁻¹ and 2·10¹."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def as_label(name: str) -> str:
-    """A name as it is shown in a figure: no formula of Matplotlib, and no label that it leaves out."""
+    """Returns a name as figures show it: Matplotlib finds no formula in it, and does not leave it out of legends."""
     shown = in_one_line(name, longest=60).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
@@ -38,8 +38,10 @@ def label_log_axis(axis: Axis) -> None:
     axis.set_minor_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
 
 
-def show_cells(axes: Axes, values: np.ndarray, colors: str, low: float, high: float) -> AxesImage:
-    """A picture of values, axes (x, y), between two bounds."""
+def show_cells(
+    axes: Axes, values: np.ndarray, colors: str, low: float | None = None, high: float | None = None
+) -> AxesImage:
+    """Shows values, axes (x, y), between two bounds, by default the least and the greatest of them."""
     axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
     return axes.imshow(values.T, origin="lower", cmap=colors, vmin=low, vmax=high)

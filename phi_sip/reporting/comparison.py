@@ -45,7 +45,7 @@ class Row:
 
 def compare(paths: list[Path]) -> list[Row]:
     """
-    The runs in these folders, the first being what others are compared with.
+    Returns a row for each run in these folders, the first being what others are compared with.
 
     Raises:
         RecordError: if a folder holds no run.
@@ -54,7 +54,7 @@ def compare(paths: list[Path]) -> list[Row]:
 
 
 def rows_of(runs: list[RunRecord]) -> list[Row]:
-    """A row for each run."""
+    """Returns a row for each run."""
     known = all(record.x_l2 is not None for run in runs for record in run.validations)
     quantity = "x_l2" if known else "y_l2"
     least = [min(errors) for run in runs if (errors := [getattr(v, quantity) for v in run.validations])]
@@ -86,13 +86,13 @@ def _row(run: RunRecord, quantity: str, common: float | None, first: float | Non
 
 
 def ending(run: RunRecord) -> str:
-    """How a run ended, as its folder says."""
+    """Returns how a run ended, as its folder says."""
     said = run.info.get("ended")
     return said if isinstance(said, str) else "still running, or killed"
 
 
 def _ratio(final: float | None, first: float | None) -> float | None:
-    """`None` where it is not known or no number."""
+    """Returns `None` where the ratio is not known or no number."""
     ratio = final / first if final is not None and first else None
     return ratio if ratio is not None and math.isfinite(ratio) else None
 

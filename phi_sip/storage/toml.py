@@ -14,6 +14,12 @@ loads = tomllib.loads
 DecodeError = tomllib.TOMLDecodeError
 
 
+def assignment(text: str) -> tuple[str, Any]:
+    """Returns the name and the value of `name=value`, see `value_of`; the name is empty where there is no `=`."""
+    name, equals, value = text.partition("=")
+    return name if equals else "", value_of(value)
+
+
 def value_of(text: str) -> Any:
     """Returns the value that `text` has in a TOML file; `text` itself if it is no value there."""
     try:

@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.image import imsave
 
 from ..errors import UnsupportedError
-from ..plots.samples import first_sample
 from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
+from .samples import first_sample
 
 SHOWN = ("y_target", "x", "x_target", "x_true", "uncertainty")
 

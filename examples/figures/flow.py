@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..records import TrainingRecord
-from .style import STYLES, show_cells
+from phi_sip.plots.style import STYLES, show_cells
+from phi_sip.records import TrainingRecord
 
 
 def plot_velocities(truth: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Figure:
     """
-    Velocities as arrows over their vorticity.
+    Draws velocities as arrows over their vorticity.
 
     Args:
         truth: True velocity on a grid with cells of size 1, axes (x, y, component).
@@ -37,7 +37,7 @@ def plot_velocities(truth: np.ndarray, predictions: Mapping[str, np.ndarray]) ->
 
 def plot_markers(start: np.ndarray, target: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Figure:
     """
-    Where the predicted velocities carry the marker, with the differences from the observation below.
+    Draws where the predicted velocities carry the marker, with the differences from the observation below.
 
     Args:
         start: Marker at the start, axes (x, y).
@@ -64,7 +64,7 @@ def plot_markers(start: np.ndarray, target: np.ndarray, predictions: Mapping[str
 
 def plot_errors_over_time(records: Sequence[TrainingRecord], scales: Mapping[str, float]) -> Figure:
     """
-    Relative errors on unseen samples against the wall time of training.
+    Draws relative errors on unseen samples against the wall time of training.
 
     Args:
         records: Runs to compare.
@@ -85,14 +85,14 @@ def plot_errors_over_time(records: Sequence[TrainingRecord], scales: Mapping[str
 
 
 def _running_mean(values: np.ndarray, width: int = 15) -> np.ndarray:
-    """Mean over the last `width` values."""
+    """Averages over the last `width` values."""
     sums = np.cumsum(values)
     sums[width:] -= sums[:-width].copy()
     return np.asarray(sums / np.minimum(np.arange(1, len(values) + 1), width))
 
 
 def _vorticity(velocity: np.ndarray) -> np.ndarray:
-    """By central differences on a periodic grid."""
+    """Computes the vorticity by central differences on a periodic grid."""
     x, y = velocity[..., 0], velocity[..., 1]
     along_x, along_y = ((np.roll(v, -1, axis) - np.roll(v, 1, axis)) / 2 for v, axis in ((y, 0), (x, 1)))
     return np.asarray(along_x - along_y)

@@ -11,13 +11,15 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from ..records import TrainingRecord
-from .style import COLORS, DASHES, LABELS, MARKERS
+from phi_sip.plots.style import COLORS, DASHES, LABELS, MARKERS
+from phi_sip.records import TrainingRecord
 
 
 def plot_distances(distances: Mapping[str, Mapping[tuple[float, float], float]]) -> Figure:
     """
-    Distance of trained networks from the truth: over ξ at the greatest and the least φ, and over φ at the greatest ξ.
+    Draws the distance of trained networks from the truth.
+
+    It is shown over ξ at the greatest and the least φ, and over φ at the greatest ξ.
 
     Args:
         distances: Mean ‖x − x*‖ per method and (ξ, φ), φ in degrees.
@@ -53,7 +55,7 @@ def plot_distances(distances: Mapping[str, Mapping[tuple[float, float], float]])
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """0.02 rather than 2·10⁻²."""
+    """Writes 0.02 rather than 2·10⁻²."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
@@ -61,7 +63,7 @@ def _plain_numbers(axis: Axis) -> None:
 
 def level(record: TrainingRecord, end: int | None = None) -> float:
     """
-    The error ½ ‖x − x*‖² that a run has come to: the mean over its last steps, a tenth of all.
+    Returns the error ½ ‖x − x*‖² that a run has come to: the mean over the last tenth of its steps.
 
     Args:
         record: Run.
@@ -73,8 +75,9 @@ def level(record: TrainingRecord, end: int | None = None) -> float:
 
 def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]]) -> Figure:
     """
-    The error ½ ‖x − x*‖² over time and over steps, on logarithmic scales: smoothed, the geometric mean and the range
-    of the runs of each method.
+    Draws the smoothed error ½ ‖x − x*‖² over time and over steps, on logarithmic scales.
+
+    The geometric mean and the range of the runs of each method are shown.
 
     Args:
         problems: Runs per problem; those of one method have the same name.
@@ -104,7 +107,7 @@ def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]]) -> Figure:
 
 
 def _range(axes: Axes, places: Sequence[np.ndarray], runs: Sequence[TrainingRecord], style: dict[str, Any]) -> None:
-    """Mean and range of several runs, as far as all of them go and are finite."""
+    """Draws the mean and the range of several runs, as far as all of them go and are finite."""
     steps = [int(np.isfinite(run.x_l2).sum()) for run in runs]
     if not all(steps):
         return
@@ -118,7 +121,7 @@ def _range(axes: Axes, places: Sequence[np.ndarray], runs: Sequence[TrainingReco
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:
-    """Over a sixth of the steps so far to each side, so that the first steps are shown as they were."""
+    """Averages over a sixth of the steps so far to each side, so that the first steps are shown as they were."""
     n = len(values)
     half = np.arange(1, n + 1) // 6
     first, end = np.arange(n) - half, np.minimum(np.arange(n) + half + 1, n)

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 from scipy.stats import norm
 
-from .style import COLORS, MARKERS, STYLES, show_cells
+from phi_sip.plots.style import COLORS, MARKERS, STYLES, show_cells
 
 LEVELS = np.linspace(0.02, 0.98, 25)
 
 
 def plot_error_against_noise(noise: Sequence[float], errors: Mapping[str, np.ndarray], bound: np.ndarray) -> Figure:
     """
-    Relative error of each rule against the noise, and the same in units of the best linear filter.
+    Draws the relative error of each rule against the noise, and the same in units of the best linear filter.
 
     Args:
         noise: σ of growing size, the first of which may be 0: it is drawn left of a break in the axis.
@@ -44,7 +44,7 @@ def plot_error_against_noise(noise: Sequence[float], errors: Mapping[str, np.nda
 
 
 def _curve(axes: Axes, sigma: np.ndarray, values: np.ndarray, **style: object) -> None:
-    """One line for σ > 0, and one apart from it for σ = 0."""
+    """Draws one line for σ > 0, and one apart from it for σ = 0."""
     exact = sigma == 0
     (line,) = axes.plot(sigma[~exact], values[~exact], **style)  # type: ignore[arg-type]
     if exact.any():
@@ -55,7 +55,7 @@ def _curve(axes: Axes, sigma: np.ndarray, values: np.ndarray, **style: object) -
 
 
 def _place_of_zero(sigma: np.ndarray) -> tuple[float, float]:
-    """Where σ = 0 is drawn on a logarithmic axis: one to two decades below the least σ."""
+    """Returns where σ = 0 is drawn on a logarithmic axis: one to two decades below the least σ."""
     least = float(sigma[sigma > 0].min())
     return least * 10**-1.8, least * 10**-1.0
 
@@ -78,7 +78,9 @@ def _noise_axis(axes: Axes, sigma: np.ndarray) -> None:
 
 def plot_rules(truth: np.ndarray, observation: np.ndarray, estimates: Mapping[str, np.ndarray]) -> Figure:
     """
-    One row per rule, in two blocks: the estimate, its error, and a cut through the hottest cell next to the truth.
+    Draws one row per rule, in two blocks.
+
+    A row holds the estimate, its error, and a cut through the hottest cell next to the truth.
 
     Args:
         truth: True state x*, axes (x, y).
@@ -108,7 +110,7 @@ def plot_rules(truth: np.ndarray, observation: np.ndarray, estimates: Mapping[st
 
 
 def _cut(axes: Axes, truth: np.ndarray, value: np.ndarray) -> None:
-    """Heat along x through the hottest cell of the truth."""
+    """Draws the heat along x through the hottest cell of the truth."""
     row = np.unravel_index(np.argmax(truth), truth.shape)[1]
     axes.set_axis_on()
     axes.plot(truth[:, row], color="0.7", lw=3)
@@ -121,7 +123,7 @@ def _cut(axes: Axes, truth: np.ndarray, value: np.ndarray) -> None:
 
 def coverage(z: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
     """
-    Share of errors within the central interval of a Gaussian, for each nominal probability.
+    Computes the share of errors within the central interval of a Gaussian, for each nominal probability.
 
     Args:
         z: (x̃ − x*) / uncertainty, any shape.
@@ -134,7 +136,9 @@ def plot_uncertainty(
     error: np.ndarray, uncertainty: np.ndarray, calibration: Mapping[str, np.ndarray], levels: np.ndarray = LEVELS
 ) -> Figure:
     """
-    Where an estimate errs, where it expects to, and whether its intervals hold the truth as often as they say.
+    Draws where an estimate errs and where it expects to err.
+
+    The last panel shows whether its intervals hold the truth as often as they say.
 
     Args:
         error: x̃ − x*, axes (x, y).
