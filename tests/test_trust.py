@@ -39,7 +39,7 @@ from phi_sip.cli.strangers import is_of_a_run
 from phi_sip.errors import CheckpointError, ConfigurationError, PluginError, RecordError, RunFolderError, SipError
 from phi_sip.experiment import build, read_experiment
 from phi_sip.inference import load_inverse, save_inverse
-from phi_sip.inference.measured import _least_weights
+from phi_sip.inference.network_size import _least_weights
 from phi_sip.plugins.manager import get_plugin_manager
 from phi_sip.reporting import compare, write_report
 from phi_sip.storage.archives import read_arrays

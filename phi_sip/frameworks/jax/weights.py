@@ -1,4 +1,4 @@
-"""JAX: the leaves of the tree of parameters as NumPy arrays."""
+"""JAX: the leaves of the tree of parameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 from phiml.backend import Backend
 
-from ..arrays import read_arrays, write_arrays
+from ..arrays import read_archive, read_arrays, write_arrays
 from .trainable import call_stax
 
-FILE = "weights.npz"
+FILE = "weights.safetensors"
+ARCHIVE = "weights.npz"  # of earlier versions
 
 
 def backend() -> Backend:
@@ -30,7 +31,8 @@ def load(net: Any, folder: Path) -> None:
     import jax
 
     leaves, structure = jax.tree_util.tree_flatten(net.parameters)
-    arrays = read_arrays(folder / FILE, leaves)
+    archive = folder / ARCHIVE
+    arrays = read_archive(archive, leaves) if archive.exists() else read_arrays(folder / FILE, leaves)
     net.parameters = jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(array) for array in arrays])
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ..descriptions.networks import NetworkSpec, sip_networks
 from ..errors import CheckpointError
-from ..storage.archives import unpacked_size
 
 BYTES_OF_WEIGHT = 2  # at least: half precision
 DEFAULT_FILTERS, DEFAULT_LEVELS = 16, 4  # of a u_net
@@ -19,8 +18,6 @@ KERNELS = ("down_kernel_size", "up_kernel_size")
 WITH_KERNELS = ("u_net",)
 OF_TWO_LAYERS = ("u_net", "res_net")
 LARGEST_KERNEL = 31  # cells
-SPARE = 1 << 20  # bytes for names, headers and alignment
-SPARE_PER_ARRAY = 1 << 12
 
 
 def check_network(network: NetworkSpec, path: Path) -> None:
@@ -93,32 +90,3 @@ def _cells(kernel: Any, rank: Any) -> int:
 def _number(value: Any) -> int:
     """A number of channels, levels or cells; 1 for what is none."""
     return max(int(value), 1) if isinstance(value, (int, float)) and isfinite(value) else 1
-
-
-def check_archive(path: Path, arrays: int, size: int) -> None:
-    """
-    Measures a file of weights that is a zip archive.
-
-    Args:
-        path: The file.
-        arrays: How many arrays the network has.
-        size: Their bytes.
-
-    Raises:
-        zipfile.BadZipFile: if it is no archive.
-        CheckpointError: if what it unpacks to is more than that.
-    """
-    check_size(path, unpacked_size(path), arrays, size)
-
-
-def check_size(path: Path, found: int, arrays: int, size: int) -> None:
-    """
-    Compares the bytes that a file unpacks to with those of a network.
-
-    Raises:
-        CheckpointError: if the file has more.
-    """
-    if found > size + SPARE + SPARE_PER_ARRAY * arrays:
-        raise CheckpointError(
-            f"{path.name} unpacks to {found} bytes, but the network has weights of {size} bytes, so it was not read."
-        )
