@@ -47,10 +47,11 @@ from phi_sip.text.printable import printable
 from phi_sip.text.terminal import PlainConsole
 from phi_sip.training.checkpoints import CheckpointStore
 from phi_sip.training.checkpoints.manifest import NAME, read_manifest, write_manifest
-from phi_sip.training.loop import training_state
+from phi_sip.training.lock import locked
 from phi_sip.training.progress import ProgressBar
-from phi_sip.training.records import RunRecord, read_run
-from phi_sip.training.run_folder import locked
+from phi_sip.training.record_files import read_run
+from phi_sip.training.records import RunRecord
+from phi_sip.training.state import training_state
 
 TORCH = frameworks.TABLE[1]
 SPEC = NetworkSpec("conv_net", {"in_channels": 1, "out_channels": 1, "layers": [2]})

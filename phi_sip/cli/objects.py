@@ -25,7 +25,7 @@ def physics_of(name: str, parameters: dict[str, Any]) -> InvertiblePhysics:
         UnsupportedError: if it is no physics.
     """
     from ..contract.physics import InvertiblePhysics
-    from ..descriptions.objects import construct
+    from ..descriptions.from_data import construct
 
     if ":" not in name:
         return construct({"name": name, "parameters": parameters})  # type: ignore[no-any-return]

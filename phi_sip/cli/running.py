@@ -14,9 +14,9 @@ from ..experiment.building import named_parts
 from ..experiment.changes import check_goes_on
 from ..experiment.data import files_of
 from ..training import Callback, RunRecord
-from ..training.lock import FolderInUseError, LockedFolder, locked
-from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
-from ..training.saving import known_of
+from ..training.lock import TENSORBOARD, FolderInUseError, LockedFolder, locked
+from ..training.run_folder import EXPERIMENT, is_free
+from ..training.run_info import known_of
 from .exit_codes import ExitCode
 from .output import console
 

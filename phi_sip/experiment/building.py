@@ -12,8 +12,8 @@ from phiml import math
 
 from ..contract.physics import InvertiblePhysics
 from ..data import Batch
+from ..descriptions.from_data import construct
 from ..descriptions.networks import NetworkSpec
-from ..descriptions.objects import construct
 from ..errors import UnsupportedError
 from ..plugins.references import Untrusted, trusted
 from ..training import (

@@ -15,8 +15,9 @@ from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
 from ..contract.trainable import defined_in
+from ..descriptions.from_data import construct
 from ..descriptions.networks import NetworkSpec
-from ..descriptions.objects import construct, describe
+from ..descriptions.to_data import describe
 from ..errors import CheckpointError, NetworkOutputError, ParameterError, SipError, UnsupportedError
 from ..inversion.operator import sip_inverse
 from ..plugins.references import Resolver, Untrusted, trusted
@@ -27,8 +28,8 @@ from ..text.printable import sentence
 from ..training.checkpoints.manifest import read_manifest, write_manifest
 from ..training.run_folder import installed_versions
 from .grid import TrainingGrid
-from .measured import check_network
 from .misfit import SAMPLES, TrainingMisfit, per_sample
+from .network_size import check_network
 from .replacing import finish_replacing, replaced_folder
 from .weights import weights_module
 

@@ -83,7 +83,7 @@ def read_tensors(file: Path, like: Mapping[str, Any]) -> dict[str, np.ndarray]:
     known = {name: _native(array) for name, array in like.items()}
     try:
         _compare(file.name, _header(file), {name: layout_of(array) for name, array in known.items()})
-        data = {name: entry["data"] for name, entry in deserialize(file.read_bytes())}
+        data = {name: entry["data"] for name, entry in deserialize(file.read_bytes())}  # type: ignore[no-untyped-call]
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file.name} is damaged: {sentence(error)}") from error
     return {name: np.frombuffer(data[name], a.dtype).reshape(a.shape).copy() for name, a in known.items()}

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ..storage.atomic import written_file
 from .callbacks import Arrays, Callback
-from .records import RECORDS, RunRecord, StepRecord, ValidationRecord, line_of
-from .run_folder import STEPS, write_info, write_records, write_samples
+from .record_files import RECORDS, line_of, write_info, write_records
+from .records import RunRecord, StepRecord, ValidationRecord
+from .run_folder import STEPS, write_samples
 
 COLUMNS = [field.name for field in fields(StepRecord)]
 

@@ -49,7 +49,8 @@ def _array(tensor: Any) -> np.ndarray:
     import torch
 
     data = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return data.view(str(tensor.dtype).removeprefix("torch.")).reshape(tuple(tensor.shape))
+    array: np.ndarray = data.view(str(tensor.dtype).removeprefix("torch.")).reshape(tuple(tensor.shape))
+    return array
 
 
 def _tensor(array: np.ndarray, like: Any) -> Any:
