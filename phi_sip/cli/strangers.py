@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..inference.trained import KIND
+from ..inference.folder import KIND
 from ..training.checkpoints.manifest import said_by
 from ..training.lock import CHECKPOINTS, LOCK
 from ..training.record_files import INFO

@@ -35,7 +35,7 @@ class TrainingGrid:
 
     @staticmethod
     def of(field: Field) -> TrainingGrid:
-        """The grid of a field."""
+        """Returns the grid of a field."""
         grid = GridArray.of_field(field)
         lengths = dict(zip(grid.axes, grid.cell_size, strict=True))
         axes = by_name(grid.axes)
@@ -44,7 +44,7 @@ class TrainingGrid:
     @staticmethod
     def of_description(description: Mapping[str, Any]) -> TrainingGrid:
         """
-        From what `describe` returned.
+        Makes what `describe` has described.
 
         Raises:
             KeyError, TypeError, ValueError: if it is no such description.
@@ -62,12 +62,12 @@ class TrainingGrid:
         return TrainingGrid(axes, lengths, boundary)
 
     def describe(self) -> dict[str, Any]:
-        """As plain data."""
+        """Returns it as plain data."""
         return asdict(self)
 
     def completed(self, grid: GridArray) -> GridArray:
         """
-        A grid with what its file did not tell: bounds by cells as in training, and the boundary.
+        Returns a grid with what its file did not tell: bounds by cells as in training, and the boundary.
 
         Raises:
             GridMismatchError: if it has other axes.

@@ -1,0 +1,6 @@
+"""What the folder of a trained inverse says of itself."""
+
+KIND = "trained inverse"
+FORMAT = 2  # weights are in safetensors; 1, where it is not said: in NumPy's, Keras' and PyTorch's own formats
+# framework → packages that its networks come from
+FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("keras", "tensorflow"), "jax": ("phiml.backend.jax",)}
