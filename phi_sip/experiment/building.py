@@ -138,7 +138,7 @@ def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Sourc
 
 
 def stopping_rules(stop: Stop) -> list[StoppingRule]:
-    """The rules of `[training.stop]`."""
+    """Returns the rules of `[training.stop]`."""
     rules: list[StoppingRule] = [
         Target(quantity, value) for quantity, value in (("x_l2", stop.x_l2), ("y_l2", stop.y_l2)) if value is not None
     ]

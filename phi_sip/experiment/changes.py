@@ -21,7 +21,7 @@ CASE_DOES_NOT_MATTER = ("optimizer.name", "optimizer.schedule.name")
 
 
 def made_by(experiment: Experiment) -> dict[str, Any]:
-    """All that an experiment says, as it is kept with its run."""
+    """Returns all that an experiment says, as it is kept with its run."""
     tables: dict[str, Any] = plain(experiment.model_dump())
     return tables
 
