@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from .attempts import Attempts
@@ -47,13 +47,13 @@ class Listeners:
 
     def checkpoint(self, step: int) -> None:
         """Tells that the state after `step` steps is about to be saved."""
-        for tell, _ in self._of_checkpoint(step):
-            tell()
+        for listener in self._not_told(step):
+            listener.on_checkpoint(step)
 
     def last_checkpoint(self, step: int, attempts: Attempts) -> None:
         """Tells the same to those who have not heard of it, after an error."""
-        for tell, what in self._of_checkpoint(step):
-            attempts.make(what, tell)
+        for listener in self._not_told(step):
+            attempts.make(f"{type(listener).__name__}.on_checkpoint", partial(listener.on_checkpoint, step))
 
     def end(self, run: RunRecord, reason: str, attempts: Attempts) -> BaseException | None:
         """Tells everyone that the run has ended. Returns the first error of someone who was told."""
@@ -63,15 +63,10 @@ class Listeners:
         ]
         return next((failure for failure in failures if failure is not None), None)
 
-    def _of_checkpoint(self, step: int) -> Iterator[tuple[Callable[[], None], str]]:
+    def _not_told(self, step: int) -> Iterator[Callback]:
         """Yields the files, and each callback once for the checkpoint of a step, also if one of them raises."""
         if self._checkpoint != step:
             self._checkpoint, self._to_tell = step, [*self._callbacks]
-        for files in self._files:
-            yield _of_checkpoint(files, step)
+        yield from self._files
         while self._to_tell:
-            yield _of_checkpoint(self._to_tell.pop(0), step)
-
-
-def _of_checkpoint(listener: Callback, step: int) -> tuple[Callable[[], None], str]:
-    return partial(listener.on_checkpoint, step), f"{type(listener).__name__}.on_checkpoint"
+            yield self._to_tell.pop(0)

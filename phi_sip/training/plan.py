@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from ..errors import ParameterError
 from ..states.checks import check_count
 from .records import RunRecord
 from .stopping import StoppingRule, check_quantity
+
+OF_VALIDATION, OF_FOLDER = ("validate_every",), ("checkpoint_every", "keep", "keep_best")
 
 
 @dataclass(frozen=True)
@@ -41,41 +43,13 @@ class Plan:
         if self.steps is None and not self.stop:
             raise ParameterError("train: nothing ends the training. Give steps=, or stop=[WallTime(seconds)].")
 
-    @staticmethod
-    def of(
-        steps: int | None,
-        stop: Sequence[StoppingRule],
-        folder: str | os.PathLike[str] | None,
-        validation: Sequence[Batch],
-        validating: Mapping[str, Any],
-        saving: Mapping[str, Any],
-    ) -> Plan:
+    def check_needs(self, validation: Sequence[Batch]) -> None:
         """
-        Makes the plan of a run.
-
-        Args:
-            steps: As in `train`.
-            stop: As in `train`.
-            folder: As in `train`.
-            validation: The batches to validate with.
-            validating: Options of the validation by name, those that are not given as `None`.
-            saving: Options of checkpoints by name, likewise.
+        Checks that the validation errors are known by which the run ends or states are kept.
 
         Raises:
-            ParameterError: if an option is out of range or has no effect, or nothing ends the run.
+            ParameterError: if one is not.
         """
-        given = {name: value for name, value in {**validating, **saving}.items() if value is not None}
-        plan = Plan(steps, stop, **given)
-        if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder)):
-            raise ParameterError(f"train: folder = {folder!r}. Give the path of a folder, or leave it out.")
-        for needed, name, options in ((validation, "validation", validating), (folder, "folder", saving)):
-            without = ", ".join(option for option in options if option in given)
-            if without and not needed:
-                raise ParameterError(f"train: {without} has no effect without {name}. Give {name}=, or leave it out.")
-        plan._check_known(validation)
-        return plan
-
-    def _check_known(self, validation: Sequence[Batch]) -> None:
         for needed in {self.keep_best, *(rule.needs for rule in self.stop)} - {None}:
             if not validation:
                 raise ParameterError(
@@ -96,3 +70,24 @@ class Plan:
         if self.steps is not None and run.last_step >= self.steps:
             return "all steps are done"
         return next((reason for rule in self.stop if (reason := rule.reason(run))), None)
+
+
+def plan_of(
+    steps: int | None, stop: Sequence[StoppingRule], folder: Any, validation: Sequence[Batch], **options: Any
+) -> Plan:
+    """
+    Returns the plan of a run from the arguments of `train`; `options` that are not given are `None`.
+
+    Raises:
+        ParameterError: if an argument is out of range or has no effect, or nothing ends the run.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    plan = Plan(steps, stop, **given)
+    if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder)):
+        raise ParameterError(f"train: folder = {folder!r}. Give the path of a folder, or leave it out.")
+    for needed, name, of_it in ((validation, "validation", OF_VALIDATION), (folder, "folder", OF_FOLDER)):
+        without = ", ".join(option for option in of_it if option in given)
+        if without and not needed:
+            raise ParameterError(f"train: {without} has no effect without {name}. Give {name}=, or leave it out.")
+    plan.check_needs(validation)
+    return plan

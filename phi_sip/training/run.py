@@ -26,7 +26,7 @@ from .listeners import Listeners
 from .lock import CHECKPOINTS, holding
 from .loop import TrainingLoop
 from .plain_data import check_plain
-from .plan import Plan
+from .plan import Plan, plan_of
 from .progress import progress_on
 from .records import RunRecord
 from .resumption import Resumption
@@ -127,9 +127,16 @@ def train(
     if not isinstance(physics, InvertiblePhysics):
         raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
     batches = held_out(validation)
-    validating = {"validate_every": validate_every}
-    saving = {"checkpoint_every": checkpoint_every, "keep": keep, "keep_best": keep_best}
-    plan = Plan.of(steps, stop, folder, batches, validating, saving)
+    plan = plan_of(
+        steps,
+        stop,
+        folder,
+        batches,
+        validate_every=validate_every,
+        checkpoint_every=checkpoint_every,
+        keep=keep,
+        keep_best=keep_best,
+    )
     told = check_callbacks(callbacks)
     facts = check_plain("train", "made_by", {} if made_by is None else made_by)
     options = {"step_size": step_size, "training": training, "compile": compile, "micro_batches": micro_batches}
