@@ -11,6 +11,7 @@ import sys
 
 import earlier_weights
 import frameworks
+import keras
 import numpy as np
 import pytest
 import xarray
@@ -109,6 +110,17 @@ def test_folders_of_earlier_versions_load(framework, tmp_path):
     earlier_weights.rewritten(framework, folder, SPEC)
     assert not (folder / "weights.safetensors").exists()
     np.testing.assert_array_equal(array(load_inverse(folder).predict(y)), before)
+
+
+def test_layers_of_keras_that_keep_numbers_made_of_their_weights(tmp_path):
+    module = importlib.import_module("phi_sip.frameworks.tensorflow.weights")
+    layers = [[keras.layers.Normalization(), keras.layers.Dense(2)] for _ in range(2)]
+    saved_net, loaded = (keras.Sequential([keras.Input((3,)), *both]) for both in layers)
+    values = np.random.default_rng(0).normal(5, 3, size=(8, 3)).astype(np.float32)
+    layers[0][0].adapt(values)
+    module.save(saved_net, tmp_path)
+    module.load(loaded, tmp_path)
+    np.testing.assert_array_equal(loaded(values).numpy(), saved_net(values).numpy())
 
 
 def test_formats_to_come_are_refused(torch_model):
