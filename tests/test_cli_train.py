@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phi_sip.training.run_folder import locked
+from phi_sip.training.lock import locked
 
 SMALL = [
     *("--framework", "torch", "--set", "data.resolution=[16, 16]", "--set", "data.batch_size=4"),

@@ -39,7 +39,9 @@ from phi_sip import (
     Wave,
     Wiener,
 )
-from phi_sip.descriptions.objects import construct, describe, public_parts
+from phi_sip.descriptions.from_data import construct
+from phi_sip.descriptions.parts import public_parts
+from phi_sip.descriptions.to_data import describe
 from phi_sip.plugins.collection import collect
 
 SMOOTH = periodic(smooth(np.random.default_rng(0), 4, 8))

@@ -26,7 +26,8 @@ from phi_sip import (
     train,
 )
 from phi_sip.data import by_step
-from phi_sip.descriptions.objects import construct, describe
+from phi_sip.descriptions.from_data import construct
+from phi_sip.descriptions.to_data import describe
 from phi_sip.inference import load_inverse, save_inverse
 from phi_sip.testing import check_physics
 

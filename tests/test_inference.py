@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 
+import earlier_weights
 import frameworks
+import keras
 import numpy as np
 import pytest
 import xarray
@@ -100,6 +102,36 @@ def test_another_process_predicts_the_same_to_the_bit(framework, tmp_path):
     np.testing.assert_allclose(uncertainty, array(inverse.invert(y).uncertainty), rtol=1e-6)
 
 
+def test_folders_of_earlier_versions_load(framework, tmp_path):
+    """Weights in NumPy's, Keras' and PyTorch's own formats."""
+    folder, y = saved(framework, tmp_path / "model")[0], observations()
+    before = array(load_inverse(folder).predict(y))
+    assert [path.name for path in folder.iterdir() if path.suffix != ".json"] == ["weights.safetensors"]
+    earlier_weights.rewritten(framework, folder, SPEC)
+    assert not (folder / "weights.safetensors").exists()
+    np.testing.assert_array_equal(array(load_inverse(folder).predict(y)), before)
+
+
+def test_layers_of_keras_that_keep_numbers_made_of_their_weights(tmp_path):
+    module = importlib.import_module("phi_sip.frameworks.tensorflow.weights")
+    layers = [[keras.layers.Normalization(), keras.layers.Dense(2)] for _ in range(2)]
+    saved_net, loaded = (keras.Sequential([keras.Input((3,)), *both]) for both in layers)
+    values = np.random.default_rng(0).normal(5, 3, size=(8, 3)).astype(np.float32)
+    layers[0][0].adapt(values)
+    module.save(saved_net, tmp_path)
+    module.load(loaded, tmp_path)
+    np.testing.assert_array_equal(loaded(values).numpy(), saved_net(values).numpy())
+
+
+def test_formats_to_come_are_refused(torch_model):
+    content = json.loads((torch_model / "manifest.json").read_text())["manifest"]["content"]
+    assert content["format"] == 2
+    (torch_model / "manifest.json").unlink()
+    write_manifest(torch_model, 0, "torch", {**content, "format": 3})
+    with pytest.raises(CheckpointError, match="has format 3, but this version of phi_sip reads formats up to 2"):
+        load_inverse(torch_model)
+
+
 @pytest.mark.parametrize("framework", frameworks.TABLE[:2], ids=lambda row: row.name)
 def test_an_answer_does_not_depend_on_what_else_is_asked(framework, tmp_path):
     """But on JAX, where PhiML's networks keep no statistics of batches."""
@@ -125,7 +157,7 @@ def test_a_failed_saving_leaves_what_was_there(error, torch_model, tmp_path, mon
     before = array(load_inverse(torch_model).predict(observations()))
 
     def full(net, folder):
-        (folder / "weights.pt").write_bytes(b"half of it")
+        (folder / "weights.safetensors").write_bytes(b"half of it")
         raise error
 
     monkeypatch.setattr(importlib.import_module("phi_sip.frameworks.torch.weights"), "save", full)
@@ -153,7 +185,7 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(torch_model, tm
 def test_what_a_killed_saving_has_left_behind_does_not_matter(torch_model, tmp_path):
     for name in (".new-model", ".old-model"):
         torch_model.parent.joinpath(name).mkdir()
-        torch_model.parent.joinpath(name, "weights.pt").write_bytes(b"")
+        torch_model.parent.joinpath(name, "weights.safetensors").write_bytes(b"")
     saved(TORCH, torch_model)
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
@@ -337,8 +369,8 @@ def test_files_of_all_formats_and_what_they_say(torch_model, tmp_path):
     with xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as dataset:
         assert "HeatEquation" in dataset.attrs["source"]
         assert json.loads(dataset.attrs["physics"])["name"] == "heat"
-        weights = hashlib.sha256((torch_model / "weights.pt").read_bytes()).hexdigest()
-        assert json.loads(dataset.attrs["files"]) == {"weights.pt": weights}
+        weights = hashlib.sha256((torch_model / "weights.safetensors").read_bytes()).hexdigest()
+        assert json.loads(dataset.attrs["files"]) == {"weights.safetensors": weights}
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_computed(torch_model, tmp_path, monkeypatch):

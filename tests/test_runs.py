@@ -41,11 +41,11 @@ from phi_sip.experiment.changes import check_goes_on, made_by
 from phi_sip.text.printable import sentence
 from phi_sip.training import Callback, EarlyStopping, read_run, restore_best, train
 from phi_sip.training.checkpoints import CheckpointStore
+from phi_sip.training.differences import differences
 from phi_sip.training.files import RunFiles
-from phi_sip.training.identity import differences
 from phi_sip.training.lock import locked
 from phi_sip.training.run_folder import is_free
-from phi_sip.training.saving import known_of
+from phi_sip.training.run_info import known_of
 
 STEPS = 6
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())

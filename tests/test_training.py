@@ -39,7 +39,7 @@ from phi_sip.training import (
     restore_best,
     train,
 )
-from phi_sip.training.run_folder import locked
+from phi_sip.training.lock import locked
 
 TORCH = ROWS["torch"]
 

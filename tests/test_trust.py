@@ -10,6 +10,7 @@ import types
 import zipfile
 from pathlib import Path
 
+import earlier_weights
 import frameworks
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phiml.backend import default_backend, set_global_default_backend
 from rich.console import Console
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 import phi_sip
@@ -39,18 +41,21 @@ from phi_sip.cli.strangers import is_of_a_run
 from phi_sip.errors import CheckpointError, ConfigurationError, PluginError, RecordError, RunFolderError, SipError
 from phi_sip.experiment import build, read_experiment
 from phi_sip.inference import load_inverse, save_inverse
-from phi_sip.inference.measured import _least_weights
+from phi_sip.inference.network_size import _least_weights
 from phi_sip.plugins.manager import get_plugin_manager
 from phi_sip.reporting import compare, write_report
+from phi_sip.storage import tensors
 from phi_sip.storage.archives import read_arrays
+from phi_sip.storage.tensors import write_tensors
 from phi_sip.text.printable import printable
 from phi_sip.text.terminal import PlainConsole
 from phi_sip.training.checkpoints import CheckpointStore
 from phi_sip.training.checkpoints.manifest import NAME, read_manifest, write_manifest
-from phi_sip.training.loop import training_state
+from phi_sip.training.lock import locked
 from phi_sip.training.progress import ProgressBar
-from phi_sip.training.records import RunRecord, read_run
-from phi_sip.training.run_folder import locked
+from phi_sip.training.record_files import read_run
+from phi_sip.training.records import RunRecord
+from phi_sip.training.state import training_state
 
 TORCH = frameworks.TABLE[1]
 SPEC = NetworkSpec("conv_net", {"in_channels": 1, "out_channels": 1, "layers": [2]})
@@ -445,14 +450,14 @@ def test_the_doctor_looks_at_no_module_of_the_working_directory(tmp_path, monkey
 
 
 def test_files_of_a_model_are_in_it(model, tmp_path):
-    weights = model / "weights.pt"
-    weights.rename(tmp_path / "weights.pt")
-    weights.symlink_to(tmp_path / "weights.pt")
-    with pytest.raises(CheckpointError, match=r"weights.pt is a link"):
+    weights = model / "weights.safetensors"
+    weights.rename(tmp_path / "weights.safetensors")
+    weights.symlink_to(tmp_path / "weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"weights.safetensors is a link"):
         load_inverse(model)
     weights.unlink()
     os.mkfifo(weights)  # whoever opens it waits for ever
-    with pytest.raises(CheckpointError, match=r"weights.pt is a link or a device"):
+    with pytest.raises(CheckpointError, match=r"weights.safetensors is a link or a device"):
         load_inverse(model)
 
 
@@ -571,8 +576,19 @@ def test_archives_are_measured_before_they_are_read(tmp_path):
     assert read_arrays(tmp_path / "b.npz", 10**7)["00000"].shape == (10**6,)
 
 
-def test_weights_are_measured_before_they_are_read(framework, tmp_path):
+def test_weights_are_measured_before_they_are_read(framework, tmp_path, monkeypatch):
     folder = saved(framework, tmp_path / "model")
+    (weights,) = (path for path in folder.iterdir() if path.name != NAME)
+    with safe_open(weights, framework="np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    write_tensors(weights, {**arrays, "more": np.zeros(10**6)})
+    monkeypatch.setattr(tensors, "deserialize", lambda _: pytest.fail("it was read"))
+    with pytest.raises(CheckpointError, match=r"no more, so it was not read"):
+        load_inverse(resealed(folder))
+
+
+def test_weights_of_earlier_versions_are_measured_before_they_are_read(framework, tmp_path):
+    folder = earlier_weights.rewritten(framework, saved(framework, tmp_path / "model"), SPEC)
     (weights,) = (path for path in folder.iterdir() if path.name != NAME)
     if weights.suffix == ".h5":
         import h5py

@@ -1,29 +1,32 @@
-"""Physics and states that a command names. Imports PhiFlow: to be imported inside a command."""
+"""Physics and states that a command names."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from phiml.math import Shape
-
-from ..contract.physics import InvertiblePhysics
-from ..descriptions.objects import construct
 from ..errors import ParameterError, UnsupportedError
 from ..plugins.references import imported
-from .states import STATES
+
+if TYPE_CHECKING:
+    from phiml.math import Shape
+
+    from ..contract.physics import InvertiblePhysics
 
 
 def physics_of(name: str, parameters: dict[str, Any]) -> InvertiblePhysics:
     """
-    Returns a registered physics, or what `module:object` is or makes: an instance, its class, or a function.
+    A registered physics, or what `module:object` is or makes: an instance, its class, or a function.
 
     Raises:
         UnknownNameError: if there is nothing of that name.
         ParameterError: if the parameters do not fit.
         UnsupportedError: if it is no physics.
     """
+    from ..contract.physics import InvertiblePhysics
+    from ..descriptions.from_data import construct
+
     if ":" not in name:
         return construct({"name": name, "parameters": parameters})  # type: ignore[no-any-return]
     found = imported(name)
@@ -49,12 +52,14 @@ def _made(name: str, maker: Any, parameters: dict[str, Any]) -> Any:
 
 def state_maker(name: str) -> Callable[[Shape, int], Any]:
     """
-    Returns the function that makes sample states of cells and seed: one of `states.STATES`, or `module:function`.
+    What makes sample states of cells and seed: one of `states.STATES`, or a function `module:function`.
 
     Raises:
         UnknownNameError: if there is no such function.
         ParameterError: if there is no such kind of states.
     """
+    from .states import STATES
+
     if ":" in name:
         make: Callable[[Shape, int], Any] = imported(name)
         return make

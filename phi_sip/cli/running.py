@@ -16,9 +16,9 @@ from ..experiment.data import files_of
 from ..inference import save_inverse
 from ..reporting import write_report
 from ..training import Callback, RunRecord
-from ..training.lock import FolderInUseError, LockedFolder, locked
-from ..training.run_folder import EXPERIMENT, TENSORBOARD, is_free
-from ..training.saving import known_of
+from ..training.lock import TENSORBOARD, FolderInUseError, LockedFolder, locked
+from ..training.run_folder import EXPERIMENT, is_free
+from ..training.run_info import known_of
 from .exit_codes import ExitCode
 from .output import console
 

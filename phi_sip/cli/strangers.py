@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..inference.trained import KIND
+from ..inference.folder import KIND
 from ..training.checkpoints.manifest import said_by
 from ..training.lock import CHECKPOINTS, LOCK
-from ..training.records import INFO
+from ..training.record_files import INFO
 from .running import MODEL
 
 LONGEST_NAME = 200  # bytes, as file systems have it, with room for a number

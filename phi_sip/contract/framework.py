@@ -86,11 +86,6 @@ class TrainingFramework(Framework):
             UnsupportedError: if the schedule is of another kind, or several processes train the network.
         """
 
-    @property
-    @abstractmethod
-    def weights_file(self) -> str:
-        """Name of the file of weights in the folder of a trained inverse."""
-
     @abstractmethod
     def save_weights(self, net: Any, folder: Path) -> None:
         """Writes weights and batch statistics into a folder."""

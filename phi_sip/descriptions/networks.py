@@ -49,7 +49,7 @@ class NetworkSpec:
 
     def build(self) -> Any:
         """
-        A new network on the default backend of PhiML, in single precision, with random weights.
+        Makes a new network on the default backend of PhiML, in single precision, with random weights.
 
         Raises:
             UnsupportedError: if the function returns nothing.
@@ -61,7 +61,7 @@ class NetworkSpec:
         return net
 
     def describe(self) -> dict[str, Any]:
-        """As plain data: `NetworkSpec(**data)` is the same."""
+        """Returns plain data: `NetworkSpec(**data)` is the same."""
         return {"name": self.name, "arguments": dict(self.arguments)}
 
     def _found(self, resolve: Resolver) -> Callable[..., Any]:

@@ -10,6 +10,8 @@ from ..errors import ParameterError
 
 def check_said_here(place: str, arguments: Mapping[str, Any], elsewhere: Mapping[str, str]) -> None:
     """
+    Refuses arguments that an experiment says elsewhere.
+
     Raises:
         ParameterError: if arguments hold what is said elsewhere; the message says where.
     """

@@ -13,8 +13,8 @@ from phiml.backend import set_global_default_backend
 
 from ..contract.physics import InvertiblePhysics
 from ..data import Batch
+from ..descriptions.from_data import construct
 from ..descriptions.networks import NetworkSpec
-from ..descriptions.objects import construct
 from ..errors import UnsupportedError
 from ..frameworks import training_framework
 from ..plugins.references import Untrusted, trusted
@@ -140,7 +140,7 @@ def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Sourc
 
 
 def stopping_rules(stop: Stop) -> list[StoppingRule]:
-    """The rules of `[training.stop]`."""
+    """Returns the rules of `[training.stop]`."""
     rules: list[StoppingRule] = [
         Target(quantity, value) for quantity, value in (("x_l2", stop.x_l2), ("y_l2", stop.y_l2)) if value is not None
     ]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..training.identity import differences, plain, said
+from ..training.differences import differences, said
+from ..training.plain_data import plain
 from .specification import Experiment
 
 # What weights and optimizer were made by, or what would have no effect on them any more. All else holds from the change
@@ -20,7 +21,7 @@ CASE_DOES_NOT_MATTER = ("optimizer.name", "optimizer.schedule.name")
 
 
 def made_by(experiment: Experiment) -> dict[str, Any]:
-    """All that an experiment says, as it is kept with its run."""
+    """Returns all that an experiment says, as it is kept with its run."""
     tables: dict[str, Any] = plain(experiment.model_dump())
     return tables
 

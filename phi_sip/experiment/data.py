@@ -59,7 +59,7 @@ Source = Callable[[InvertiblePhysics, int], tuple[DataFunction, Batch]]
 
 def data_source(spec: Data, resolve: Resolver) -> Source:
     """
-    What makes, of physics and seed, batches by step, and a validation batch that is in none of them.
+    Returns what makes, of physics and seed, batches by step, and a validation batch that is in none of them.
 
     Raises:
         ParameterError: if its arguments hold what the experiment says elsewhere.
@@ -80,7 +80,7 @@ def data_source(spec: Data, resolve: Resolver) -> Source:
 
 
 def files_of(spec: Data) -> list[str]:
-    """The files and patterns that data are read from, from the root of the file system on; none if they are random."""
+    """Returns the absolute paths and patterns that data are read from; none if they are random."""
     named = [spec.arguments.get(name) for name in FILES] if spec.kind in STORED else []
     listed = [path for names in named for path in (names if isinstance(names, list) else [names])]
     return [os.path.abspath(path) for path in listed if isinstance(path, str)]

@@ -20,7 +20,7 @@ LARGEST = 4 << 20  # bytes of an experiment file
 
 def read_experiment(path: str | Path | None = None, overrides: Iterable[Mapping[str, Any]] = ()) -> Experiment:
     """
-    The experiment of a TOML file.
+    Reads the experiment of a TOML file.
 
     Args:
         path: The file; `None`: one that says all defaults.
@@ -82,14 +82,14 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _references(tables: Mapping[str, Any]) -> frozenset[str]:
-    """The `module:function` that tables hold where code can be named."""
+    """Returns the `module:function` that tables hold where code can be named."""
     places = [(tables.get(table), key) for table, key in CODE]
     found = [table.get(key) for table, key in places if isinstance(table, Mapping)]
     return frozenset(name for name in found if isinstance(name, str) and ":" in name)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` where it says something, `below` elsewhere."""
+    """Returns `above` where it says something, `below` elsewhere."""
     result = dict(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)

@@ -1,26 +1,45 @@
-"""Weights in order, as NumPy arrays in one file without pickles."""
+"""Weights in order, as NumPy arrays without names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import CheckpointError
-from ..inference.measured import check_archive
 from ..storage.archives import arrays_in, shapes_in
+from ..storage.sizes import check_archive
+from ..storage.tensors import read_tensors, write_tensors
 
 
-def write_arrays(file: Path, arrays: Sequence[Any]) -> None:
-    """Writes arrays of any type."""
-    np.savez(file, **{f"{number:05d}": np.asarray(array) for number, array in enumerate(arrays)})  # type: ignore[arg-type]
+def write_arrays(file: Path, arrays: Iterable[Any]) -> None:
+    """Writes arrays of numbers of any type, named by their places."""
+    write_tensors(file, _numbered(arrays))
 
 
-def read_arrays(file: Path, like: Sequence[Any]) -> list[Any]:
+def read_arrays(file: Path, like: Iterable[Any]) -> list[np.ndarray]:
     """
     Reads what `write_arrays` wrote.
+
+    Args:
+        file: What to read.
+        like: Arrays of the same shapes and types.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged, or other arrays are in it.
+    """
+    return list(read_tensors(file, _numbered(like)).values())
+
+
+def _numbered(arrays: Iterable[Any]) -> dict[str, np.ndarray]:
+    return {f"{place:05d}": np.asarray(array) for place, array in enumerate(arrays)}
+
+
+def read_archive(file: Path, like: Sequence[Any]) -> list[np.ndarray]:
+    """
+    Reads arrays from an `.npz` archive, as earlier versions wrote it.
 
     Args:
         file: What to read.

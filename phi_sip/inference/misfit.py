@@ -38,7 +38,7 @@ class TrainingMisfit:
     @staticmethod
     def of(residual: Any) -> TrainingMisfit | None:
         """
-        From P(x) − y*; `None` if the misfit of any sample is not finite.
+        Returns the misfit of P(x) − y*; `None` if the misfit of any sample is not finite.
 
         Args:
             residual: P(x) − y*, with batch dims.
@@ -50,11 +50,11 @@ class TrainingMisfit:
 
     @staticmethod
     def of_description(description: Mapping[str, Any]) -> TrainingMisfit:
-        """From what `describe` returned."""
+        """Makes what `describe` has described."""
         return TrainingMisfit(float(description["median"]), float(description["high"]))
 
     def describe(self) -> dict[str, float]:
-        """As plain data."""
+        """Returns it as plain data."""
         return asdict(self)
 
     @property
@@ -68,7 +68,7 @@ class TrainingMisfit:
 
     def ratio(self, residual: Any, y_target: Any) -> Tensor:
         """
-        The misfit of each sample ÷ that which 95 % in training stay below.
+        Returns the misfit of each sample ÷ that which 95 % in training stay below.
 
         Args:
             residual: P(x) − y*.
@@ -94,12 +94,12 @@ class TrainingMisfit:
 
 
 def mean_square(tree: Any) -> Tensor:
-    """The mean of u² over all values of each sample."""
+    """Returns the mean of u² over all values of each sample."""
     return 2 * trees.l2_loss(tree) / sum(leaf.shape.non_batch.volume for leaf in trees.leaves(tree))
 
 
 def per_sample(values: Tensor) -> np.ndarray:
-    """One number per sample."""
+    """Returns one number per sample as a NumPy array."""
     found: np.ndarray = values.numpy(values.shape).ravel()
     return found
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..errors import FileError
 from ..files import BATCH, CHANNEL, GridArray, Size, check_writable, joined, read_grid, write_grids
 from ..states.checks import check_count
@@ -93,14 +93,14 @@ def _batches(grid: GridArray, size: int) -> Iterator[GridArray]:
 
 
 def _like(grid: GridArray, found: GridArray) -> GridArray:
-    """With the axes in the order of the observations."""
+    """Returns a grid with its axes in the order of the observations."""
     first = found.batch_first()
     return first.permuted((BATCH, *grid.axes, *(dim for dim in first.dims if dim == CHANNEL)))
 
 
 def _about(inverse: TrainedInverse, refine: int) -> dict[str, str]:
     facts: dict[str, Any] = {
-        "source": f"phi_sip {__version__}, a network trained to invert {type(inverse.physics).__name__}",
+        "source": f"phi_sip {version('phi-sip')}, a network trained to invert {type(inverse.physics).__name__}",
         **{key: inverse.description[key] for key in ("framework", "physics", "network", "files")},
         "refine": refine,
         "uncertainty": "standard deviation per cell of a state inverted by the physics' own inverse",

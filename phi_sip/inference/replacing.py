@@ -13,7 +13,8 @@ from ..storage.atomic import remove, written_folder
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """
-    A folder to write to, which takes the place of `folder` when the block ends; after an error `folder` is what it was.
+    Yields a folder to write to, which takes the place of `folder` when the block ends; after an error `folder` is what
+    it was.
 
     Raises:
         OSError: if that cannot be done.
@@ -50,5 +51,5 @@ def finish_replacing(folder: Path) -> None:
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
-    """What is written, and what it replaces, while both are there."""
+    """Returns the places of what is written, and of what it replaces, while both are there."""
     return folder.with_name(f".new-{folder.name}"), folder.with_name(f".old-{folder.name}")

@@ -1,11 +1,9 @@
-"""A trained inverse: a network, the physics that it inverts, and how both are kept in a folder."""
+"""A trained inverse: a network, and the physics that it inverts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from phi.field import Field
@@ -15,25 +13,14 @@ from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
 from ..descriptions.networks import NetworkSpec
-from ..descriptions.objects import construct, describe
-from ..errors import CheckpointError, NetworkOutputError, ParameterError, SipError, UnsupportedError
-from ..frameworks import framework_for, training_framework, training_frameworks
+from ..errors import NetworkOutputError, ParameterError, SipError
 from ..inversion.operator import sip_inverse
-from ..plugins.references import Resolver, Untrusted, trusted
 from ..states import trees
 from ..states.checks import check_finite
 from ..step.network import call_network
 from ..text.printable import sentence
-from ..training.checkpoints.manifest import read_manifest, write_manifest
-from ..training.run_folder import installed_versions
 from .grid import TrainingGrid
-from .measured import check_network
-from .misfit import SAMPLES, TrainingMisfit, per_sample
-from .replacing import finish_replacing, replaced_folder
-
-KIND = "trained inverse"
-REMEDY = "say so: load_inverse(folder, trust=True), or phi-sip invert --trust"
-# framework → packages that its networks come from
+from .misfit import TrainingMisfit, per_sample
 
 
 @dataclass(frozen=True)
@@ -111,7 +98,7 @@ class TrainedInverse:
 
     def invert(self, y_target: Field | Tensor, refine: int = 0) -> Inversion:
         """
-        The prediction, how well it explains the observations, and the uncertainty,
+        Returns the prediction, how well it explains the observations, and the uncertainty,
 
             x₀ = f(y*; θ),   xₖ = P⁻¹(y*; xₖ₋₁),   x = x_refine
 
@@ -132,7 +119,7 @@ class TrainedInverse:
         return inversion
 
     def answer(self, y_target: Field | Tensor, refine: int = 0) -> Inversion:
-        """As `invert`, but without warnings, for who looks at `misfit_ratio`."""
+        """Does the same as `invert`, but without warnings, for who looks at `misfit_ratio`."""
         if not isinstance(refine, int) or refine < 0:
             raise ParameterError(f"refine = {refine!r}, but it must be an integer ≥ 0.")
         x = self.predict(y_target)
@@ -143,138 +130,3 @@ class TrainedInverse:
                 step = sip_inverse(self.physics, y_target, step.x_target)
             ratio = None if self.misfit is None else self.misfit.ratio(step.residual, y_target)
         return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty, ratio)
-
-
-def save_inverse(
-    folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec, observations: Any = None
-) -> Path:
-    """
-    Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
-
-    Args:
-        folder: Where.
-        net: Network, made by `network.build()`.
-        physics: Process, made of numbers and registered parts, see `describe`.
-        network: What the network was made by.
-        observations: Some like those that it was trained on, better those of the validation. Those on centered grids
-            with other axes, lengths of cells or another boundary will be refused, and those that it explains much worse
-            than these warned of; without, anything is inverted, without a word.
-
-    Raises:
-        UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
-        CheckpointError: if it cannot be written; what was there before is still there.
-    """
-    folder = Path(folder)
-    framework = framework_for(net).name
-    is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
-    grid = TrainingGrid.of(observations) if is_grid else None
-    misfit = None if observations is None else _misfit(net, framework, physics, network, observations)
-    content = {
-        "kind": KIND,
-        "physics": describe(physics),
-        "network": network.describe(),
-        "grid": None if grid is None else grid.describe(),
-        "misfit": None if misfit is None else misfit.describe(),
-        "versions": installed_versions(),
-    }
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_folder(folder) as unfinished:
-            training_framework(framework).save_weights(net, unfinished)
-            write_manifest(unfinished, 0, framework, content)
-    except Exception as error:  # frameworks have their own for a full disk
-        raise CheckpointError(
-            f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {sentence(error)}"
-        ) from error
-    return folder
-
-
-def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
-    """
-    Loads what `save_inverse` saved. The folder may come from anybody: it is read as data, and measured before it is
-    read. Only registered physics and networks are made.
-
-    Args:
-        folder: Where it is.
-        trust: Whether a network `module:function` that the folder names may be imported and called. Say so only if you
-            know what this function does with the arguments that the folder gives.
-
-    Raises:
-        CheckpointError: if the folder is damaged, or holds something else.
-        UntrustedError: if it names a network `module:function` and is not trusted; nothing was imported or called.
-        UnknownNameError: if the plugin of the physics, or the function of the network, is not installed.
-        UnsupportedError: if its framework is not installed.
-    """
-    folder = Path(folder)
-    finish_replacing(folder)
-    manifest = read_manifest(folder.resolve())
-    if manifest.content.get("kind") != KIND:
-        raise CheckpointError(f"{folder} holds no {KIND}, but something else. phi-sip train writes one to RUN/model.")
-    known = training_frameworks()
-    if manifest.framework not in known:
-        raise CheckpointError(f"{folder} is of '{manifest.framework}', but known are {', '.join(known)}.")
-    resolve = trusted if trust else Untrusted(str(folder), REMEDY)
-    network = _network_of(folder, manifest.content.get("network"), resolve)
-    with _reading("physics", folder):
-        physics = construct(manifest.content.get("physics"))
-    with _reading("grid", folder):
-        grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
-    with _reading("misfit", folder):
-        misfit = manifest.content.get("misfit") and TrainingMisfit.of_description(manifest.content["misfit"])
-    if not isinstance(physics, InvertiblePhysics):
-        raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
-    module = training_framework(manifest.framework)
-    try:
-        backend = module.backend
-    except ImportError as error:
-        raise UnsupportedError(
-            f"{folder} needs {manifest.framework}, which cannot be imported here: {sentence(error)} Install it: "
-            f"pip install 'phi-sip[{manifest.framework}]', or find out what is wrong: phi-sip doctor"
-        ) from error
-    with backend:
-        try:
-            check_network(network, folder / module.weights_file)
-            net = network.build()
-            module.load_weights(net, folder)
-        except Exception as error:
-            raise CheckpointError(
-                f"The weights in {folder} do not fit the network {network.describe()}: {sentence(error)} Was it made "
-                f"by another version? Then: {manifest.content.get('versions')}"
-            ) from error
-    description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
-    return TrainedInverse(physics, network, grid, backend, description, module.evaluation(net), misfit)
-
-
-def _misfit(
-    net: Any, framework: str, physics: InvertiblePhysics, network: NetworkSpec, observations: Any
-) -> TrainingMisfit | None:
-    """Of the network on some of the observations; `None` if it cannot be evaluated on them as they are."""
-    module = training_framework(framework)
-    inverse = TrainedInverse(physics, network, None, module.backend, {}, module.evaluation(net))
-    some = trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names[:1], slice(0, SAMPLES))], observations)
-    try:
-        x = inverse.predict(some)
-        with inverse.backend, math.precision(trees.precision_of(some)):
-            return TrainingMisfit.of(trees.subtract(physics.forward(x), trees.to_backend(some, inverse.backend)))
-    except SipError:
-        return None
-
-
-def _network_of(folder: Path, data: Any, resolve: Resolver) -> NetworkSpec:
-    named = isinstance(data, Mapping) and isinstance(data.get("name"), str)
-    if not named or not isinstance(data.get("arguments"), Mapping):
-        raise CheckpointError(f"{folder} does not say which network it holds: {data!r} has no name and arguments.")
-    return NetworkSpec(data["name"], data["arguments"], resolve)
-
-
-@contextmanager
-def _reading(what: str, folder: Path) -> Iterator[None]:
-    """What a manifest says can be anything: what fails on it fails clearly."""
-    try:
-        yield
-    except SipError:
-        raise
-    except Exception as error:
-        raise CheckpointError(
-            f"{folder} says nothing that makes sense about its {what}: {type(error).__name__}: {sentence(error)}"
-        ) from error

@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import RecordError
 from ..storage.archives import read_arrays
 from ..text.printable import in_one_line
-from ..training.records import RunRecord, read_run
+from ..training.record_files import read_run
+from ..training.records import RunRecord
 from ..training.run_folder import SAMPLES
 
 

@@ -2,8 +2,10 @@
 
 from .best import restore_best
 from .callbacks import Callback
-from .loop import train, training_state
-from .records import RunRecord, StepRecord, ValidationRecord, read_run
+from .record_files import read_run
+from .records import RunRecord, StepRecord, ValidationRecord
+from .run import train
+from .state import training_state
 from .stopping import EarlyStopping, StoppingRule, Target, WallTime
 
 __all__ = [

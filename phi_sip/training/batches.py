@@ -47,7 +47,7 @@ class Batches:
 
     def next(self) -> Batch | None:
         """
-        The next batch; `None` at the end of the data.
+        Returns the next batch; `None` at the end of the data.
 
         Raises:
             ParameterError: if it is something else.
@@ -66,7 +66,7 @@ class Batches:
 
 def held_out(validation: Any) -> list[Batch]:
     """
-    The batches to validate with.
+    Returns the batches to validate with.
 
     Raises:
         ParameterError: if there is something else among them, or nothing, or true states of other samples.
@@ -81,7 +81,7 @@ def held_out(validation: Any) -> list[Batch]:
 
 
 def _complete(batch: Batch) -> Batch:
-    """A batch that can be validated with, as far as is known before the network is."""
+    """Returns a batch that can be validated with, as far as is known before the network is."""
     remedy = "Remove or repair these samples before training."
     check_finite("y* of the validation", batch.y_target, remedy)
     if batch.x_true is None:
@@ -104,10 +104,10 @@ def _batch_sizes(state: Any) -> dict[str, int]:
 
 def checked(batch: Batch, where: str) -> Batch:
     """
-    A batch of states.
+    Returns a batch whose parts are states.
 
     Raises:
-        ParameterError: if y* or the true state is something else; begins with `where`.
+        ParameterError: if y* or the true state is something else; its message begins with `where`.
     """
     _check_state(batch.y_target, where, "observations y*")
     if batch.x_true is not None:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, ParameterError
+from .checkpointer import restore
 from .checkpoints import CheckpointStore
-from .loop import training_state
-from .records import ValidationRecord, read_run
-from .run_folder import CHECKPOINTS
-from .saving import KEPT_AFTER, is_of_another, restore
+from .lock import CHECKPOINTS
+from .record_files import read_run
+from .records import ValidationRecord
+from .run_info import is_of_another
+from .state import training_state
 from .stopping import check_quantity
 
 
@@ -37,7 +39,7 @@ def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, sc
     """
     check_quantity("restore_best", "quantity", quantity)
     run = read_run(folder)
-    best = run.best(quantity, run.info.get(KEPT_AFTER, 0))
+    best = run.best_kept(quantity)
     if best is None:
         raise ParameterError(f"restore_best: no validation of the run in {folder} knows {quantity}.")
     store = CheckpointStore(Path(folder) / CHECKPOINTS)

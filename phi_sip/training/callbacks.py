@@ -23,19 +23,19 @@ class Callback:
     """
 
     def on_start(self, run: RunRecord) -> None:
-        """Before the first step; `run` holds what was done before an interruption."""
+        """Is called before the first step; `run` holds what was done before an interruption."""
 
     def on_step(self, record: StepRecord) -> None:
-        """After each step."""
+        """Is called after each step."""
 
     def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
-        """After each validation; `samples` as in `samples.npz`, see `phi_sip.training.validation`."""
+        """Is called after each validation; `samples` are as in `samples.npz`, see `phi_sip.training.validation`."""
 
     def on_checkpoint(self, step: int) -> None:
-        """Before the state after `step` steps is saved, which an error here does not prevent."""
+        """Is called before the state after `step` steps is saved, which an error here does not prevent."""
 
     def on_end(self, run: RunRecord, reason: str) -> None:
-        """At the end, also by an error; `reason` says why. All callbacks are told, even if one of them raises."""
+        """Is called at the end, also after an error; `reason` says why. All are told, even if one of them raises."""
 
 
 HOOKS = {name: value for name, value in vars(Callback).items() if name.startswith("on_")}
@@ -43,7 +43,7 @@ HOOKS = {name: value for name, value in vars(Callback).items() if name.startswit
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """
-    The callbacks of a run.
+    Returns the callbacks of a run.
 
     Raises:
         ParameterError: if one is no `Callback`, has a method `on_…` that is never called, or one that does not take

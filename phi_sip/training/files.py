@@ -7,11 +7,13 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TextIO
 
 from ..storage.atomic import written_file
 from .callbacks import Arrays, Callback
-from .records import RECORDS, RunRecord, StepRecord, ValidationRecord, line_of
-from .run_folder import STEPS, write_info, write_records, write_samples
+from .record_files import RECORDS, line_of, write_info, write_records
+from .records import RunRecord, StepRecord, ValidationRecord
+from .run_folder import STEPS, write_samples
 
 COLUMNS = [field.name for field in fields(StepRecord)]
 
@@ -21,11 +23,13 @@ class RunFiles(Callback):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._run = RunRecord(folder.name)
         self._open = ExitStack()
+        self._files: tuple[TextIO, TextIO] | None = None
         self._complete = False
 
     def on_start(self, run: RunRecord) -> None:
-        """What came after the checkpoint from which the run goes on is taken out: it will happen again."""
+        """Takes out what came after the checkpoint from which the run goes on: it will happen again."""
         self._run = run
         write_info(self._folder, run.info)
         self._write_all()
@@ -42,7 +46,7 @@ class RunFiles(Callback):
         """Brings the records to the disk before the checkpoint, which says that they are there."""
         if not self._complete:
             self._write_all()
-        for file in (self._lines, self._table):
+        for file in self._files or ():
             file.flush()
             os.fsync(file.fileno())
 
@@ -60,15 +64,19 @@ class RunFiles(Callback):
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(asdict(record) for record in self._run.steps)
-        self._lines = self._open.enter_context((self._folder / RECORDS).open("a"))
-        self._table = self._open.enter_context((self._folder / STEPS).open("a", newline=""))
+        self._files = (
+            self._open.enter_context((self._folder / RECORDS).open("a")),
+            self._open.enter_context((self._folder / STEPS).open("a", newline="")),
+        )
         self._complete = True
 
     def _write(self, record: StepRecord | ValidationRecord) -> None:
+        assert self._files is not None, "the run has begun"
+        lines, table = self._files
         whole, self._complete = self._complete, False
-        self._lines.write(line_of(record))
-        self._lines.flush()
+        lines.write(line_of(record))
+        lines.flush()
         if isinstance(record, StepRecord):
-            csv.DictWriter(self._table, COLUMNS).writerow(asdict(record))
-            self._table.flush()
+            csv.DictWriter(table, COLUMNS).writerow(asdict(record))
+            table.flush()
         self._complete = whole

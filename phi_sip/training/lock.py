@@ -78,7 +78,7 @@ def locked(folder: Path) -> Iterator[LockedFolder]:
 
 
 def holding(folder: str | os.PathLike[str] | None) -> AbstractContextManager[LockedFolder | None]:
-    """The folder, locked now unless its holder has given it."""
+    """Returns the folder, locked now unless its holder has given it."""
     if folder is None or isinstance(folder, LockedFolder):
         return nullcontext(folder)
     return locked(Path(folder))
@@ -90,7 +90,7 @@ def _this_process() -> dict[str, object]:
 
 
 def _owner(folder: Path) -> str:
-    """Who holds the lock, as far as he has said so yet."""
+    """Says which process holds the lock, as far as it has said so yet."""
     try:
         said = json.loads((folder / OWNER).read_text())
         return f"process {int(said['process'])} on {str(said['host'])!r}, since {str(said['since'])!r}"

@@ -1,248 +1,140 @@
-"""`train`: updates until it is good, late or time, and nothing lost on the way."""
+"""The steps of a run, with validations and checkpoints between them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from phiml.math import Tensor
-
-from ..contract.physics import InvertiblePhysics
-from ..contract.solver import InverseSolver
-from ..contract.training_state import TrainingState
-from ..contract.update import UpdateRequest
 from ..data.batches import Batch
-from ..errors import ParameterError, UnsupportedError
-from ..frameworks import framework_for
-from ..interrupts import interrupts_between_steps
-from ..inversion.operator import resolve_solver
-from ..states import trees
-from ..states.checks import check_count
-from ..step.prediction import first_prediction, prediction
-from ..step.update import sip_update_weights
-from ..text.terminal import PlainConsole
-from .batches import Data, held_out
-from .callbacks import Callback, check_callbacks
-from .checkpoints import CheckpointStore
-from .files import RunFiles
-from .identity import check_plain, identity_of
-from .lock import holding
-from .progress import progress_on
-from .records import RunRecord
-from .run_folder import CHECKPOINTS
-from .saving import Saving
-from .steps import Plan, Steps
-from .stopping import StoppingRule, check_quantity
+from ..errors import CheckpointError, NonFiniteError, ParameterError, TrainingWarning
+from ..interrupts import uninterrupted
+from .attempts import Attempts
+from .batches import Batches
+from .checkpointer import Checkpointer
+from .listeners import Listeners
+from .plan import Plan
+from .records import RunRecord, StepRecord, losses_of
+from .task import TrainingTask
 from .validation import Validation
 
 
-def train(
-    net: Any,
-    optimizer: Any,
-    physics: InvertiblePhysics,
-    data: Data,
-    *,
-    steps: int | None = None,
-    stop: Sequence[StoppingRule] = (),
-    validation: Any = None,
-    validate_every: int | None = None,
-    schedule: Any = None,
-    folder: str | os.PathLike[str] | None = None,
-    checkpoint_every: int | None = None,
-    keep: int | None = None,
-    keep_best: str | None = None,
-    callbacks: Sequence[Callback] = (),
-    progress: bool = True,
-    predict: Callable[[Any], Any] | None = None,
-    step_size: float | Tensor = 1.0,
-    solver: str | InverseSolver | None = None,
-    training: bool | None = None,
-    compile: bool | None = None,
-    micro_batches: int = 1,
-    made_by: Mapping[str, Any] | None = None,
-) -> RunRecord:
+@dataclass(frozen=True)
+class TrainingLoop:
     """
-    Trains a network to invert `physics` by `sip_update_weights`, one batch after the other.
+    Trains step by step. An update is done and counted or it is not done: all that changes in a run is in its record.
 
-    With `folder` all is kept there: records of every step, samples of the last validation, and checkpoints of weights,
-    batch statistics, optimizer and random state. The same call in the same folder goes on from the last good
-    checkpoint, and ends with the same weights, bit for bit, as if it had not been interrupted, if `data` gives the same
-    for the same step; on JAX processes must also have the same `PYTHONHASHSEED`, as PhiML orders dims by hashes. Ctrl-C
-    and SIGTERM act between two steps: the state is saved, then `KeyboardInterrupt` raised.
-
-    The folder and each checkpoint name the run and what it is made by. A run of other physics, another solver, network,
-    kind of optimizer or schedule, or another precision, does not go on. What else has changed, such as `steps`, rates
-    and rules, holds from then on, and a `TrainingWarning` names it key by key.
-
-    Wherever an error comes from, an update is done and counted or it is not done, and the state after the last one is
-    saved, in one attempt.
-
-    Args:
-        net: Network, see `sip_update_weights`.
-        optimizer: Optimizer of the same framework. Its learning rate may be a schedule of Keras or optax.
-        physics: Process that made the observations.
-        data: Generator function: `data(step)` yields the batches of this and the following steps, from 1, each a
-            `Batch(y_target, x_true)` or y* alone. See `phi_sip.data.by_step`, `scenes` and `stored`.
-        steps: Number of steps of the whole run; `None`: until a rule ends it, or the data do.
-        stop: Rules that end it earlier: `WallTime`, `Target`, `EarlyStopping`.
-        validation: A batch, or a list of batches, that is not trained on, evaluated as in inference.
-        validate_every: Steps between validations, default 50; the last step is always validated.
-        schedule: PyTorch only: a `torch.optim.lr_scheduler` of the optimizer, stepped once per step.
-        folder: Folder of the run.
-        checkpoint_every: Steps between checkpoints, default 100; the end is always saved.
-        keep: How many checkpoints are kept, default 3.
-        keep_best: `"x_l2"` or `"y_l2"`: each validation with the least such error so far is saved, and kept
-            besides. See `restore_best`.
-        callbacks: Are told what happens, in this order.
-        progress: Whether losses are shown: a bar on a terminal, else a line every ten seconds.
-        predict: As in `sip_update_weights`.
-        step_size: As in `sip_update_weights`.
-        solver: As in `sip_update_weights`.
-        training: As in `sip_update_weights`.
-        compile: As in `sip_update_weights`.
-        micro_batches: As in `sip_update_weights`.
-        made_by: Plain data that say what else the run is made by, such as a seed or the names of files. They are kept
-            in the folder, and compared when the run goes on.
-
-    Returns:
-        Records of all steps and validations, those before an interruption included; `info["ended"]` says how it ended.
-
-    Raises:
-        ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, `data` is no generator
-            function, a callback has methods that are never called, `made_by` is no plain data, a batch of `validation`
-            is empty or has true states of other samples, or an option has no effect: one of the validation
-            without `validation`, one of checkpoints without `folder`.
-        NonFiniteError: if `validation` holds NaN or infinity.
-        RunFolderError: if another training runs in the folder, or it holds a run of something else.
-        CheckpointError: if no checkpoint in the folder can be used, the newest is that of another run, or none can be
-            written.
-        TrainingError: if data, physics, a plugin, a callback or the update failed; `__cause__` is that error, and the
-            state after the last good step is saved.
-        UnsupportedError: if no plugin knows the network, or a library is missing.
-
-    Warns:
-        TrainingWarning: if the data end before all steps are done, or the run goes on with something changed.
+    Attributes:
+        plan: When what is done.
+        task: What is trained.
+        validation: What is validated, if anything.
+        checkpointer: What saves the state, if it is saved.
+        listeners: Who is told.
+        check_interrupt: Raises `KeyboardInterrupt` if there was a Ctrl-C or a SIGTERM.
     """
-    if not isinstance(physics, InvertiblePhysics):
-        raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
-    batches = held_out(validation)
-    counts = {"validate_every": validate_every, "checkpoint_every": checkpoint_every, "keep": keep, "steps": steps}
-    for name, count in counts.items():
-        if count is not None:
-            check_count("train", name, count)
-    if keep_best is not None:
-        check_quantity("train", "keep_best", keep_best)
-    _check_stops(steps, stop)
-    _check_folder(folder)
-    _check_options(batches, {"validate_every": validate_every}, "validation")
-    _check_options(folder, {"checkpoint_every": checkpoint_every, "keep": keep, "keep_best": keep_best}, "folder")
-    _check_known(batches, stop, keep_best)
-    told = check_callbacks(callbacks)
-    kept_with_it = check_plain("train", "made_by", {} if made_by is None else made_by)
-    solver = resolve_solver(solver)
-    state = training_state(net, optimizer, schedule)
-    plan = Plan(steps, stop, validate_every or VALIDATE_EVERY, checkpoint_every or CHECKPOINT_EVERY, keep_best)
-    identity = {
-        "physics": identity_of(physics),
-        "solver": "that of the physics" if solver is None else identity_of(solver),
-        "plan": {
-            "steps": steps,
-            "stop": identity_of(stop),
-            "keep_best": keep_best,
-            "step_size": identity_of(step_size),
-            "micro_batches": micro_batches,
-            "training": identity_of(training),
-            "predict": identity_of(predict),
-            "validation": [trees.describe(batch.y_target) for batch in batches],
-        },
-        "made_by": kept_with_it,
-    }
-    with holding(folder) as place, interrupts_between_steps() as check_interrupt:
-        path = None if place is None else place.path
-        store = None if path is None else CheckpointStore(path / CHECKPOINTS, keep or KEEP)
-        update = partial(
-            sip_update_weights,
-            net,
-            optimizer,
-            physics,
-            predict=predict,
-            step_size=step_size,
-            solver=solver,
-            training=training,
-            compile=compile,
-            micro_batches=micro_batches,
+
+    plan: Plan
+    task: TrainingTask
+    validation: Validation | None
+    checkpointer: Checkpointer | None
+    listeners: Listeners
+    check_interrupt: Callable[[], None]
+
+    def complete(self, run: RunRecord, batches: Batches, first: Batch | None) -> str:
+        """
+        Does all steps that are left, validates and saves.
+
+        Args:
+            run: What has been done; what happens is added.
+            batches: What is trained on.
+            first: The first batch, if it has been taken out of them.
+
+        Returns:
+            Why the run has ended.
+        """
+        reason = self._train(run, batches, first)
+        self._validate(run)
+        self._save(run)
+        return reason
+
+    def rescue(self, run: RunRecord, error: BaseException, attempts: Attempts) -> None:
+        """Saves after an error what has been learned, in one attempt."""
+        if self.checkpointer is None or run.saved_step == run.last_step or isinstance(error, CheckpointError):
+            return
+        self.listeners.last_checkpoint(run.last_step, attempts)
+        attempts.make(f"saving the state after step {run.last_step}", lambda: self._write_state(run))
+
+    def saved(self, step: int) -> str:
+        """Says in a sentence what is saved, if the last checkpoint is that of `step`."""
+        if self.checkpointer is None:
+            return "Nothing is saved, as no folder was given."
+        return self.checkpointer.saved(step)
+
+    def _train(self, run: RunRecord, batches: Batches, batch: Batch | None) -> str:
+        while (reason := self.plan.reason_to_end(run)) is None:
+            self.check_interrupt()
+            start = time.perf_counter()
+            batch = batch or batches.next()
+            if batch is None:
+                return self._out_of_data(run.last_step)
+            self._step(run, batch, start)
+            batch = None
+            if run.last_step % self.plan.validate_every == 0:
+                self._validate(run)
+            if run.last_step % self.plan.checkpoint_every == 0:
+                self._save(run)
+        return reason
+
+    def _out_of_data(self, step: int) -> str:
+        if step == 0:
+            raise ParameterError("data(1) yields no batch: there is nothing to train on. Look at what makes it.")
+        if self.plan.steps is None:
+            return f"the data are at their end after {step} steps"
+        reason = f"the data are at their end after {step} of {self.plan.steps} steps"
+        warnings.warn(
+            f"The training ends early: {reason}. Let data(step) go on yielding batches, e.g. by by_step(make), or ask "
+            f"for fewer steps.",
+            TrainingWarning,
+            stacklevel=2,
         )
-        evaluate = partial(_evaluate, state, physics, predict)
-        return Steps(
-            plan,
-            state,
-            lambda y_target, x_true: update(y_target, x_true=x_true),
-            partial(_prepare, state, physics, predict),
-            lambda y_target: {"precision": trees.precision_of(y_target)},
-            Validation(batches, physics, evaluate, solver) if batches else None,
-            None if path is None or store is None else Saving(path, store, state, identity),
-            None if path is None else RunFiles(path),
-            (*([progress_on(PlainConsole(), steps)] if progress else []), *told),
-            check_interrupt,
-        ).run(data)
+        return reason
 
-
-VALIDATE_EVERY, CHECKPOINT_EVERY, KEEP = 50, 100, 3
-
-
-def _check_options(needed: Any, options: Mapping[str, Any], name: str) -> None:
-    """Options that would have no effect."""
-    given = [option for option, value in options.items() if value is not None]
-    if given and not needed:
-        raise ParameterError(f"train: {', '.join(given)} has no effect without {name}. Give {name}=, or leave it out.")
-
-
-def _check_folder(folder: Any) -> None:
-    if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder)):
-        raise ParameterError(f"train: folder = {folder!r}. Give the path of a folder, or leave it out.")
-
-
-def _check_stops(steps: int | None, stop: Any) -> None:
-    if not isinstance(stop, Sequence) or not all(isinstance(rule, StoppingRule) for rule in stop):
-        raise ParameterError(f"train: stop = {stop!r}. Give a list of rules: stop=[WallTime(seconds)].")
-    if steps is None and not stop:
-        raise ParameterError("train: nothing ends the training. Give steps=, or stop=[WallTime(seconds)].")
-
-
-def _check_known(validation: Sequence[Batch], stop: Sequence[StoppingRule], keep_best: str | None) -> None:
-    for needed in {keep_best, *(rule.needs for rule in stop)} - {None}:
-        if not validation:
-            raise ParameterError(
-                f"train: {needed} of the validation is asked for, but there is none. Give validation=."
+    def _step(self, run: RunRecord, batch: Batch, start: float) -> None:
+        with uninterrupted():
+            learning_rate = self.task.state.learning_rate
+            update = self.task.update(batch)
+            loss, y_l2, x_l2 = losses_of(update)
+            seconds = time.perf_counter() - start
+            known = x_l2 is None or math.isfinite(x_l2)
+            record = StepRecord(run.last_step + 1, run.elapsed + seconds, seconds, loss, y_l2, x_l2, learning_rate)
+            record = record if known else replace(record, x_l2=None)
+            run.steps.append(record)
+            self.task.state.advance()
+            self.listeners.write(record)
+        if not known:
+            raise NonFiniteError(
+                f"x_l2 of step {record.step} is NaN or infinite: x_true of its batch is not finite. The weights do not "
+                f"depend on it. Repair these samples, or leave x_true out."
             )
-        if needed == "x_l2" and any(batch.x_true is None for batch in validation):
-            raise ParameterError(
-                "train: x_l2 of the validation is not known, as its samples have no x_true. Give them, or use y_l2."
-            )
+        self.listeners.step(record)
 
+    def _validate(self, run: RunRecord) -> None:
+        done = run.validations[-1].step if run.validations else -1
+        if self.validation is None or done == run.last_step:
+            return
+        record, samples = self.validation.run(run.last_step, run.elapsed)
+        run.validations.append(record)
+        self.listeners.validation(record, samples)
+        if self.plan.best_step(run) == run.last_step:
+            self._save(run)
 
-def training_state(net: Any, optimizer: Any, schedule: Any = None) -> TrainingState:
-    """
-    Returns what saves, restores and evaluates a network, from its framework.
+    def _save(self, run: RunRecord) -> None:
+        if self.checkpointer is not None and run.saved_step != run.last_step:
+            self.listeners.checkpoint(run.last_step)
+            self._write_state(run)
 
-    Raises:
-        UnsupportedError: if no plugin knows the network.
-    """
-    return framework_for(net).training_state(net, optimizer, schedule)
-
-
-def _evaluate(
-    state: TrainingState, physics: InvertiblePhysics, predict: Callable[[Any], Any] | None, y_target: Any
-) -> Any:
-    """Computes x for observations, as the network is used for inference."""
-    with state.evaluating():
-        return prediction(state.trainable, physics, y_target, predict)()
-
-
-def _prepare(
-    state: TrainingState, physics: InvertiblePhysics, predict: Callable[[Any], Any] | None, y_target: Any
-) -> None:
-    """Makes all variables that are made late, so that they can be restored."""
-    state.trainable.prepare(first_prediction(state.trainable, UpdateRequest(physics, y_target, predict)))
+    def _write_state(self, run: RunRecord) -> None:
+        assert self.checkpointer is not None
+        self.checkpointer.save(run, self.plan.best_step(run))

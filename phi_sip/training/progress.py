@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from ..text.printable import in_one_line, printable, sentence
 from .callbacks import Arrays, Callback
@@ -26,6 +34,7 @@ class ProgressBar(Callback):
             TextColumn("{task.fields[losses]}", markup=False),
             console=console,
         )
+        self._task: TaskID | None = None
 
     def on_start(self, run: RunRecord) -> None:
         self._task = self._progress.add_task(
@@ -34,9 +43,9 @@ class ProgressBar(Callback):
         self._progress.start()
 
     def on_step(self, record: StepRecord) -> None:
-        self._progress.update(
-            self._task, completed=record.step, losses=f"{losses(record)}, {record.seconds:.2f} s/step"
-        )
+        if self._task is not None:
+            shown = f"{losses(record)}, {record.seconds:.2f} s/step"
+            self._progress.update(self._task, completed=record.step, losses=shown)
 
     def on_validation(self, record: ValidationRecord, samples: Arrays) -> None:
         self._console.print(f"step {record.step}, validation: {losses(record)}", markup=False)
@@ -69,11 +78,11 @@ class ProgressLines(Callback):
 
 
 def progress_on(console: Console, steps: int | None) -> Callback:
-    """What suits the console."""
+    """Returns what suits the console: a bar on a terminal, lines elsewhere."""
     return (ProgressBar if console.is_terminal else ProgressLines)(console, steps)
 
 
 def losses(record: StepRecord | ValidationRecord) -> str:
-    """The errors of a record, in short."""
+    """Says the errors of a record, in short."""
     known = "" if record.x_l2 is None else f"x error {record.x_l2:.4g}, "
     return f"{known}y error {record.y_l2:.4g}"

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def random_state() -> dict[str, Any]:
-    """What the next random numbers of `random` and of NumPy's global generator depend on."""
+    """Returns what the next random numbers of `random` and of NumPy's global generator depend on."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     return {

@@ -1,23 +1,20 @@
-"""What happened in a training run: plain numbers, as they are in its folder."""
+"""What happened in a training run, as plain numbers."""
 
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ..errors import RecordError
-from ..records import TrainingRecord
-from ..text.printable import in_one_line, sentence
+import numpy as np
+
+from ..contract.update import SipUpdate
 
 QUANTITIES = ("x_l2", "y_l2")  # errors of a validation
-RECORDS, INFO = "records.jsonl", "run.json"
 SAVED = "saved"  # key of run.json: the step of the last checkpoint
-KINDS_OF_INFO = {"id": str, SAVED: int, "plan": dict, "settings": dict, "made_by": dict, "changes": list}
-REMEDY = "Restore it, or remove it and go on with the run: the newest checkpoint says the same."
-LARGEST_RECORDS, LARGEST_INFO, LONGEST_LINE = 1 << 30, 16 << 20, 1 << 16  # bytes; a million steps have 0.2e9
+KEPT_AFTER = "best_states_after"  # key of run.json: best states are kept of validations after this step
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,13 @@ class RunRecord:
     @property
     def last_step(self) -> int:
         """Number of steps done: that of the last record or of the last checkpoint, if its records are lost."""
+        return max(self.steps[-1].step if self.steps else 0, self.saved_step)
+
+    @property
+    def saved_step(self) -> int:
+        """The step of the last checkpoint; 0 if there is none."""
         saved = self.info.get(SAVED, 0)
-        return max(self.steps[-1].step if self.steps else 0, saved if type(saved) is int else 0)
+        return saved if type(saved) is int else 0
 
     @property
     def elapsed(self) -> float:
@@ -91,16 +93,20 @@ class RunRecord:
         return self.steps[-1].elapsed if self.steps else 0.0
 
     def errors(self, quantity: str) -> list[float]:
-        """The validation errors `x_l2` or `y_l2`, one per validation, all of which must know it."""
+        """Returns the validation errors `x_l2` or `y_l2`, one per validation, all of which must know it."""
         return [getattr(record, quantity) for record in self.validations]
 
     def best(self, quantity: str, after: int = 0) -> ValidationRecord | None:
-        """The first validation with the least error, of those after so many steps; `None` if there is none."""
+        """Returns the first validation with the least error, of those after so many steps; `None` if there is none."""
         known = [record for record in self.validations if getattr(record, quantity) is not None and record.step > after]
         return min(known, key=lambda record: getattr(record, quantity), default=None)
 
+    def best_kept(self, quantity: str) -> ValidationRecord | None:
+        """Returns the validation whose state `keep_best` keeps; `None` if there is none."""
+        return self.best(quantity, self.info.get(KEPT_AFTER, 0))
+
     def up_to(self, step: int) -> RunRecord:
-        """What had happened after so many steps."""
+        """Returns what had happened after so many steps."""
         return RunRecord(
             self.name,
             {key: min(value, step) if key == SAVED else value for key, value in self.info.items()},
@@ -109,111 +115,60 @@ class RunRecord:
         )
 
     def as_training_record(self) -> TrainingRecord:
-        """The steps as lists of numbers, as `phi_sip.plots` takes them."""
-        return TrainingRecord(
-            self.name,
-            loss=[record.loss for record in self.steps],
-            x_l2=[float("nan") if record.x_l2 is None else record.x_l2 for record in self.steps],
-            y_l2=[record.y_l2 for record in self.steps],
-            seconds=[record.seconds for record in self.steps],
-        )
+        """Returns the steps as lists of numbers, as `phi_sip.plots` takes them."""
+        record = TrainingRecord(self.name)
+        for step in self.steps:
+            record.add(step.seconds, step.loss, step.y_l2, step.x_l2)
+        return record
 
 
-Record = TypeVar("Record", StepRecord, ValidationRecord)
-KINDS: dict[str, type[StepRecord] | type[ValidationRecord]] = {"step": StepRecord, "validation": ValidationRecord}
-_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
-
-
-def line_of(record: StepRecord | ValidationRecord) -> str:
-    """The line of `records.jsonl` for a record."""
-    return json.dumps({"kind": _KIND_OF[type(record)], **asdict(record)}, allow_nan=False) + "\n"
-
-
-def read_run(folder: str | Path) -> RunRecord:
+@dataclass
+class TrainingRecord:
     """
-    Reads the records of a run, and puts them in the order of their steps. A last line that was torn, as the process was
-    killed, is left out.
+    The steps of one run as lists of numbers, for plots, tables and files. Losses are means over the batch.
 
-    Args:
-        folder: Folder of the run.
-
-    Raises:
-        RecordError: if there is no run in it, a line that is not the last cannot be read, or a file is larger than the
-            records of a run are.
+    Attributes:
+        method: Name of the method, for legends.
+        loss: Proxy loss ½ ‖x − x̃‖².
+        x_l2: ½ ‖x − x_true‖²; NaN where the truth is not known.
+        y_l2: ½ ‖y − y*‖².
+        seconds: Wall time of the step.
     """
-    folder = Path(folder)
-    info = read_info(folder)
-    name = info.get("name")
-    run = RunRecord(in_one_line(name) if isinstance(name, str) and name.strip() else folder.name, info)
-    path = folder / RECORDS
-    try:
-        _check_size(path, LARGEST_RECORDS)
-        with path.open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-                if len(line) == LONGEST_LINE:
-                    raise RecordError(f"{path}, line {number} is not a record: it is too long.")
-                if line.endswith(b"\n"):
-                    record = _parse(line, f"{path}, line {number}")
-                    (run.steps if isinstance(record, StepRecord) else run.validations).append(record)  # type: ignore[arg-type]
-    except FileNotFoundError:
-        return run
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error}.") from error
-    for records in (run.steps, run.validations):
-        records.sort(key=lambda record: record.step)
-    return run
+
+    method: str
+    loss: list[float] = field(default_factory=list)
+    x_l2: list[float] = field(default_factory=list)
+    y_l2: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def append(self, update: SipUpdate, seconds: float) -> None:
+        """Adds what an update reports."""
+        self.add(seconds, *losses_of(update))
+
+    def add(self, seconds: float, loss: float, y_l2: float, x_l2: float | None) -> None:
+        """Adds the numbers of one step."""
+        self.loss.append(loss)
+        self.x_l2.append(float("nan") if x_l2 is None else x_l2)
+        self.y_l2.append(y_l2)
+        self.seconds.append(seconds)
+
+    def final(self, quantity: str, last: int = 10) -> float:
+        """Returns the mean of `quantity` over the last steps; NaN if there are none."""
+        values = getattr(self, quantity)[-last:]
+        return float(np.mean(values)) if values else float("nan")
 
 
-def _check_size(path: Path, largest: int) -> None:
-    """Measures a file before it is read."""
-    size = path.stat().st_size
-    if not path.is_file() or size > largest:
-        raise OSError(f"it is no file, or has {size} bytes and therefore more than the {largest} that are read")
+def losses_of(update: SipUpdate) -> tuple[float, float, float | None]:
+    """Returns `loss`, `y_l2` and, where the truth is known, `x_l2` of an update, as means over its batch."""
+    x_l2 = None if update.x_l2 is None else float(update.x_l2.mean)
+    return float(update.loss.mean), float(update.y_l2.mean), x_l2
 
 
-def read_info(folder: Path) -> dict[str, Any]:
-    """
-    Reads `run.json`.
-
-    Raises:
-        RecordError: if it is not there, cannot be read, or says what none says.
-    """
-    path = folder / INFO
-    try:
-        _check_size(path, LARGEST_INFO)
-        info = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise RecordError(f"{path.parent} is not the folder of a run: it has no {path.name}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path} cannot be read: {sentence(error)} {REMEDY}") from error
-    if not isinstance(info, dict):
-        raise RecordError(f"{path} cannot be read: it holds a {type(info).__name__} in place of an object. {REMEDY}")
-    for key, kind in KINDS_OF_INFO.items():
-        if key in info and type(info[key]) is not kind:
-            raise RecordError(f"{path} cannot be read: '{key}' is {info[key]!r:.100}, not a {kind.__name__}. {REMEDY}")
-    return info
+def save_records(records: Iterable[TrainingRecord], path: str | Path) -> None:
+    """Writes records as JSON."""
+    Path(path).write_text(json.dumps([asdict(record) for record in records], indent=1))
 
 
-def _parse(line: bytes, where: str) -> StepRecord | ValidationRecord:
-    try:
-        values = json.loads(line.decode())
-        cls = KINDS[values.pop("kind")]
-        record = cls(**values)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RecordError(f"{where} is not a record: {error!r}. Remove this line, or restore the file.") from error
-    for entry in fields(record):
-        if not _is_right(entry.name, getattr(record, entry.name)):
-            raise RecordError(
-                f"{where} is not a record: {entry.name} is {getattr(record, entry.name)!r:.100}. Remove this line, or "
-                f"restore the file."
-            )
-    return record
-
-
-def _is_right(name: str, value: Any) -> bool:
-    """Steps are counted; the rest are finite numbers, of which some need not be known."""
-    if name == "step":
-        return type(value) is int and 0 <= value < 2**63
-    if value is None:
-        return name in ("x_l2", "learning_rate")
-    return type(value) in (int, float) and abs(value) < sys.float_info.max
+def load_records(path: str | Path) -> list[TrainingRecord]:
+    """Reads what `save_records` wrote."""
+    return [TrainingRecord(**entry) for entry in json.loads(Path(path).read_text())]

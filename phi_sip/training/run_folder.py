@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..storage.atomic import UNFINISHED, written_file
 from .callbacks import Arrays
-from .lock import CHECKPOINTS, LOCK, OWNER, TENSORBOARD, LockedFolder, locked
-from .records import INFO, RECORDS, RunRecord, StepRecord, ValidationRecord, line_of
-
-__all__ = ["CHECKPOINTS", "TENSORBOARD", "LockedFolder", "locked"]
+from .lock import CHECKPOINTS, LOCK, OWNER, TENSORBOARD
+from .record_files import INFO, RECORDS
 
 STEPS, SAMPLES, EXPERIMENT = "steps.csv", "samples.npz", "experiment.toml"
 BEFORE_THE_FIRST_STEP = {LOCK, OWNER, INFO, RECORDS, STEPS, CHECKPOINTS, EXPERIMENT, TENSORBOARD}
@@ -23,7 +18,7 @@ PACKAGES = ("phi-sip", "phiflow", "phiml", "tensorflow", "keras", "torch", "jax"
 
 
 def is_free(folder: Path) -> bool:
-    """Whether a new run may be kept here: the folder holds nothing, or a run that was ended before its first step."""
+    """Tells whether a new run may be kept here: in an empty folder, or where a run ended before its first step."""
     if not folder.exists():
         return True
     if not folder.is_dir():
@@ -40,7 +35,7 @@ def _size(path: Path) -> int:
 
 
 def installed_versions() -> dict[str, str]:
-    """Of all packages that matter and are installed."""
+    """Returns the versions of all packages that matter and are installed."""
     found = {}
     for package in PACKAGES:
         try:
@@ -48,20 +43,6 @@ def installed_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def write_info(folder: Path, info: Mapping[str, Any]) -> None:
-    """Writes `run.json`."""
-    with written_file(folder / INFO) as path:
-        path.write_text(json.dumps(info, indent=1))
-
-
-def write_records(folder: Path, run: RunRecord) -> None:
-    """Writes `records.jsonl` anew, in the order in which things happened."""
-    records: list[StepRecord | ValidationRecord] = [*run.steps, *run.validations]
-    records.sort(key=lambda record: record.step)
-    with written_file(folder / RECORDS) as path:
-        path.write_text("".join(map(line_of, records)))
 
 
 def write_samples(folder: Path, samples: Arrays) -> None:

@@ -20,7 +20,7 @@ class StoppingRule(ABC):
 
     @abstractmethod
     def reason(self, run: RunRecord) -> str | None:
-        """Why the run should end now; `None` to go on."""
+        """Returns why the run should end now; `None` to go on."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class EarlyStopping(StoppingRule):
 
 def check_quantity(owner: str, name: str, quantity: str) -> None:
     """
+    Checks the name of a validation error.
+
     Raises:
         ParameterError: if this is not the name of a validation error.
     """

@@ -41,9 +41,10 @@ class TensorBoard(Callback):
             ) from error
         self._event, self._session, self._summary, self._writer_of = Event, SessionLog, Summary, EventFileWriter
         self._folder = Path(folder)
+        self._writer: Any = None
 
     def on_start(self, run: RunRecord) -> None:
-        self._writer: Any = self._writer_of(str(self._folder))
+        self._writer = self._writer_of(str(self._folder))
         if run.last_step:  # what came after the checkpoint that the run goes on from happens again
             begin = self._session(status=self._session.START)
             self._writer.add_event(self._event(wall_time=time.time(), step=run.last_step + 1, session_log=begin))
@@ -57,7 +58,7 @@ class TensorBoard(Callback):
         self._add(record.step, [self._image(name, values) for name, values in shown.items() if values.ndim == 2])
 
     def on_end(self, run: RunRecord, reason: str) -> None:
-        if hasattr(self, "_writer"):
+        if self._writer is not None:
             self._writer.close()
 
     def _scalars(self, group: str, record: StepRecord | ValidationRecord) -> None:
@@ -74,5 +75,5 @@ class TensorBoard(Callback):
         return self._summary.Value(tag=f"samples/{name}", image=image)
 
     def _add(self, step: int, values: list[Any]) -> None:
-        if values:
+        if values and self._writer is not None:
             self._writer.add_event(self._event(wall_time=time.time(), step=step, summary=self._summary(value=values)))

@@ -66,7 +66,7 @@ class Validation:
 
     def run(self, step: int, elapsed: float) -> tuple[ValidationRecord, Arrays]:
         """
-        The errors after `step` steps, and samples, see `samples_of`.
+        Returns the errors after `step` steps, and samples, see `samples_of`.
 
         Raises:
             NonFiniteError: if an error is NaN or infinite.
@@ -93,10 +93,10 @@ class Validation:
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
     """
-    Arrays by name. `axes`: names of the axes of the observations, in whose order arrays are stored. (samples, cells…)
-    or (samples, cells…, channels), as far as they are centered grids of these axes: `y_target`, `y`, `x`, `x_target`,
-    and `x_true` and `uncertainty` where they are known. For spectral physics `wavenumber` |k| and `gain` h per mode,
-    and `kernel`, by which the rule multiplies a residual, if there is one.
+    Returns arrays by name, (samples, cells…) or (samples, cells…, channels), as far as they are centered grids of the
+    axes of the observations: `y_target`, `y`, `x`, `x_target`, and `x_true` and `uncertainty` where they are known.
+    `axes` names these axes, in whose order arrays are stored. For spectral physics there are `wavenumber` |k| and
+    `gain` h per mode, and `kernel`, by which the rule multiplies a residual, if it has one.
     """
     fields = {"y_target": y_target, "y": step.y, "x": step.x, "x_target": step.x_target}
     fields |= {"x_true": x_true, "uncertainty": step.uncertainty}
@@ -117,7 +117,7 @@ def _modes(step: SipStep, y_target: Field) -> dict[str, np.ndarray]:
 
 
 def _mean(quantity: str, errors: list[float]) -> float:
-    """Mean over all samples."""
+    """Returns the mean over all samples."""
     if not np.isfinite(errors).all():
         raise NonFiniteError(
             f"{quantity} of {len(errors) - np.isfinite(errors).sum()} of {len(errors)} validation samples is NaN or "

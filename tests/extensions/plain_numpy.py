@@ -117,13 +117,11 @@ class PlainNumPy(TrainingFramework):
     def training_state(self, net, optimizer, schedule=None):
         return NumPyState(NumPyTrainable(net, optimizer))
 
-    weights_file = "weight.npy"
-
     def save_weights(self, net, folder):
-        np.save(folder / self.weights_file, net.weight)
+        np.save(folder / "weight.npy", net.weight)
 
     def load_weights(self, net, folder):
-        net.weight = np.load(folder / self.weights_file)[()]
+        net.weight = np.load(folder / "weight.npy")[()]
 
     def evaluation(self, net):
         return net

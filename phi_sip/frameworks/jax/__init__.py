@@ -46,12 +46,6 @@ class Jax(TrainingFramework):
 
         return JaxState(net, optimizer, schedule)
 
-    @property
-    def weights_file(self) -> str:
-        from .weights import FILE
-
-        return FILE
-
     def save_weights(self, net: Any, folder: Path) -> None:
         from .weights import save
 

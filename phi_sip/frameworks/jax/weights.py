@@ -1,4 +1,4 @@
-"""JAX: the leaves of the tree of parameters as NumPy arrays."""
+"""JAX: the leaves of the tree of parameters."""
 
 from __future__ import annotations
 
@@ -6,33 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from phiml.backend import Backend
+import jax
 
-from ..arrays import read_arrays, write_arrays
+from ..arrays import read_archive, read_arrays, write_arrays
 from .call import call_stax
 
-FILE = "weights.npz"
-
-
-def backend() -> Backend:
-    from phi.jax import JAX
-
-    return JAX
+FILE = "weights.safetensors"
+ARCHIVE = "weights.npz"  # of earlier versions
 
 
 def save(net: Any, folder: Path) -> None:
-    import jax
-
+    """Writes weights and batch statistics into a folder."""
     write_arrays(folder / FILE, jax.tree_util.tree_leaves(net.parameters))
 
 
 def load(net: Any, folder: Path) -> None:
-    import jax
-
+    """Gives a network of the same kind what `save` wrote."""
     leaves, structure = jax.tree_util.tree_flatten(net.parameters)
-    arrays = read_arrays(folder / FILE, leaves)
+    archive = folder / ARCHIVE
+    arrays = read_archive(archive, leaves) if archive.exists() else read_arrays(folder / FILE, leaves)
     net.parameters = jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(array) for array in arrays])
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:
+    """Returns the network as it is used for inference, as a function of native tensors."""
     return lambda native: call_stax(net, native)

@@ -1,4 +1,4 @@
-"""Keras: weights in HDF5; variables of a `tf.Module` as NumPy arrays."""
+"""Keras and TensorFlow: the variables of a model or `tf.Module`, in order."""
 
 from __future__ import annotations
 
@@ -6,42 +6,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from phiml.backend import Backend
-
 from ...errors import CheckpointError
-from ...inference.measured import check_size
-from ..arrays import read_arrays, write_arrays
+from ...storage.sizes import check_size
+from ..arrays import read_archive, read_arrays, write_arrays
 from ..origin import defined_in
 from .call import call_keras
 
-FILE = "model.weights.h5"
-FILE_OF_MODULES = "weights.npz"
-
-
-def backend() -> Backend:
-    from phi.tf import TENSORFLOW
-
-    return TENSORFLOW
+FILE = "weights.safetensors"
+ARCHIVE, HDF5 = "weights.npz", "model.weights.h5"  # of earlier versions
 
 
 def save(net: Any, folder: Path) -> None:
-    if hasattr(net, "save_weights"):
-        net.save_weights(folder / FILE)
-    else:
-        write_arrays(folder / FILE_OF_MODULES, [variable.numpy() for variable in net.variables])
+    """Writes weights and batch statistics into a folder."""
+    write_arrays(folder / FILE, [variable.numpy() for variable in net.variables])
 
 
 def load(net: Any, folder: Path) -> None:
-    if hasattr(net, "load_weights"):
-        check_size(folder / FILE, _unpacked(folder / FILE), len(net.variables), sum(map(_bytes_of, net.variables)))
-        net.load_weights(folder / FILE)
+    """Gives a network of the same kind what `save` wrote."""
+    if (folder / HDF5).exists():
+        check_size(folder / HDF5, _unpacked(folder / HDF5), len(net.variables), sum(map(_bytes_of, net.variables)))
+        net.load_weights(folder / HDF5)
         return
-    values = read_arrays(folder / FILE_OF_MODULES, [variable.numpy() for variable in net.variables])
+    like = [variable.numpy() for variable in net.variables]
+    archive = folder / ARCHIVE
+    values = read_archive(archive, like) if archive.exists() else read_arrays(folder / FILE, like)
     for variable, value in zip(net.variables, values, strict=True):
         variable.assign(value)
+    _take_over(net)
+
+
+def _take_over(net: Any) -> None:
+    """Lets layers that keep numbers made of their variables, as Keras' `Normalization`, make them anew."""
+    layers = net._flatten_layers() if hasattr(net, "_flatten_layers") else ()
+    for layer in layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:
+    """Returns the network as it is used for inference, as a function of native tensors."""
     options = {"training": False} if defined_in(net, "keras") else {}
     return lambda native: call_keras(net, native, options)
 

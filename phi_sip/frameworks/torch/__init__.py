@@ -47,12 +47,6 @@ class PyTorch(TrainingFramework):
 
         return TorchState(net, optimizer, schedule)
 
-    @property
-    def weights_file(self) -> str:
-        from .weights import FILE
-
-        return FILE
-
     def save_weights(self, net: Any, folder: Path) -> None:
         from .weights import save
 

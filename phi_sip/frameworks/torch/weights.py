@@ -1,4 +1,4 @@
-"""PyTorch: a `state_dict`, read as tensors only."""
+"""PyTorch: the tensors of a `state_dict`, by their names."""
 
 from __future__ import annotations
 
@@ -6,37 +6,53 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from phiml.backend import Backend
+import numpy as np
+import torch
 
-from ...inference.measured import check_archive
+from ...storage.sizes import check_archive
+from ...storage.tensors import read_tensors, write_tensors
 from .call import call_module
 
-FILE = "weights.pt"
-
-
-def backend() -> Backend:
-    from phi.torch import TORCH
-
-    return TORCH
+FILE = "weights.safetensors"
+PICKLE = "weights.pt"  # of earlier versions: read as tensors only
 
 
 def save(net: Any, folder: Path) -> None:
-    import torch
-
-    torch.save(net.state_dict(), folder / FILE)
+    """Writes weights and batch statistics into a folder."""
+    write_tensors(folder / FILE, {name: _array(tensor) for name, tensor in net.state_dict().items()})
 
 
 def load(net: Any, folder: Path) -> None:
-    import torch
-
-    tensors = net.state_dict().values()
-    check_archive(folder / FILE, len(tensors), sum(tensor.numel() * tensor.element_size() for tensor in tensors))
-    net.load_state_dict(torch.load(folder / FILE, map_location="cpu", weights_only=True))
+    """Gives a network of the same kind what `save` wrote."""
+    state = net.state_dict()
+    if (folder / PICKLE).exists():
+        size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+        check_archive(folder / PICKLE, len(state), size)
+        state = torch.load(folder / PICKLE, map_location="cpu", weights_only=True)
+    else:  # into the dict of the network, which knows the versions of its modules
+        like = {name: _array(tensor) for name, tensor in state.items()}
+        for name, array in read_tensors(folder / FILE, like).items():
+            state[name] = _tensor(array, state[name])
+    net.load_state_dict(state)
     net.eval()
 
 
+def _array(tensor: Any) -> np.ndarray:
+    """Returns the bits of a tensor in NumPy's type of the same name, if need be of `ml_dtypes`."""
+    import ml_dtypes  # noqa: F401
+
+    data = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8).numpy()
+    array: np.ndarray = data.view(str(tensor.dtype).removeprefix("torch.")).reshape(tuple(tensor.shape))
+    return array
+
+
+def _tensor(array: np.ndarray, like: Any) -> Any:
+    """Returns the tensor of which `_array` returned the bits."""
+    return torch.from_numpy(array.reshape(-1).view(np.uint8)).view(like.dtype).reshape(like.shape)
+
+
 def evaluation(net: Any) -> Callable[[Any], Any]:
-    import torch
+    """Returns the network as it is used for inference, as a function of native tensors."""
 
     def evaluate(native: Any) -> Any:
         modes = [(module, module.training) for module in net.modules()]

@@ -44,7 +44,7 @@ def write_manifest(folder: Path, step: int, framework: str, content: Mapping[str
 
 def read_manifest(folder: Path) -> Manifest:
     """
-    The manifest of a folder that is as it was sealed.
+    Reads the manifest of a folder that is as it was sealed.
 
     Raises:
         CheckpointError: if it is not, or another version of `phi_sip` wrote it; the message says what is wrong.
@@ -56,7 +56,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def sealed_by(folder: Path) -> Manifest:
     """
-    A manifest that is as it was written. The other files of its folder are not looked at.
+    Reads a manifest that is as it was written. The other files of its folder are not looked at.
 
     Raises:
         CheckpointError: as `read_manifest`.
@@ -81,7 +81,7 @@ def sealed_by(folder: Path) -> Manifest:
 
 
 def said_by(folder: Path) -> Manifest | None:
-    """What a manifest says, whether or not the files of its folder are whole; `None` if it cannot be read."""
+    """Reads a manifest, whether or not the files of its folder are whole; `None` if it cannot be read."""
     try:
         return _checked(Manifest(**json.loads(_text(folder / NAME))["manifest"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -89,7 +89,7 @@ def said_by(folder: Path) -> Manifest | None:
 
 
 def _text(path: Path) -> str:
-    """The text of a file that has been measured before."""
+    """Reads a file that has been measured before."""
     size = path.stat().st_size
     if size > LARGEST or not path.is_file():
         raise ValueError(f"it is no file, or has {size} bytes, but a manifest has at most {LARGEST}")
@@ -97,7 +97,7 @@ def _text(path: Path) -> str:
 
 
 def _checked(manifest: Manifest) -> Manifest:
-    """A manifest that says what it should."""
+    """Returns a manifest, if it says what it should."""
     texts = [manifest.framework, *manifest.files, *manifest.files.values()]
     if type(manifest.step) is not int or manifest.step < 0 or not all(isinstance(text, str) for text in texts):
         raise ValueError("step is no whole number, or framework and files are no texts")

@@ -84,12 +84,12 @@ class CheckpointStore:
         return place
 
     def place(self, step: int) -> Path:
-        """The folder of the checkpoint of a step."""
+        """Returns the folder of the checkpoint of a step."""
         return self.folder / f"{_PREFIX}{step:08d}"
 
     def newest(self) -> tuple[Path, Manifest] | None:
         """
-        The newest that is whole, or `None` if there has never been one.
+        Finds the newest that is whole, or `None` if there has never been one.
 
         Warns of each newer one that is damaged, with the reason.
 
@@ -110,7 +110,7 @@ class CheckpointStore:
         return None
 
     def sealed(self) -> Manifest | None:
-        """What the newest says whose manifest is as it was written; its other files are not looked at."""
+        """Reads the newest manifest that is as it was written; the other files are not looked at."""
         for step, folder in self._folders():
             with suppress(CheckpointError):
                 return _of_step(folder, step, sealed_by(folder))
@@ -118,7 +118,7 @@ class CheckpointStore:
 
     def read(self, step: int) -> Manifest:
         """
-        What the checkpoint of a step says.
+        Reads what the checkpoint of a step says.
 
         Raises:
             CheckpointError: if it is not there, damaged, or that of another step.
@@ -149,18 +149,18 @@ def _of_step(folder: Path, step: int, manifest: Manifest) -> Manifest:
 
 
 def _belongs(folder: Path, step: int, content: Mapping[str, Any]) -> bool:
-    """Whether a folder holds the state after `step` steps of the same run, be it damaged."""
+    """Tells whether a folder holds the state after `step` steps of the same run, be it damaged."""
     said = said_by(folder)
     return said is None or (said.step == step and run_of(said.content) in (None, run_of(content)))
 
 
 def run_of(content: Mapping[str, Any]) -> str | None:
-    """The run that a checkpoint names; `None` if it names none."""
+    """Returns the identifier of the run that a checkpoint names; `None` if it names none."""
     run = content.get("run") if isinstance(content, Mapping) else None
     return run.get("id") if isinstance(run, Mapping) else None
 
 
 def _free_name(place: Path) -> Path:
-    """For what lies in the place of a checkpoint and is none of this run."""
+    """Returns a name for what lies in the place of a checkpoint and is none of this run."""
     names = (place.with_name(f"{place.name}-other{number or ''}") for number in range(10**6))
     return next(name for name in names if not name.exists())

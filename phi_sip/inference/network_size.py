@@ -1,8 +1,8 @@
-"""Sizes of files of weights, from their headers: before anything of them is in memory."""
+"""How large a network will be at least, by its arguments: compared with its files before it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, prod
@@ -11,7 +11,6 @@ from typing import Any
 
 from ..descriptions.networks import NetworkSpec, sip_networks
 from ..errors import CheckpointError
-from ..storage.archives import unpacked_size
 
 BYTES_OF_WEIGHT = 2  # at least: half precision
 DEFAULT_FILTERS, DEFAULT_LEVELS = 16, 4  # of a u_net
@@ -19,36 +18,37 @@ KERNELS = ("down_kernel_size", "up_kernel_size")
 WITH_KERNELS = ("u_net",)
 OF_TWO_LAYERS = ("u_net", "res_net")
 LARGEST_KERNEL = 31  # cells
-SPARE = 1 << 20  # bytes for names, headers and alignment
-SPARE_PER_ARRAY = 1 << 12
 
 
-def check_network(network: NetworkSpec, path: Path) -> None:
+def check_network(network: NetworkSpec, files: Sequence[Path]) -> None:
     """
-    Compares how large a network of `phiml.nn` will be with its file of weights, before it is made. Of networks of
+    Compares how large a network of `phiml.nn` will be with its files of weights, before it is made. Of networks of
     plugins this is not known.
 
     Raises:
-        CheckpointError: if the file is not there, or is smaller than what the network needs at least.
+        CheckpointError: if there are none, or they are smaller than what the network needs at least.
     """
     if network.name not in sip_networks():
         return
-    if not path.is_file():
-        raise CheckpointError(f"{path.name} is missing.")
+    if not files:
+        raise CheckpointError("there is no file of weights.")
     kernels = [network.arguments.get(size) for size in KERNELS]
     if any(_cells(kernel, 1) > LARGEST_KERNEL ** (2 if isinstance(kernel, list) else 1) for kernel in kernels):
         raise CheckpointError(f"kernels of {kernels} cells are larger than {LARGEST_KERNEL}.")
-    stored, needed = path.stat().st_size // BYTES_OF_WEIGHT, _least_weights(network.name, network.arguments)
+    stored = sum(file.stat().st_size for file in files) // BYTES_OF_WEIGHT
+    needed = _least_weights(network.name, network.arguments)
     if needed > stored:
         raise CheckpointError(
-            f"the network has at least {needed} weights, but {path.name} has room for {stored}, so it was not made."
+            f"the network has at least {needed} weights, but {', '.join(file.name for file in files)} has room for "
+            f"{stored}, so it was not made."
         )
 
 
 def _least_weights(name: str, arguments: Mapping[str, Any]) -> int:
     """
-    A layer from a to b channels has a·b weights or more, for each cell of its kernel. Where blocks are of two layers,
-    the second is from b to b. What is no number is refused by the network itself.
+    Returns how many weights a network has at least. A layer from a to b channels has a·b or more, for each cell of its
+    kernel. Where blocks are of two layers, the second is from b to b. What is no number is refused by the network
+    itself.
     """
     first, last = (_number(arguments.get(end)) for end in ("in_channels", "out_channels"))
     widths = _Widths.of(arguments)
@@ -91,34 +91,5 @@ def _cells(kernel: Any, rank: Any) -> int:
 
 
 def _number(value: Any) -> int:
-    """A number of channels, levels or cells; 1 for what is none."""
+    """Returns a number of channels, levels or cells; 1 for what is none."""
     return max(int(value), 1) if isinstance(value, (int, float)) and isfinite(value) else 1
-
-
-def check_archive(path: Path, arrays: int, size: int) -> None:
-    """
-    Measures a file of weights that is a zip archive.
-
-    Args:
-        path: The file.
-        arrays: How many arrays the network has.
-        size: Their bytes.
-
-    Raises:
-        zipfile.BadZipFile: if it is no archive.
-        CheckpointError: if what it unpacks to is more than that.
-    """
-    check_size(path, unpacked_size(path), arrays, size)
-
-
-def check_size(path: Path, found: int, arrays: int, size: int) -> None:
-    """
-    Compares the bytes that a file unpacks to with those of a network.
-
-    Raises:
-        CheckpointError: if the file has more.
-    """
-    if found > size + SPARE + SPARE_PER_ARRAY * arrays:
-        raise CheckpointError(
-            f"{path.name} unpacks to {found} bytes, but the network has weights of {size} bytes, so it was not read."
-        )

@@ -1,0 +1,84 @@
+"""Writes a trained inverse into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from phi.field import Field
+from phiml import math
+
+from ..contract.framework import TrainingFramework
+from ..contract.physics import InvertiblePhysics
+from ..descriptions.networks import NetworkSpec
+from ..descriptions.to_data import describe
+from ..errors import CheckpointError, SipError
+from ..frameworks import framework_for
+from ..states import trees
+from ..text.printable import sentence
+from ..training.checkpoints.manifest import write_manifest
+from ..training.run_folder import installed_versions
+from .folder import FORMAT, KIND
+from .grid import TrainingGrid
+from .misfit import SAMPLES, TrainingMisfit
+from .replacing import replaced_folder
+from .trained import TrainedInverse
+
+
+def save_inverse(
+    folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec, observations: Any = None
+) -> Path:
+    """
+    Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
+
+    Args:
+        folder: Where.
+        net: Network, made by `network.build()`.
+        physics: Process, made of numbers and registered parts, see `describe`.
+        network: What the network was made by.
+        observations: Some like those that it was trained on, better those of the validation. Those on centered grids
+            with other axes, lengths of cells or another boundary will be refused, and those that it explains much worse
+            than these warned of; without, anything is inverted, without a word.
+
+    Raises:
+        UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
+        CheckpointError: if it cannot be written; what was there before is still there.
+    """
+    folder = Path(folder)
+    framework = framework_for(net)
+    is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
+    grid = TrainingGrid.of(observations) if is_grid else None
+    misfit = None if observations is None else _misfit(net, framework, physics, network, observations)
+    content = {
+        "kind": KIND,
+        "format": FORMAT,
+        "physics": describe(physics),
+        "network": network.describe(),
+        "grid": None if grid is None else grid.describe(),
+        "misfit": None if misfit is None else misfit.describe(),
+        "versions": installed_versions(),
+    }
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_folder(folder) as unfinished:
+            framework.save_weights(net, unfinished)
+            write_manifest(unfinished, 0, framework.name, content)
+    except Exception as error:  # frameworks have their own for a full disk
+        raise CheckpointError(
+            f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {sentence(error)}"
+        ) from error
+    return folder
+
+
+def _misfit(
+    net: Any, framework: TrainingFramework, physics: InvertiblePhysics, network: NetworkSpec, observations: Any
+) -> TrainingMisfit | None:
+    """Returns the misfit of the network on some observations; `None` if it cannot be evaluated on them as they are."""
+    inverse = TrainedInverse(physics, network, None, framework.backend, {}, framework.evaluation(net))
+    some = trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names[:1], slice(0, SAMPLES))], observations)
+    try:
+        x = inverse.predict(some)
+        with inverse.backend, math.precision(trees.precision_of(some)):
+            return TrainingMisfit.of(trees.subtract(physics.forward(x), trees.to_backend(some, inverse.backend)))
+    except SipError:
+        return None

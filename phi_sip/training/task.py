@@ -1,0 +1,58 @@
+"""What is trained: a network, the physics that it learns to invert, and how one update is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..contract.physics import InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..contract.training_state import TrainingState
+from ..contract.update import SipUpdate, UpdateRequest
+from ..data.batches import Batch
+from ..step.prediction import first_prediction, prediction
+from ..step.update import sip_update_weights
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """
+    A network and its optimizer, and what they are trained for.
+
+    Attributes:
+        state: Network and optimizer.
+        physics: The process that made the observations.
+        predict: Maps y* to x in place of the network, see `sip_update_weights`.
+        solver: The numerical inverse, if it is not the physics' own.
+        options: Other arguments of `sip_update_weights`.
+    """
+
+    state: TrainingState
+    physics: InvertiblePhysics
+    predict: Callable[[Any], Any] | None
+    solver: InverseSolver | None
+    options: Mapping[str, Any]
+
+    def update(self, batch: Batch) -> SipUpdate:
+        """Makes one update of the weights."""
+        return sip_update_weights(
+            self.state.net,
+            self.state.optimizer,
+            self.physics,
+            batch.y_target,
+            x_true=batch.x_true,
+            predict=self.predict,
+            solver=self.solver,
+            **self.options,
+        )
+
+    def prepare(self, y_target: Any) -> None:
+        """Makes all variables that are made late, so that saved ones can be put back."""
+        trainable = self.state.trainable
+        trainable.prepare(first_prediction(trainable, UpdateRequest(self.physics, y_target, self.predict)))
+
+    def evaluate(self, y_target: Any) -> Any:
+        """Returns x for observations, as the network is used for inference."""
+        with self.state.evaluating():
+            return prediction(self.state.trainable, self.physics, y_target, self.predict)()
