@@ -9,9 +9,9 @@ import frameworks
 import jax
 import numpy as np
 import torch
-from phi_sip.frameworks import training_framework
 
 from phi_sip import NetworkSpec
+from phi_sip.frameworks import training_framework
 from phi_sip.training.checkpoints.manifest import NAME, write_manifest
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import phiml.nn
 import pytest
 from fields import array, periodic, smooth
 from phiml import math
@@ -21,6 +22,7 @@ from phi_sip import (
     NetworkSpec,
     ParameterError,
     UnsupportedError,
+    read_run,
     sip_inverse,
     sip_update_weights,
     train,
@@ -28,6 +30,7 @@ from phi_sip import (
 from phi_sip.data import by_step
 from phi_sip.descriptions.from_data import construct
 from phi_sip.descriptions.to_data import describe
+from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import load_inverse, save_inverse
 from phi_sip.testing import check_physics
 
@@ -65,7 +68,7 @@ def test_a_physics(installed):
     y = observations()
     np.testing.assert_allclose(array(sip_inverse(physics, y, y).x_target), array(y) ** (1 / 3), 1e-6)
     assert construct(describe(physics)) == physics
-    assert check_physics(physics, y).ok
+    check_physics(physics, y)
 
 
 def test_a_solver(installed):
@@ -141,3 +144,46 @@ def test_a_weight_update(installed):
         with pytest.raises(phi_sip.NonFiniteError, match="was undone"):
             sip_update_weights(net, optimizer, physics, y)
         assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_a_file_format(installed, tmp_path):
+    installed("table_format")
+    y = observations()
+    write_grids(tmp_path / "y.table", {"y": GridArray.of_field(y)})
+    found = read_grid(tmp_path / "y.table").to_field(boundary="periodic", size=8)
+    np.testing.assert_allclose(array(found), array(y), rtol=1e-6)
+
+
+def test_a_record_field(installed, tmp_path):
+    """Numbers of plugins are in the records of a training, and in its folder."""
+    from phi.torch import TORCH
+
+    installed("step_norm")
+    physics, y = HeatEquation(1.0, 0.01, 0.0), observations()
+    with TORCH:
+        net = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 1, "filters": 2}).build()
+        optimizer = phiml.nn.adam(net)
+        run = train(net, optimizer, physics, by_step(lambda _: Batch(y)), steps=2, folder=tmp_path, progress=False)
+    assert [record.further["step_norm"] > 0 for record in run.steps] == [True, True]
+    assert read_run(tmp_path).steps == run.steps
+
+
+def test_a_plugin_that_fails_to_record_ends_the_training_after_the_step_is_counted(installed, tmp_path):
+    from phi.torch import TORCH
+
+    installed("step_norm")
+    phi_sip.plugins.manager.get_plugin_manager().register(NotANumber(), name="not-a-number")
+    physics, y = HeatEquation(1.0, 0.01, 0.0), observations()
+    with TORCH:
+        net = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 1, "filters": 2}).build()
+        optimizer = phiml.nn.adam(net)
+        with pytest.raises(phi_sip.TrainingError) as error:
+            train(net, optimizer, physics, by_step(lambda _: Batch(y)), steps=2, folder=tmp_path, progress=False)
+    assert "Plugin 'not-a-number' of this process failed in its hook sip_record" in str(error.value.__cause__)
+    assert read_run(tmp_path).last_step == 1
+
+
+class NotANumber:
+    @phi_sip.hookimpl
+    def sip_record(self, update):
+        return {"strange": float("nan")}

@@ -48,8 +48,14 @@ def sip_frameworks() -> Sequence[Framework]:
 
 
 @hookspec
-def sip_file_formats() -> Sequence[Any]:
-    """Returns the `FileFormat` objects that this plugin adds."""
+def sip_file_formats() -> Sequence[type[Any]]:
+    """Returns the `FileFormat` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec
+def sip_record(update: SipUpdate) -> Mapping[str, float]:
+    """Returns numbers by name that a step of `train` records besides its own."""
     raise NotImplementedError
 
 

@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 
 from ..errors import DuplicateNameError, FileError, PluginWarning
-from ..plugins.collection import Registered, collect, place_of
-from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
+from ..plugins.collection import collect, place_of
+from ..plugins.manager import DISABLE_VARIABLE
 from .file_format import FileFormat
 from .hdf5 import Hdf5
 from .mat import Mat
@@ -26,7 +26,7 @@ def file_formats() -> list[type[FileFormat]]:
     Returns our file formats and those of plugins. Plugins that fail, and formats whose name another plugin gives too,
     are left out with a `PluginWarning`.
     """
-    registered = _of_plugins()
+    registered = collect(HOOK, FileFormat)
     for complaint in registered.contested.values():
         warnings.warn(complaint, PluginWarning, stacklevel=2)
     return [*OWN, *(fmt for name, (fmt, _) in registered.classes.items() if name not in registered.contested)]
@@ -37,10 +37,6 @@ def known_suffixes() -> list[str]:
     formats = file_formats()
     usual, others = (fmt.suffixes[:1] for fmt in formats), (fmt.suffixes[1:] for fmt in formats)
     return list(dict.fromkeys(suffix for suffixes in (*usual, *others) for suffix in suffixes))
-
-
-def _of_plugins() -> Registered[type[FileFormat]]:
-    return collect(HOOK, FileFormat) if hasattr(get_plugin_manager().hook, HOOK) else Registered()
 
 
 def format_of(path: Path) -> FileFormat:

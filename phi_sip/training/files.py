@@ -11,11 +11,11 @@ from typing import TextIO
 
 from ..storage.atomic import written_file
 from .callbacks import Arrays, Callback
-from .record_files import RECORDS, line_of, write_info, write_records
+from .record_files import FURTHER, RECORDS, line_of, write_info, write_records
 from .records import RunRecord, StepRecord, ValidationRecord
 from .run_folder import STEPS, write_samples
 
-COLUMNS = [field.name for field in fields(StepRecord)]
+COLUMNS = [field.name for field in fields(StepRecord) if field.name != FURTHER]
 
 
 class RunFiles(Callback):
@@ -61,7 +61,7 @@ class RunFiles(Callback):
             self._open.close()
         write_records(self._folder, self._run)
         with written_file(self._folder / STEPS) as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(asdict(record) for record in self._run.steps)
         self._files = (
@@ -77,6 +77,6 @@ class RunFiles(Callback):
         lines.write(line_of(record))
         lines.flush()
         if isinstance(record, StepRecord):
-            csv.DictWriter(table, COLUMNS).writerow(asdict(record))
+            csv.DictWriter(table, COLUMNS, extrasaction="ignore").writerow(asdict(record))
             table.flush()
         self._complete = whole

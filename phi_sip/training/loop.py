@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..data.batches import Batch
 from ..errors import CheckpointError, NonFiniteError, ParameterError, TrainingWarning
@@ -14,6 +14,7 @@ from ..interrupts import uninterrupted
 from .attempts import Attempts
 from .batches import Batches
 from .checkpointer import Checkpointer
+from .further_numbers import further_numbers
 from .listeners import Listeners
 from .plan import Plan
 from .records import RunRecord, StepRecord, losses_of
@@ -106,10 +107,11 @@ class TrainingLoop:
             learning_rate = self.task.state.learning_rate
             update = self.task.update(batch)
             loss, y_l2, x_l2 = losses_of(update)
+            further, failure = further_numbers(update)
             seconds = time.perf_counter() - start
             known = x_l2 is None or math.isfinite(x_l2)
-            record = StepRecord(run.last_step + 1, run.elapsed + seconds, seconds, loss, y_l2, x_l2, learning_rate)
-            record = record if known else replace(record, x_l2=None)
+            number, x_l2 = run.last_step + 1, x_l2 if known else None
+            record = StepRecord(number, run.elapsed + seconds, seconds, loss, y_l2, x_l2, learning_rate, further)
             run.steps.append(record)
             self.task.state.advance()
             self.listeners.write(record)
@@ -118,6 +120,8 @@ class TrainingLoop:
                 f"x_l2 of step {record.step} is NaN or infinite: x_true of its batch is not finite. The weights do not "
                 f"depend on it. Repair these samples, or leave x_true out."
             )
+        if failure is not None:
+            raise failure
         self.listeners.step(record)
 
     def _validate(self, run: RunRecord) -> None:

@@ -19,6 +19,7 @@ KINDS_OF_INFO = {"id": str, SAVED: int, "plan": dict, "settings": dict, "made_by
 REMEDY = "Restore it, or remove it and go on with the run: the newest checkpoint says the same."
 LARGEST_RECORDS, LARGEST_INFO, LONGEST_LINE = 1 << 30, 16 << 20, 1 << 16  # bytes; a million steps have 0.2e9
 
+FURTHER = "further"  # numbers by name, where there are any
 Record = StepRecord | ValidationRecord
 KINDS: dict[str, type[Record]] = {"step": StepRecord, "validation": ValidationRecord}
 _KIND_OF = {cls: kind for kind, cls in KINDS.items()}
@@ -26,7 +27,8 @@ _KIND_OF = {cls: kind for kind, cls in KINDS.items()}
 
 def line_of(record: Record) -> str:
     """Returns the line of `records.jsonl` for a record."""
-    return json.dumps({"kind": _KIND_OF[type(record)], **asdict(record)}, allow_nan=False) + "\n"
+    values = {name: value for name, value in asdict(record).items() if name != FURTHER or value}
+    return json.dumps({"kind": _KIND_OF[type(record)], **values}, allow_nan=False) + "\n"
 
 
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
@@ -128,6 +130,8 @@ def _is_right(name: str, value: Any) -> bool:
     """Tells whether a value may stand there: steps are counted, the rest are finite, and some may be unknown."""
     if name == "step":
         return type(value) is int and 0 <= value < 2**63
+    if name == FURTHER:
+        return type(value) is dict and all(_is_right("", number) for number in value.values())
     if value is None:
         return name in ("x_l2", "learning_rate")
     return type(value) in (int, float) and abs(value) < sys.float_info.max

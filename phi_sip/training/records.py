@@ -30,6 +30,7 @@ class StepRecord:
         y_l2: ½ ‖y − y*‖².
         x_l2: ½ ‖x − x_true‖²; `None` where the truth is not known.
         learning_rate: Of this step, if the optimizer tells.
+        further: Numbers that plugins record, by name, see the hook `sip_record`.
     """
 
     step: int
@@ -39,6 +40,7 @@ class StepRecord:
     y_l2: float
     x_l2: float | None = None
     learning_rate: float | None = None
+    further: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
