@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic_core import PydanticCustomError
+
+from ..frameworks import training_frameworks
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -16,6 +19,15 @@ class Table(BaseModel):
     """Keys that it does not know are errors, and so are values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _registered(framework: str) -> str:
+    """Refuses the name of a framework that no plugin provides."""
+    known = [repr(name) for name in training_frameworks()]
+    if repr(framework) not in known:
+        expected = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return framework
 
 
 class General(Table):
@@ -30,7 +42,7 @@ class General(Table):
     """
 
     name: Annotated[str, Field(min_length=1)] = "heat"
-    framework: Literal["tensorflow", "torch", "jax"] = "tensorflow"
+    framework: Annotated[str, AfterValidator(_registered)] = "tensorflow"
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal[32, 64] = 64
 

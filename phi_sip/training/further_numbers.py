@@ -8,7 +8,7 @@ from numbers import Real
 
 from ..contract.update import SipUpdate
 from ..errors import PluginError
-from ..plugins.manager import get_plugin_manager
+from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
 from ..text.printable import sentence
 
 HOOK = "sip_record"
@@ -31,9 +31,10 @@ def further_numbers(update: SipUpdate) -> tuple[dict[str, float], PluginError | 
             found.update(_checked(implementation.function(update), found))
         except (Exception, SystemExit) as cause:
             name = implementation.plugin_name
+            what = f"{type(cause).__name__}: {sentence(cause)}"
             error = PluginError(
                 f"Plugin '{name}' of {manager.distribution_of(name)} failed in its hook {HOOK}: "
-                f"{type(cause).__name__}: {sentence(cause)} Update it, or leave it out with PHI_SIP_DISABLE_PLUGINS={name}."
+                f"{what} Update it, or leave it out with {DISABLE_VARIABLE}={name}."
             )
             error.__cause__ = cause
             return found, error
