@@ -23,7 +23,7 @@ import hypothesis
 import pytest
 from phiml import math
 
-from phi_sip.plugins.manager import manager as plugins
+from phi_sip.plugins import manager as plugins
 
 hypothesis.settings.register_profile("phi_sip", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("phi_sip")

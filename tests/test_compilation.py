@@ -42,7 +42,7 @@ from phi_sip.contract.update import UpdateRequest
 from phi_sip.errors import PerformanceWarning
 from phi_sip.frameworks import operations_of
 from phi_sip.inversion.operator import invert
-from phi_sip.plugins.manager import manager as plugins
+from phi_sip.plugins import manager as plugins
 from phi_sip.solvers.supervised import Supervised
 from phi_sip.states import trees
 from phi_sip.step.tensors import native_tensors, replace_tensors, with_natives

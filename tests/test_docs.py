@@ -75,7 +75,7 @@ def test_entry_points_in_design():
 
 
 def test_everything_public_can_be_imported_and_is_documented():
-    assert set(phi_sip._MODULE_OF) == set(phi_sip.__all__)
+    assert set(dir(phi_sip)) == {*phi_sip.__all__, "__version__"}
     for name in phi_sip.__all__:
         documented = getattr(phi_sip, name).__doc__ or ""
         assert len(documented) > 20, name

@@ -149,7 +149,7 @@ def test_a_weight_update(installed):
 def test_a_file_format(installed, tmp_path):
     installed("table_format")
     y = observations()
-    write_grids(tmp_path / "y.table", {"y": GridArray.of_field(y)})
+    write_grids(tmp_path / "y.table", {"heat": GridArray.of_field(y)})
     found = read_grid(tmp_path / "y.table").to_field(boundary="periodic", size=8)
     np.testing.assert_allclose(array(found), array(y), rtol=1e-6)
 

@@ -102,7 +102,7 @@ class PlainNumPy(TrainingFramework):
 
     @property
     def operations(self):
-        from phi_sip.frameworks.numpy.operations import operations
+        from phi_sip.frameworks.numpy import operations
 
         return operations
 
