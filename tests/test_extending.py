@@ -105,7 +105,7 @@ def test_a_framework(installed, tmp_path):
     plain = installed("plain_numpy")
     physics, y = HeatEquation(1.0, 0.01, 0.0), observations()
     with NUMPY, math.precision(64):
-        net, optimizer = plain.Scaling(0.5), plain.Descent(1e-3)
+        net, optimizer = plain.Scaling(0.5), plain.Descent(2.0)
         first = sip_update_weights(net, optimizer, physics, y)
         for _ in range(20):
             last = sip_update_weights(net, optimizer, physics, y, micro_batches=2)
