@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import signal
 from collections.abc import Iterator
@@ -9,7 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes run as there are cores
 # JAX spends most of its time in optimizing what runs once.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+CHEAP = ("backend_optimization_level=0", "llvm_disable_expensive_passes=true", "cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(f"--xla_{flag}" for flag in CHEAP))
 # All processes of a run, and the runs after it, compile once.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -18,12 +21,19 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+with contextlib.suppress(ImportError):  # PyTorch's compiler crashes the process if TensorFlow has run before
+    import triton  # noqa: F401
 import frameworks
 import hypothesis
 import pytest
+from jax._src.interpreters import mlir
+from memory import CompiledFunctions
 from phiml import math
 
 from phi_sip import plugins
+
+if hasattr(mlir, "make_ir_context"):  # JAX makes one for each function and shape, which takes 3 ms, and keeps its 2 MB
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 hypothesis.settings.register_profile("phi_sip", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("phi_sip")
@@ -42,6 +52,20 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_functions() -> Iterator[CompiledFunctions]:
+    """What this process has compiled, dropped at the end."""
+    compiled = CompiledFunctions()
+    yield compiled
+    compiled.drop()
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(compiled_functions: CompiledFunctions) -> Iterator[None]:
+    yield
+    compiled_functions.drop_if_large()
 
 
 @pytest.fixture(autouse=True)
