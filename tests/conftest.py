@@ -92,10 +92,18 @@ def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plugins.get_plugin_manager.cache_clear()
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long subprocess tests first would hide quick failures: run them last."""
-    slow = {
-        *("test_examples", "test_docs", "test_docs_site", "test_cli_train", "test_kills"),
-        *("test_custom_physics", "test_benchmarks", "test_distributed"),
-    }
-    items.sort(key=lambda item: item.module.__name__ in slow)
+    for item in items:
+        slow = {name for marker in item.iter_markers("slow_on") for name in marker.args}
+        if not slow.isdisjoint(_frameworks_of(item)):
+            item.add_marker("slow")
+
+
+def _frameworks_of(item: pytest.Item) -> Iterator[str]:
+    """The names of frameworks among the parameters of a test."""
+    for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+        if isinstance(value, frameworks.Framework):
+            yield value.name
+        elif isinstance(value, str):
+            yield value

@@ -27,6 +27,7 @@ from phi_sip import (
     EmpiricalBayes,
     HeatEquation,
     NetworkSpec,
+    ProbabilisticDamping,
     UnsupportedError,
     sip_inverse,
     sip_update_weights,
@@ -45,7 +46,7 @@ from phi_sip.errors import (
 from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
 
-PHYSICS = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())
+PHYSICS = HeatEquation(1.0, 1.0, 1e-4, ProbabilisticDamping())
 SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 2, "filters": 4})
 TORCH = frameworks.TABLE[1]
 
