@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ from phi_sip import plugins
 
 if hasattr(mlir, "make_ir_context"):  # JAX makes one for each function and shape, which takes 3 ms, and keeps its 2 MB
     mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+gc.collect()
+gc.freeze()  # what the frameworks are made of need not be looked through again, 0.3 s each time
 
 hypothesis.settings.register_profile("phi_sip", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("phi_sip")
