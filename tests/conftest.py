@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import functools
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -9,7 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes run as there are cores
 # JAX spends most of its time in optimizing what runs once.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+CHEAP = ("backend_optimization_level=0", "llvm_disable_expensive_passes=true", "cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(f"--xla_{flag}" for flag in CHEAP))
 # All processes of a run, and the runs after it, compile once.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -18,12 +22,21 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+with contextlib.suppress(ImportError):  # PyTorch's compiler crashes the process if TensorFlow has run before
+    import triton  # noqa: F401
 import frameworks
 import hypothesis
 import pytest
+from jax._src.interpreters import mlir
+from memory import CompiledFunctions
 from phiml import math
 
 from phi_sip.plugins import manager as plugins
+
+if hasattr(mlir, "make_ir_context"):  # JAX makes one for each function and shape, which takes 3 ms, and keeps its 2 MB
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+gc.collect()
+gc.freeze()  # what the frameworks are made of need not be looked through again, 0.3 s each time
 
 hypothesis.settings.register_profile("phi_sip", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("phi_sip")
@@ -42,6 +55,20 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_functions() -> Iterator[CompiledFunctions]:
+    """What this process has compiled, dropped at the end."""
+    compiled = CompiledFunctions()
+    yield compiled
+    compiled.drop()
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(compiled_functions: CompiledFunctions) -> Iterator[None]:
+    yield
+    compiled_functions.drop_if_large()
 
 
 @pytest.fixture(autouse=True)
@@ -68,10 +95,18 @@ def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plugins.get_plugin_manager.cache_clear()
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long subprocess tests first would hide quick failures: run them last."""
-    slow = {
-        *("test_examples", "test_docs", "test_docs_site", "test_cli_train", "test_kills"),
-        *("test_custom_physics", "test_benchmarks", "test_distributed"),
-    }
-    items.sort(key=lambda item: item.module.__name__ in slow)
+    for item in items:
+        slow = {name for marker in item.iter_markers("slow_on") for name in marker.args}
+        if not slow.isdisjoint(_frameworks_of(item)):
+            item.add_marker("slow")
+
+
+def _frameworks_of(item: pytest.Item) -> Iterator[str]:
+    """The names of frameworks among the parameters of a test."""
+    for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+        if isinstance(value, frameworks.Framework):
+            yield value.name
+        elif isinstance(value, str):
+            yield value

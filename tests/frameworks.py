@@ -29,7 +29,7 @@ class Framework:
 
     def u_net(self, channels: int = 1, in_spatial: int = 2, **options: Any) -> Any:
         self.seed(0)
-        options = {"levels": 2, "filters": 4, **options}
+        options = {"levels": 1, "filters": 4, **options}
         with self.backend, math.precision(32):
             return phiml.nn.u_net(channels, channels, in_spatial=in_spatial, **options)
 

@@ -18,7 +18,7 @@ def tensorflow() -> tuple[Any, Any, Any]:
     from phiml import nn
 
     keras.utils.set_random_seed(0)
-    net = nn.u_net(1, 1, levels=2, filters=4, batch_norm=True)
+    net = nn.u_net(1, 1, levels=1, filters=4, batch_norm=True)
     optimizer = nn.adam(net, 1e-3)
     return net, optimizer, lambda: [v.numpy() for v in (*net.variables, *optimizer.variables)]
 
@@ -28,7 +28,7 @@ def torch() -> tuple[Any, Any, Any]:
     from phiml import nn
 
     torch.manual_seed(0)
-    net = nn.u_net(1, 1, levels=2, filters=4, batch_norm=True)
+    net = nn.u_net(1, 1, levels=1, filters=4, batch_norm=True)
     optimizer = nn.adam(net, 1e-3)
 
     def everything() -> list[Any]:
@@ -46,7 +46,7 @@ def jax() -> tuple[Any, Any, Any]:
     from phi_sip import OptaxOptimizer
 
     math.seed(0)
-    net = nn.u_net(1, 1, levels=2, filters=4, batch_norm=False)
+    net = nn.u_net(1, 1, levels=1, filters=4, batch_norm=False)
     optimizer = OptaxOptimizer(net, optax.adam(1e-3))
     return net, optimizer, lambda: list(jax.tree_util.tree_leaves((net.parameters, optimizer.state)))
 
@@ -56,11 +56,11 @@ def main() -> None:
     importlib.import_module(FLOW[name])
     from fields import periodic, smooth
 
-    from phi_sip import EmpiricalBayes, HeatEquation
+    from phi_sip import HeatEquation, ProbabilisticDamping
     from phi_sip.data.batches import Batch, by_step
     from phi_sip.training import Callback, train
 
-    physics = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())
+    physics = HeatEquation(1.0, 1.0, 1e-4, ProbabilisticDamping())
 
     def sample(step: int) -> Batch:
         x = periodic(1 + smooth(np.random.default_rng(step), 4, 16, 16))

@@ -81,6 +81,7 @@ def test_cases_take_turns(timing, monkeypatch):
         np.testing.assert_allclose([rows[name][key] for key in ("low", "ratio", "high")], ratio)
 
 
+@pytest.mark.slow
 def test_performance_runs(tmp_path):
     sections = ("steps", "scaling", "accuracy")
     flags = [flag for section in sections for flag in ("--section", section)]
@@ -104,6 +105,7 @@ def test_performance_runs(tmp_path):
     assert methods == [(6, 6), (6, 6), (6, 6)]
 
 
+@pytest.mark.slow
 def test_inversion_quality_holds(tmp_path):
     command = [
         sys.executable,
@@ -119,6 +121,7 @@ def test_inversion_quality_holds(tmp_path):
     assert result.stdout.count("\nholds: ") == len(tables)
 
 
+@pytest.mark.slow
 def test_noise_training_runs(tmp_path):
     flags = [
         "--steps",
@@ -140,6 +143,7 @@ def test_noise_training_runs(tmp_path):
     assert all(ratio["loss"] > 0 and ratio["time"] > 0 for ratio in row["ratios"].values())
 
 
+@pytest.mark.slow
 def test_the_loop_is_measured():
     command = [sys.executable, str(BENCHMARKS / "loop.py"), "--quick", "--framework", "torch", "--steps", "3"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -14,6 +14,7 @@ import pytest
 
 from phi_sip.training.lock import locked
 
+pytestmark = pytest.mark.slow
 SMALL = [
     *("--framework", "torch", "--set", "data.resolution=[16, 16]", "--set", "data.batch_size=4"),
     *("--set", "data.validation=4", "--set", "training.validate_every=2", "--set", "training.checkpoint_every=2"),

@@ -94,7 +94,10 @@ def train(framework, physics, steps=3, seed=0, batch_norm=True, **options):
     return framework.everything(net, optimizer), np.stack(losses)
 
 
-@pytest.mark.parametrize("rule", [ProbabilisticDamping(), EmpiricalBayes(), Wiener(), TotalVariation(), None])
+OTHER_RULES = [pytest.param(rule, marks=pytest.mark.slow) for rule in (EmpiricalBayes(), Wiener(), TotalVariation())]
+
+
+@pytest.mark.parametrize("rule", [ProbabilisticDamping(), *OTHER_RULES, pytest.param(None, marks=pytest.mark.slow)])
 def test_compiled_updates_are_the_eager_ones(compiling, double, rule):
     physics = HeatEquation(1.0, 1.0, 1e-4, rule)
     options = {"training": True} if compiling.name == "tensorflow" else {}
@@ -114,9 +117,14 @@ def test_compiled_solvers_are_the_eager_ones(compiling, double, solver):
 ALIKE = ("heat-1d", "heat-2d-cells", "heat-3d", "heat-noise", "heat-insulated", "heat-fixed", "heat-wiener")
 ALIKE += ("heat-empirical", "heat-damping", "heat-tikhonov", "heat-edges", "burgers-1d", "wave-1d", "poisson-1d")
 ALIKE += ("poisson-3d", "poisson-insulated", "poisson-fixed", "poisson-noise")  # rules are compiled in test_rules
+QUICK = ("heat-published", "evolution", "rotated-sine", "poisson-2d", "exponential")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case not in ALIKE])
+def compiled_case(case: str) -> Any:
+    return pytest.param(case, marks=() if case in QUICK else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("case", [compiled_case(case) for case in CASES if case not in ALIKE])
 def test_every_physics_compiles(compiling, double, case):
     """With all its tensors as inputs, it inverts as it does eagerly."""
     make_physics, make_x = CASES[case]
@@ -137,7 +145,7 @@ def test_every_physics_compiles(compiling, double, case):
 
 
 def test_values_may_change_without_compiling_anew(compiling, double, runs):
-    """A thousand updates with other data, noise, labels and learning rates."""
+    """Hundreds of updates with other data, noise, labels and learning rates."""
     net = compiling.u_net(batch_norm=False, levels=1, filters=2)
     if compiling.name == "jax":
         optimizer = OptaxOptimizer(net, optax.inject_hyperparams(optax.adam)(learning_rate=1e-3))
@@ -145,7 +153,7 @@ def test_values_may_change_without_compiling_anew(compiling, double, runs):
         optimizer = compiling.adam(net)
     observations = [HeatEquation(1.0, 1.0).forward(states(seed=seed)) for seed in range(10)]
     rates = []
-    for step in range(1000):
+    for step in range(200):
         rates.append(1e-3 / (1 + step))
         if compiling.name == "jax":
             optimizer.state.hyperparams["learning_rate"] = jax.numpy.asarray(rates[-1])
@@ -259,7 +267,7 @@ def test_what_is_not_finite_in_a_compiled_update_changes_nothing(compiling, what
 
 
 def test_few_kinds_are_kept(compiling, runs, monkeypatch):
-    monkeypatch.setattr(kinds, "KEPT", 4)
+    monkeypatch.setattr(kinds, "KEPT", 2)
     net = compiling.u_net(levels=1, filters=2)
     optimizer = compiling.adam(net)
     for samples in range(1, kinds.KEPT + 3):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 EXAMPLE = Path(__file__).parent.parent / "examples" / "custom_physics"
 
 BROKEN = {

@@ -74,6 +74,7 @@ def run(commands: Callable[[str], list[Command]], folder: Path) -> list[Found]:
     return [dict(np.load(file)) for file in sorted(folder.glob("*.npz"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ALONE)
 def test_workers_train_as_one(framework, tmp_path):
     (alone,) = run(ALONE[framework], tmp_path / "alone")
@@ -113,6 +114,7 @@ SMALL = ["--steps", "3", "--batch", "4", "--resolution", "16"]
 DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "launch"),
     {

@@ -22,12 +22,14 @@ WRITING = (ROOT / "docs" / "writing-physics.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(len(SNIPPETS)))
 def test_readme_snippets_run(index, tmp_path):
     result = subprocess.run([sys.executable, "-c", SNIPPETS[index]], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_writing_physics_runs():
     """All its snippets, one after the other, then the test that it suggests."""
     script = "\n".join([*re.findall(r"```python\n(.*?)```", WRITING, re.DOTALL), "test_conformance(64, None)"])

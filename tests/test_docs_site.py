@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "examples" / "notebooks" / "heat_inversion.ipynb"
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -23,6 +25,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert not re.search(r'(src|href)="(https?:)?//[^"]*\.(js|css|woff2?)"', page)  # nothing from elsewhere
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs():
     text = (ROOT / "docs" / "tutorial.md").read_text()
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
@@ -32,6 +35,7 @@ def test_the_tutorial_runs():
     assert float(after) < 0.1 * float(before)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(monkeypatch):
     monkeypatch.setenv("PHI_SIP_QUICK", "1")
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel chooses its own

@@ -173,6 +173,7 @@ def test_one_fault_for_each_cause():
     assert all("versions above" in fault.remedy for fault in failures(looks, versions_are_wrong=True)[:2])
 
 
+@pytest.mark.slow
 def test_a_healthy_installation_with_one_broken_plugin(tmp_path):
     distribution(tmp_path, "my-plugin", "1.0", entry_points="[phi_sip]\nlicensed = my_plugin\n")
     package(tmp_path, "my_plugin", "raise RuntimeError('needs a licence')")

@@ -16,6 +16,7 @@ import pytest
 
 from phi_sip.records import TrainingRecord, load_records, save_records
 
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FIGURES = ("x_loss", "y_loss", "reconstructions", "damping")
 FLOW_FIGURES = ("velocity", "marker", "errors")

@@ -1,7 +1,7 @@
 """
 Trainings that are killed at random moments go on and end bit-identical to one that was not.
 
-`PHI_SIP_KILLS=20 python -m pytest tests/test_kills.py` kills each framework's twenty times.
+`PHI_SIP_KILLS=20 python -m pytest -m slow tests/test_kills.py` kills each framework's twenty times.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("PHI_SIP_KILLS", "1"))
 LONGEST = 500  # seconds
 SCRIPT = Path(__file__).with_name("killed_run.py")

@@ -195,7 +195,7 @@ COMPILING = [row for row in frameworks.TABLE if row.name != "torch"]
 
 @pytest.mark.parametrize("framework", COMPILING, ids=lambda row: row.name, indirect=True)
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("sigma", ["auto", "traced"])
+@pytest.mark.parametrize("sigma", [pytest.param("auto", marks=pytest.mark.slow), "traced"])
 def test_compiled_rules_are_the_eager_ones(framework, double, name, sigma):
     """With all data, and the noise, as values that are being traced."""
     with NUMPY:

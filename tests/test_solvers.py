@@ -65,6 +65,9 @@ ROWS = {
 }
 
 
+OTHERS = pytest.mark.slow_on("tensorflow", "jax")  # they differ in derivatives, which other tests compare
+
+
 @pytest.fixture(params=ROWS.values(), ids=ROWS)
 def row(request: pytest.FixtureRequest) -> Row:
     return request.param
@@ -108,6 +111,7 @@ def test_linear_physics_takes_one_step(framework, double, row):
     np.testing.assert_allclose(array(step.x_target), X, atol=row.tolerance)
 
 
+@OTHERS
 def test_order_of_convergence(framework, double, row):
     x = vectors(X)
     y, current, errors = bend(x), x + 0.3, []
@@ -156,6 +160,7 @@ def test_never_worse_and_honest_about_it(name, seed, size):
     assert np.all(step.stats["simulations"].numpy("batch") >= step.stats["iterations"].numpy("batch"))
 
 
+@OTHERS
 def test_batch_entries_do_not_mix(framework, double, row):
     x, y = vectors(X * 0), vectors(np.asarray(X) * [[1], [10], [0.1]])
     whole = sip_inverse(BEND, y, x, solver=row.name)
@@ -164,6 +169,7 @@ def test_batch_entries_do_not_mix(framework, double, row):
         np.testing.assert_allclose(array(whole.x_target)[i], array(alone.x_target)[0], atol=1e-8)
 
 
+@OTHERS
 def test_units_do_not_matter(framework, double, row):
     """SIP's own property: y in other units gives the same x̃."""
     if row.name == "l-bfgs":
@@ -176,6 +182,7 @@ def test_units_do_not_matter(framework, double, row):
         np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+@OTHERS
 def test_states_may_be_trees_of_fields(framework, double, row):
     rng = np.random.default_rng(3)
     a, b = periodic(smooth(rng, 2, 6)), periodic(smooth(rng, 2, 5))
@@ -197,6 +204,7 @@ def test_single_precision_is_kept(framework, row):
     np.testing.assert_allclose(array(step.x_target), X, atol=2e-3)
 
 
+@OTHERS
 def test_cell_sizes_and_boundaries_are_not_confused(framework, double):
     """What is compiled for one grid must not answer for another."""
     values = smooth(np.random.default_rng(4), 2, 8, 8)
@@ -228,6 +236,7 @@ def test_new_values_compile_nothing_anew(framework, double, name):
         assert len(calls) == 2  # those of sip_inverse itself
 
 
+@OTHERS
 @pytest.mark.parametrize("name", ["gauss-newton", "levenberg-marquardt"])
 def test_noise_ends_the_iteration(framework, double, name):
     sigma, rng = 1e-2, np.random.default_rng(5)
@@ -243,6 +252,7 @@ def test_noise_ends_the_iteration(framework, double, name):
     assert np.abs(array(step.x_target) - array(x)).max() < 0.5  # without an end noise would be amplified 1e8-fold
 
 
+@OTHERS
 def test_gauss_newton_inverts_noisy_heat_like_its_closed_form(framework, double):
     sigma, rng = 1e-3, np.random.default_rng(6)
     x = periodic(1 + smooth(rng, 8, 64, 64))

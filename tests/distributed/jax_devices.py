@@ -52,7 +52,7 @@ class Training:
     def __init__(self, case: Case) -> None:
         self.case = case
         math.seed(0)
-        self.net = nn.u_net(1, 1, levels=2, filters=4, batch_norm=case.batch_norm)
+        self.net = nn.u_net(1, 1, levels=1, filters=4, batch_norm=case.batch_norm)
         self.net.parameters = jax.device_put(self.net.parameters, EVERYWHERE)
         adam = optax.adam(LEARNING_RATE, eps=EPSILON)
         self.optimizer = OptaxOptimizer(self.net, adam if case.optimizer == "adam" else optax.sgd(LEARNING_RATE))

@@ -80,7 +80,7 @@ class Training:
         self.case = case
         keras.utils.set_random_seed(0)
         with STRATEGY.scope():
-            self.net = nn.u_net(1, 1, levels=2, filters=4, batch_norm=case.batch_norm)
+            self.net = nn.u_net(1, 1, levels=1, filters=4, batch_norm=case.batch_norm)
             if case.optimizer == "adam":
                 self.optimizer = keras.optimizers.Adam(LEARNING_RATE, epsilon=EPSILON)
             else:

@@ -63,7 +63,7 @@ class Training:
     def __init__(self, case: Case) -> None:
         self.case = case
         math.seed(RANK)  # DDP starts all ranks from the weights of rank 0
-        self.net = nn.u_net(1, 1, levels=2, filters=4, batch_norm=case.batch_norm)
+        self.net = nn.u_net(1, 1, levels=1, filters=4, batch_norm=case.batch_norm)
         if RANKS > 1:
             self.net = DistributedDataParallel(self.net)
         self.optimizer = make_optimizer(case.optimizer, self.net.parameters())

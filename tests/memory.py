@@ -1,0 +1,47 @@
+"""Test processes keep little memory: what frameworks have compiled is dropped when it has become large."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+from pathlib import Path
+
+import jax
+
+LARGE = 1_700_000_000  # bytes; the frameworks alone take 1.4e9
+GROWTH = 100_000_000  # bytes; what stays cannot be dropped
+
+
+class CompiledFunctions:
+    """What JAX keeps of each function and shape, about 0.3 MB, and what is left of graphs of TensorFlow."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    def drop_if_large(self) -> None:
+        if resident() > max(LARGE, self.kept + GROWTH):
+            self.drop()
+
+    def drop(self) -> None:
+        jax.clear_caches()
+        gc.collect()
+        _return_to_system()
+        self.kept = resident()
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now; 0 where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _return_to_system() -> None:
+    """glibc keeps what was freed unless it is asked."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return
