@@ -20,45 +20,45 @@ _GENERATED = {
 }
 
 
-def of_builtin(key: Visitor, function: BuiltinFunctionType) -> Hashable:
+def of_builtin(visitor: Visitor, function: BuiltinFunctionType) -> Hashable:
     """Returns the key of a function in C; one that is bound to an object counts with it."""
     owner = function.__self__
-    return function if owner is None or isinstance(owner, ModuleType) else (function.__name__, key.by_value(owner))
+    return function if owner is None or isinstance(owner, ModuleType) else (function.__name__, visitor.by_value(owner))
 
 
-def of_function(key: Visitor, function: FunctionType) -> Hashable:
+def of_function(visitor: Visitor, function: FunctionType) -> Hashable:
     code = function.__code__
     if function.__closure__ is None and is_library(function.__module__, code.co_filename):
         return function
     bound = (function.__defaults__, function.__kwdefaults__, function.__dict__, cells_of(function))
-    parts = [key.by_value(part) for part in bound]
+    parts = [visitor.by_value(part) for part in bound]
     if not is_library(function.__module__, code.co_filename):
-        parts += [(name, key.by_value(value)) for name, value in variables_read(function)]
+        parts += [(name, visitor.by_value(value)) for name, value in variables_read(function)]
     return code, *parts
 
 
-def of_method(key: Visitor, method: MethodType) -> Hashable:
-    return key.by_value(method.__func__), key.by_value(method.__self__)
+def of_method(visitor: Visitor, method: MethodType) -> Hashable:
+    return visitor.by_value(method.__func__), visitor.by_value(method.__self__)
 
 
-def of_partial(key: Visitor, function: partial[Any]) -> Hashable:
-    return tuple(key.by_value(part) for part in (function.func, function.args, function.keywords))
+def of_partial(visitor: Visitor, function: partial[Any]) -> Hashable:
+    return tuple(visitor.by_value(part) for part in (function.func, function.args, function.keywords))
 
 
-def of_class(key: Visitor, cls: type) -> Hashable:
+def of_class(visitor: Visitor, cls: type) -> Hashable:
     if class_is_library(cls):
         return cls
     own = {name: value for name, value in vars(cls).items() if name not in _GENERATED}
     return (
         identities.number(cls),
-        *((name, key.by_value(functions_in(value))) for name, value in own.items()),
-        *(key.by_value(base) for base in cls.__bases__),
+        *((name, visitor.by_value(functions_in(value))) for name, value in own.items()),
+        *(visitor.by_value(base) for base in cls.__bases__),
     )
 
 
-def of_module(key: Visitor, module: ModuleType) -> Hashable:
-    return module.__name__, key.by_value(plain_values(module))
+def of_module(visitor: Visitor, module: ModuleType) -> Hashable:
+    return module.__name__, visitor.by_value(plain_values(module))
 
 
-def of_wrapper(key: Visitor, item: Any) -> Hashable:
-    return type(item), key.by_value(item.__wrapped__)
+def of_wrapper(visitor: Visitor, item: Any) -> Hashable:
+    return type(item), visitor.by_value(item.__wrapped__)

@@ -17,9 +17,9 @@ from .visitor import Visitor
 NUMBERS_AND_WORDS = (int, float, complex, str, bytes)
 
 
-def of_tensor(key: Visitor, tensor: Tensor) -> Hashable:
+def of_tensor(visitor: Visitor, tensor: Tensor) -> Hashable:
     about = shape_key(tensor.shape), repr(tensor.dtype)
-    if key.values_are_inputs:
+    if visitor.values_are_inputs:
         return about
     if not tensor.available:
         raise NoKeyError("a tensor whose value is not known yet")
@@ -28,53 +28,53 @@ def of_tensor(key: Visitor, tensor: Tensor) -> Hashable:
         arrays = [part.numpy(part.shape) for part in (tensor[index] if index else tensor for index in parts)]
     except Exception as error:  # a tensor of a graph that is gone
         raise NoKeyError("a tensor whose value is not known") from error
-    return about, *(of_array(key, array) for array in arrays)
+    return about, *(of_array(visitor, array) for array in arrays)
 
 
-def of_array(key: Visitor, array: np.ndarray) -> Hashable:
-    key.count(array.nbytes)
+def of_array(visitor: Visitor, array: np.ndarray) -> Hashable:
+    visitor.count(array.nbytes)
     if isinstance(array, np.ma.MaskedArray):
         return np.ma.MaskedArray, array_key(array.data), array_key(np.ma.getmaskarray(array))
-    return key.by_value(type(array)), array_key(np.asarray(array)), *of_extra_attributes(key, array)
+    return visitor.by_value(type(array)), array_key(np.asarray(array)), *of_extra_attributes(visitor, array)
 
 
-def of_array_like(key: Visitor, item: Any) -> Hashable:
-    return type(item), of_array(key, numpy_of(item))
+def of_array_like(visitor: Visitor, item: Any) -> Hashable:
+    return type(item), of_array(visitor, numpy_of(item))
 
 
-def of_field(key: Visitor, field: Field) -> Hashable:
-    return Field, key.of(field.values), key.by_value(field.boundary), of_geometry(key, field)
+def of_field(visitor: Visitor, field: Field) -> Hashable:
+    return Field, visitor.of(field.values), visitor.by_value(field.boundary), of_geometry(visitor, field)
 
 
-def of_geometry(key: Visitor, field: Field) -> Hashable:
+def of_geometry(visitor: Visitor, field: Field) -> Hashable:
     if field.is_grid:
-        return key.by_value((field.is_staggered, field.resolution, field.bounds.lower, field.bounds.upper))
-    return key.by_value(field.geometry)
+        return visitor.by_value((field.is_staggered, field.resolution, field.bounds.lower, field.bounds.upper))
+    return visitor.by_value(field.geometry)
 
 
-def of_sequence(key: Visitor, items: Sequence[Any]) -> Hashable:
-    return key.by_value(type(items)), *(key.of(item) for item in items), *of_extra_attributes(key, items)
+def of_sequence(visitor: Visitor, items: Sequence[Any]) -> Hashable:
+    return visitor.by_value(type(items)), *(visitor.of(item) for item in items), *of_extra_attributes(visitor, items)
 
 
-def of_set(key: Visitor, items: Iterable[Any]) -> Hashable:
-    return type(items), frozenset(key.by_value(item) for item in items)
+def of_set(visitor: Visitor, items: Iterable[Any]) -> Hashable:
+    return type(items), frozenset(visitor.by_value(item) for item in items)
 
 
-def of_mapping(key: Visitor, items: Mapping[Any, Any]) -> Hashable:
-    value_of = key.of if isinstance(items, dict) else key.by_value  # as `map_inputs` looks into dicts only
-    pairs = ((key.by_value(key), value_of(value)) for key, value in items.items())
+def of_mapping(visitor: Visitor, items: Mapping[Any, Any]) -> Hashable:
+    value_of = visitor.of if isinstance(items, dict) else visitor.by_value  # as `map_inputs` looks into dicts only
+    pairs = ((visitor.by_value(key), value_of(value)) for key, value in items.items())
     default = items.default_factory if isinstance(items, defaultdict) else None
-    return key.by_value(type(items)), key.by_value(default), *pairs, *of_extra_attributes(key, items)
+    return visitor.by_value(type(items)), visitor.by_value(default), *pairs, *of_extra_attributes(visitor, items)
 
 
-def of_number_or_word(key: Visitor, item: Any) -> Hashable:
+def of_number_or_word(visitor: Visitor, item: Any) -> Hashable:
     """Returns the key of an object of a subclass of a number or string."""
     base = next(kind for kind in NUMBERS_AND_WORDS if isinstance(item, kind))
-    return key.by_value(type(item)), key.of(base(item)), *of_extra_attributes(key, item)
+    return visitor.by_value(type(item)), visitor.of(base(item)), *of_extra_attributes(visitor, item)
 
 
-def of_extra_attributes(key: Visitor, item: Any) -> tuple[Hashable, ...]:
+def of_extra_attributes(visitor: Visitor, item: Any) -> tuple[Hashable, ...]:
     """Returns the key of the attributes of a subclass of a built-in container."""
     if not getattr(item, "__dict__", None) or class_is_library(type(item)):
         return ()
-    return (key.by_value(vars(item)),)
+    return (visitor.by_value(vars(item)),)

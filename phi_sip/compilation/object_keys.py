@@ -23,45 +23,45 @@ from .objects import (
 from .visitor import Visitor
 
 
-def of_keras(key: Visitor, item: Any) -> Hashable:
+def of_keras(visitor: Visitor, item: Any) -> Hashable:
     """
     Returns the key of what has variables, which compiled code reads when it runs: the object itself, with the settings
     that are read once. These are public attributes, and private ones that hold plain data.
     """
     if hasattr(item, "__array__"):
-        return ("itself", identities.number(item)) if hasattr(item, "assign") else of_array(key, numpy_of(item))
-    parts: list[Hashable] = [identities.number(item), key.by_value(type(item))]
+        return ("itself", identities.number(item)) if hasattr(item, "assign") else of_array(visitor, numpy_of(item))
+    parts: list[Hashable] = [identities.number(item), visitor.by_value(type(item))]
     is_of_user = not class_is_library(type(item))
     for name, value in getattr(item, "__dict__", {}).items():
         if isinstance(value, SCALARS):
             parts.append((name, type(value), value))
         elif is_setting(item, name, value, is_of_user):
-            parts.append((name, key.by_value(value)))
+            parts.append((name, visitor.by_value(value)))
     layers = item._flatten_layers(include_self=False) if hasattr(item, "_flatten_layers") else ()
-    return *parts, *(key.by_value(layer) for layer in layers)
+    return *parts, *(visitor.by_value(layer) for layer in layers)
 
 
-def of_object(key: Visitor, item: Any) -> Hashable:
+def of_object(visitor: Visitor, item: Any) -> Hashable:
     """Returns the key of an object of a class that is none of the known kinds: its class, and what it holds."""
     if holds_attributes_only(type(item)):  # type: ignore[arg-type]
-        return key.by_value(type(item)), key.by_value(attributes_of(item))
+        return visitor.by_value(type(item)), visitor.by_value(attributes_of(item))
     if callable(item) and class_is_library(type(item)) and not is_reducible(item):
         return type(item), item  # a function of a library in C
-    return key.by_value(type(item)), key.by_value(reduced(item))
+    return visitor.by_value(type(item)), visitor.by_value(reduced(item))
 
 
-def of_dataclass(key: Visitor, item: Any) -> Hashable:
+def of_dataclass(visitor: Visitor, item: Any) -> Hashable:
     names = {field.name for field in fields(item)}
     constants, numbers = constants_of(item), numbers_of(item)
-    parts: list[Hashable] = [key.by_value(type(item))]
+    parts: list[Hashable] = [visitor.by_value(type(item))]
     for name in (field.name for field in fields(item)):
         value = getattr(item, name, None)
-        if not key.values_are_inputs or name in constants:
-            parts.append(key.by_value(value))
+        if not visitor.values_are_inputs or name in constants:
+            parts.append(visitor.by_value(value))
         else:
-            parts.append(float if name in numbers else key.of(value))
+            parts.append(float if name in numbers else visitor.of(value))
     others = {name: value for name, value in attributes_of(item).items() if name not in names}
-    return *parts, *((name, key.by_value(value)) for name, value in others.items())
+    return *parts, *((name, visitor.by_value(value)) for name, value in others.items())
 
 
 def of_random_generator(_: Visitor, item: Any) -> Hashable:
