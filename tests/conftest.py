@@ -28,7 +28,7 @@ import frameworks
 import hypothesis
 import pytest
 from jax._src.interpreters import mlir
-from memory import CompiledFunctions
+from memory import ProcessMemory
 from phiml import math
 
 from phi_sip.plugins import manager as plugins
@@ -58,17 +58,17 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def compiled_functions() -> Iterator[CompiledFunctions]:
-    """What this process has compiled, dropped at the end."""
-    compiled = CompiledFunctions()
-    yield compiled
-    compiled.drop()
+def process_memory() -> Iterator[ProcessMemory]:
+    """What this process has compiled is dropped at the end."""
+    memory = ProcessMemory()
+    yield memory
+    memory.drop_compiled()
 
 
 @pytest.fixture(autouse=True)
-def _little_memory(compiled_functions: CompiledFunctions) -> Iterator[None]:
+def _little_memory(process_memory: ProcessMemory) -> Iterator[None]:
     yield
-    compiled_functions.drop_if_large()
+    process_memory.drop_compiled_if_large()
 
 
 @pytest.fixture(autouse=True)

@@ -155,7 +155,7 @@ WITHOUT_UNCERTAINTY = (
 
 
 # One of each physics; with other settings it computes alike on all frameworks.
-EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "burgers-1d", "flow", "composite", "exponential"}
+EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "composite", "exponential"}
 EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges"}
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 

@@ -44,7 +44,7 @@ from phi_sip.regularization import (
     Wiener,
 )
 
-HEAT = HeatEquation(1.0, 0.5, 1e-3)
+HEAT = HeatEquation(1.0, 0.5, 1e-3, ProbabilisticDamping())  # compiles quickly
 RNG = np.random.default_rng(0)
 
 

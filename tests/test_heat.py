@@ -173,6 +173,7 @@ def test_a_grid_first_seen_in_single_precision_is_as_exact(framework):
     np.testing.assert_allclose(array(y), values * np.exp(-0.3 * k2), atol=1e-13)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation for both
 @pytest.mark.parametrize("precision", [32, 64])
 @pytest.mark.parametrize("surrounding", [32, 64])
 def test_physics_runs_in_the_precision_of_its_input(framework, precision, surrounding):

@@ -193,8 +193,13 @@ def test_only_the_pooled_spectrum_mixes_batch_entries(double, rule, alike):
 COMPILING = [row for row in frameworks.TABLE if row.name != "torch"]
 
 
+COMPILED = ("damping", "discrepancy", "truncated svd", "wiener", "total variation")  # the others take long
+
+
 @pytest.mark.parametrize("framework", COMPILING, ids=lambda row: row.name, indirect=True)
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in COMPILED else pytest.mark.slow) for name in RULES]
+)
 @pytest.mark.parametrize("sigma", [pytest.param("auto", marks=pytest.mark.slow), "traced"])
 def test_compiled_rules_are_the_eager_ones(framework, double, name, sigma):
     """With all data, and the noise, as values that are being traced."""

@@ -59,6 +59,7 @@ def test_a_state_is_its_components(double):
     np.testing.assert_allclose(trees.l2_loss(v).numpy("batch"), expected)
 
 
+@pytest.mark.slow_on("tensorflow", "jax")
 @pytest.mark.parametrize("solver", [None, "gauss-newton", "levenberg-marquardt", "l-bfgs"])
 def test_inverses(framework, double, solver):
     v = velocity(0)
@@ -66,6 +67,7 @@ def test_inverses(framework, double, solver):
     assert error(step.x_target, v) < 1e-4 * error(v * 0, v)
 
 
+@pytest.mark.slow_on("tensorflow", "jax")
 def test_updates(framework, double):
     """Compiled, eager and in parts: the same losses, which fall."""
     v = velocity(0)
