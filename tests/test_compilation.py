@@ -36,7 +36,6 @@ from phi_sip import (
     Wiener,
     sip_update_weights,
 )
-from phi_sip.compilation import updates as kinds
 from phi_sip.compilation.inputs import without_values
 from phi_sip.contract.update import UpdateRequest
 from phi_sip.errors import PerformanceWarning
@@ -45,6 +44,7 @@ from phi_sip.inversion.operator import invert
 from phi_sip.plugins import manager as plugins
 from phi_sip.solvers.supervised import Supervised
 from phi_sip.states import trees
+from phi_sip.step import cache as kinds
 from phi_sip.step.tensors import native_tensors, replace_tensors, with_natives
 
 COMPILING = [row for row in TABLE if row.name != "torch"]
@@ -272,7 +272,7 @@ def test_few_kinds_are_kept(compiling, runs, monkeypatch):
     optimizer = compiling.adam(net)
     for samples in range(1, kinds.KEPT + 3):
         sip_update_weights(net, optimizer, damped(), damped().forward(states(samples)), compile=True)
-    assert len(kinds.kinds_of(optimizer)._runs) == kinds.KEPT
+    assert len(kinds.cache_of(optimizer)._runs) == kinds.KEPT
 
 
 def test_compiling_is_given_up_where_every_update_is_new(compiling, runs):
@@ -285,7 +285,7 @@ def test_compiling_is_given_up_where_every_update_is_new(compiling, runs):
         sip_update_weights(net, optimizer, damped(time=10.0), y_target)
     for step in range(3):
         sip_update_weights(net, optimizer, damped(time=20.0 + step), y_target)
-    assert len(kinds.kinds_of(optimizer)._runs) == kinds.FRUITLESS
+    assert len(kinds.cache_of(optimizer)._runs) == kinds.FRUITLESS
 
 
 def test_compiled_updates_go_with_their_optimizer(compiling):

@@ -40,8 +40,7 @@ class Text(FileFormat):
 def plugins(monkeypatch):
     """Registers functions that answer `sip_file_formats`, each as a plugin of its own."""
     manager = create_plugin_manager()
-    monkeypatch.setattr("phi_sip.files.formats.get_plugin_manager", lambda: manager)
-    monkeypatch.setattr("phi_sip.plugins.registry.get_plugin_manager", lambda: manager)
+    monkeypatch.setattr("phi_sip.plugins.collection.get_plugin_manager", lambda: manager)
 
     def register(**answers):
         for name, answer in answers.items():

@@ -49,7 +49,7 @@ from phi_sip.inference import invert_file, load_inverse, save_inverse
 from phi_sip.training.checkpoints.manifest import write_manifest
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, ProbabilisticDamping())
-SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 1, "filters": 4})
+SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 2, "filters": 4})
 TORCH = frameworks.TABLE[1]
 
 

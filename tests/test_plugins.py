@@ -31,6 +31,7 @@ from phi_sip import (
 )
 from phi_sip.plugins.manager import create_plugin_manager, get_plugin_manager
 from phi_sip.solvers.gradient import GradientSolver
+from phi_sip.states import trees
 from phi_sip.step.transaction import make_update
 
 
@@ -343,7 +344,8 @@ def test_updates_by_a_plugin_that_drops_arguments_are_refused(framework, fresh_p
         y_target = part.observation()
         x, pull_back = part.trainable.record(part.prediction(y_target))
         pull_back(x * 0, part.share)
-        return phi_sip.SipUpdate(x.values.sum, x, x, x, x.values.sum), None
+        loss = trees.l2_loss(x)
+        return phi_sip.SipUpdate(loss, x, x, x, loss), None
 
     plugin("special", sip_update_weights=lambda trainable, request: make_update(trainable, request, zero))
     for asked in ({"compile": True}, {"step_size": 0.5}, {"solver": "gradient"}):

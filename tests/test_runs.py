@@ -16,7 +16,6 @@ import pytest
 import torch
 from fields import periodic
 from phi.torch import TORCH
-from phi_sip.experiment.framework import framework_module
 from phiml import math, nn
 from training_runs import ROWS
 
@@ -38,6 +37,8 @@ from phi_sip.errors import (
 )
 from phi_sip.experiment import read_experiment
 from phi_sip.experiment.changes import check_goes_on, made_by
+from phi_sip.experiment.optimizer import made_by_name
+from phi_sip.frameworks import training_framework
 from phi_sip.text.printable import sentence
 from phi_sip.training import Callback, EarlyStopping, read_run, restore_best, train
 from phi_sip.training.checkpoints import CheckpointStore
@@ -996,7 +997,7 @@ def test_an_optimizer_that_refuses_its_arguments_names_them(schedule):
     tables = {"arguments": {} if schedule else {"decay": 0.5}, "schedule": schedule}
     spec = read_experiment(None, [{"optimizer": tables}]).optimizer
     with pytest.raises(ParameterError, match=r"does not take .*(decay = 0.5|steps = 3)") as error:
-        framework_module("torch").optimizer(network()[0], spec)
+        made_by_name(training_framework("torch"), network()[0], spec)
     assert " object at 0x" not in str(error.value)
     assert "Parameter Group" not in str(error.value)
 

@@ -13,6 +13,8 @@ from ..errors import UnsupportedError
 from ..plugins.collection import Registered, collect, objects
 from ..plugins.manager import PluginManager, get_plugin_manager
 
+OF_PHIFLOW = ("tensorflow", "torch", "jax")
+
 
 def registered_frameworks() -> Registered[Framework]:
     """Returns all frameworks, those of plugins too."""
@@ -43,9 +45,10 @@ def _operations(name: str, _: PluginManager) -> Operations:
 
 
 def training_frameworks() -> dict[str, TrainingFramework]:
-    """Returns the frameworks that train networks, by name."""
+    """Returns the frameworks that train networks, by name: those of PhiFlow first, in its order."""
     registered = registered_frameworks()
-    found = {name: registered.named("framework", name) for name in registered.classes}
+    names = sorted(registered.classes, key=lambda name: (OF_PHIFLOW.index(name) if name in OF_PHIFLOW else 3, name))
+    found = {name: registered.named("framework", name) for name in names}
     return {name: framework for name, framework in found.items() if isinstance(framework, TrainingFramework)}
 
 

@@ -88,7 +88,9 @@ def _manifest_of(folder: Path) -> Manifest:
         )
     known = training_frameworks()
     if manifest.framework not in known:
-        raise CheckpointError(f"{folder} is of '{manifest.framework}', but known are {', '.join(known)}.")
+        raise CheckpointError(
+            f"{folder} is of '{manifest.framework}', but known are {', '.join(sorted(known, reverse=True))}."
+        )
     return manifest
 
 

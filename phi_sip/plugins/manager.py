@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -38,10 +39,11 @@ class PluginManager(pluggy.PluginManager):
     """A `pluggy.PluginManager` that isolates broken plugins and knows where each plugin comes from."""
 
     def __init__(self) -> None:
-        from ..contract import hookspecs  # imports PhiFlow, which `import phi_sip` must not
-
         super().__init__(PROJECT)
-        self.add_hookspecs(hookspecs)
+        with contextlib.suppress(ImportError):  # of PhiFlow: each plugin that needs it will say so
+            from ..contract import hookspecs
+
+            self.add_hookspecs(hookspecs)
         self.failures: list[PluginFailure] = []
         self._distributions: dict[str, str] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ class TensorBoard(Callback):
             self._writer.close()
 
     def _scalars(self, group: str, record: StepRecord | ValidationRecord) -> None:
-        names = [field.name for field in fields(record) if field.name != "step"]
-        known = {name: getattr(record, name) for name in names if getattr(record, name) is not None}
+        values_by_name = {**asdict(record), **asdict(record).get("further", {})}
+        known = {name: v for name, v in values_by_name.items() if name != "step" and isinstance(v, (int, float))}
         values = [self._summary.Value(tag=f"{group}/{name}", simple_value=value) for name, value in known.items()]
         self._add(record.step, values)
 
