@@ -12,7 +12,7 @@ from ..contract.framework import TrainingFramework
 from ..contract.physics import InvertiblePhysics
 from ..descriptions.networks import NetworkSpec
 from ..descriptions.to_data import describe
-from ..errors import CheckpointError, SipError
+from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import framework_for
 from ..states import trees
 from ..text.printable import sentence
@@ -45,7 +45,10 @@ def save_inverse(
         CheckpointError: if it cannot be written; what was there before is still there.
     """
     folder = Path(folder)
-    framework = framework_for(net)
+    try:
+        framework = framework_for(net)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"The network cannot be saved. {error}") from error
     is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
     grid = TrainingGrid.of(observations) if is_grid else None
     misfit = None if observations is None else _misfit(net, framework, physics, network, observations)
