@@ -47,7 +47,7 @@ from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-4, ProbabilisticDamping())
-SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 1, "filters": 4})
+SPEC = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 2, "filters": 4})
 TORCH = frameworks.TABLE[1]
 
 

@@ -206,7 +206,7 @@ def test_what_ends_a_run(options, steps, reason):
 
 def test_the_best_state_is_kept_and_put_back(framework, tmp_path):
     """The data of the fourth step and those after lead elsewhere, so that errors grow."""
-    net, optimizer = network(framework)
+    net, optimizer = network(framework, levels=2)
     states = {}
 
     class Keep(Callback):

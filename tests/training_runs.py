@@ -26,8 +26,8 @@ def sample(step: int) -> Batch:
     return Batch(PHYSICS.forward(x), x)
 
 
-def network(framework: frameworks.Framework) -> tuple[Any, Any]:
-    net = framework.u_net(batch_norm=framework.name != "jax")
+def network(framework: frameworks.Framework, **options: Any) -> tuple[Any, Any]:
+    net = framework.u_net(batch_norm=framework.name != "jax", **options)
     return net, framework.adam(net)
 
 
