@@ -22,6 +22,7 @@ from phiml.math import batch, channel, spatial
 
 import phi_sip
 from phi_sip import (
+    EmpiricalBayes,
     HeatEquation,
     NonFiniteError,
     OptaxOptimizer,
@@ -206,10 +207,11 @@ def test_vector_fields(framework):
 def test_several_batch_dims(framework):
     x = states(samples=6)
     split = x.with_values(math.unpack_dim(x.values, "batch", batch(run=2, sample=3)))
+    physics = HeatEquation(1.0, 1.0, 1e-4, EmpiricalBayes())  # sensitive to rounding less than PHYSICS
     results = []
     for data in (x, split):
-        net = framework.u_net(levels=2)
-        update = sip_update_weights(net, framework.sgd(net), PHYSICS, PHYSICS.forward(data))
+        net = framework.u_net()
+        update = sip_update_weights(net, framework.sgd(net), physics, physics.forward(data))
         results.append(framework.weights(net))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
