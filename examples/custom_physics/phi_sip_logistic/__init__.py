@@ -1,9 +1,9 @@
 """A plugin of phi_sip: the physics `logistic-growth` and the solver `newton1d`."""
 
-from logistic_growth import LogisticGrowth
-from newton import Newton1D
-
 from phi_sip import hookimpl
+
+from .logistic_growth import LogisticGrowth
+from .newton import Newton1D
 
 __all__ = ["LogisticGrowth", "Newton1D"]
 
