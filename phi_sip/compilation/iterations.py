@@ -76,8 +76,11 @@ class CompiledIterations(CompiledFunctions):
         Raises:
             RandomNumbersError: if the algorithm draws random numbers in Python while it is compiled.
         """
-        if compile is None or not all(backend.is_available(native) for native in natives):
+        if compile is None:
             return make(physics)(*natives)
+        if not all(backend.is_available(native) for native in natives):
+            with without_random_numbers():
+                return make(that_remembers_nothing(physics))(*natives)
         kinds = tuple((tuple(native.shape), str(native.dtype)) for native in natives)
 
         def key(logs: Container[int]) -> Hashable:

@@ -11,7 +11,7 @@ from ..contract.framework import Framework, TrainingFramework
 from ..contract.operations import Operations
 from ..errors import UnsupportedError
 from ..plugins.collection import Registered, collect, objects
-from ..plugins.manager import PluginManager, get_plugin_manager
+from ..plugins.manager import DISABLE_VARIABLE, PluginManager, get_plugin_manager
 
 OF_PHIFLOW = ("tensorflow", "torch", "jax")
 
@@ -38,7 +38,7 @@ def _operations(name: str, _: PluginManager) -> Operations:
     registered = registered_frameworks()
     if name not in registered.classes:
         raise UnsupportedError(
-            f"phi_sip has no operations for tensors of '{name}'. Use TensorFlow, PyTorch, JAX or NumPy."
+            f"phi_sip has no operations for tensors of '{name}'. Use TensorFlow, PyTorch, JAX or NumPy.{_blocked()}"
         )
     framework: Framework = registered.named("framework", name)
     return framework.operations
@@ -47,9 +47,15 @@ def _operations(name: str, _: PluginManager) -> Operations:
 def training_frameworks() -> dict[str, TrainingFramework]:
     """Returns the frameworks that train networks, by name: those of PhiFlow first, in its order."""
     registered = registered_frameworks()
-    names = sorted(registered.classes, key=lambda name: (OF_PHIFLOW.index(name) if name in OF_PHIFLOW else 3, name))
+    names = sorted(registered.names(), key=lambda name: (OF_PHIFLOW.index(name) if name in OF_PHIFLOW else 3, name))
     found = {name: registered.named("framework", name) for name in names}
     return {name: framework for name, framework in found.items() if isinstance(framework, TrainingFramework)}
+
+
+def _blocked() -> str:
+    """Names the frameworks that are left out, for messages."""
+    blocked = [name for name in (*OF_PHIFLOW, "numpy") if get_plugin_manager().is_blocked(name)]
+    return f" {DISABLE_VARIABLE} leaves out {', '.join(blocked)}." if blocked else ""
 
 
 def training_framework(name: str) -> TrainingFramework:
@@ -59,8 +65,9 @@ def training_framework(name: str) -> TrainingFramework:
     Raises:
         UnknownNameError: if no plugin provides it.
     """
-    registered = Registered[TrainingFramework]()
-    registered.classes.update({key: (framework, "") for key, framework in training_frameworks().items()})
+    registered = registered_frameworks()
+    if name not in registered.contested and name not in training_frameworks():
+        registered.classes.pop(name, None)
     found: TrainingFramework = registered.named("framework", name)
     return found
 
@@ -77,5 +84,5 @@ def framework_for(net: Any) -> TrainingFramework:
             return framework
     raise UnsupportedError(
         f"No plugin can train a {type(net).__module__}.{type(net).__qualname__}. Use a Keras model, a torch.nn.Module "
-        f"or a JAX network of phiml.nn, or register a plugin that implements `sip_frameworks`."
+        f"or a JAX network of phiml.nn, or register a plugin that implements `sip_frameworks`.{_blocked()}"
     )

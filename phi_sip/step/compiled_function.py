@@ -27,14 +27,15 @@ class CompiledUpdate:
     """
 
     def __init__(self, trainable: CompilingTrainable, request: UpdateRequest) -> None:
-        template, self._results = replace_tensors(without_values, request), _Results()
+        template = replace_tensors(without_values, request)
+        results = self._results = _Results()  # the function holds no reference to this object, with which it goes
 
         def step(trainable: Trainable, natives: list[Any]) -> tuple[Any, list[Any]]:
             traced = with_natives(template, natives)
             changes = {name: that_remembers_nothing(getattr(traced, name)) for name in PARAMETERS}
             with without_random_numbers():
                 update = sip_update(trainable, dataclasses.replace(traced, **changes))
-            return update.applied.native(), self._results.take_apart(update)
+            return update.applied.native(), results.take_apart(update)
 
         self._compiled = trainable.compile(step)
 

@@ -9,7 +9,7 @@ from phiml import math
 
 from ..contract.trainable import Objective, Trainable
 from ..contract.update import SipUpdate, UpdateRequest
-from ..errors import NetworkOutputError, NonFiniteError
+from ..errors import NetworkOutputError, NonFiniteError, UnsupportedError
 from ..interrupts import interruptible
 from ..states.workers import working_together
 from .micro_batches import joined, split
@@ -37,7 +37,7 @@ def make_update(
         request: What is asked for.
         gradient: Adds the gradient of one micro-batch to `trainable`, by what `trainable.record` returns or by
             `trainable.add_gradients`. Returns what the update did, and its loss as a function of the weights, `None` if
-            there is none.
+            there is none: then optimizers that evaluate the loss again, and several workers, are refused.
         uses: Names of arguments that `gradient` uses, of `step_size`, `solver` and `compile`. Others are refused if
             they ask for something. `predict`, `x_true` and `micro_batches` work for any gradient.
 
@@ -58,10 +58,13 @@ def make_update(
         try:
             with interruptible():
                 made = [(part, *gradient(part)) for part in parts]
+            objectives = [objective for *_, objective in made if objective is not None]
+            if trainable.workers is not None and len(objectives) < len(made):
+                raise UnsupportedError(_NOT_REDUCED)
             update = joined(request, [part.with_truth(update) for part, update, _ in made])
             _check_connected(trainable)
             if verdict.is_gradient_finite():
-                trainable.apply([objective for *_, objective in made if objective is not None])
+                trainable.apply(objectives)
                 verdict.expect(trainable.is_state_finite(), lambda: NonFiniteError(_NON_FINITE_STATE))
                 for what, loss in (("The proxy loss", update.loss), ("The misfit y_l2", update.y_l2)):
                     verdict.expect_finite(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
@@ -82,6 +85,10 @@ def _check_connected(trainable: Trainable) -> None:
         )
 
 
+_NOT_REDUCED = (
+    "Several workers train the network, but this update adds gradients by itself, which are not reduced over them. "
+    "Train with one worker, or by `sip_update_weights` without the plugin that makes this update."
+)
 DIVERGED = "Lower the learning rate, or use float64."
 _NON_FINITE_GRADIENT = (
     "The gradient of the weights holds NaN or infinity. Nothing was changed. Check activations of the network that "

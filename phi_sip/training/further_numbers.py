@@ -28,7 +28,10 @@ def further_numbers(update: SipUpdate) -> tuple[dict[str, float], PluginError | 
     manager = get_plugin_manager()
     for implementation in getattr(manager.hook, HOOK).get_hookimpls():
         try:
-            found.update(_checked(implementation.function(update), found))
+            if implementation.wrapper or implementation.hookwrapper:
+                raise TypeError("it is a wrapper, but the numbers are collected from all plugins.")
+            arguments = (update,)[: len(implementation.argnames)]
+            found.update(_checked(implementation.function(*arguments), found))
         except (Exception, SystemExit) as cause:
             name = implementation.plugin_name
             what = f"{type(cause).__name__}: {sentence(cause)}"

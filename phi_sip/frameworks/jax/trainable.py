@@ -47,7 +47,7 @@ class JaxTrainable(CompilingTrainable):
                 f"{type(optimizer).__name__}. Wrap a transformation: OptaxOptimizer(net, optax.adam(1e-3))."
             )
         super().__init__(JAX, net, optimizer)
-        self._saved = self.variables
+        self._saved: Any = None
 
     @property
     def is_traced(self) -> bool:
@@ -140,11 +140,12 @@ class JaxTrainable(CompilingTrainable):
 
     def apply(self, objectives: Sequence[Objective]) -> None:
         tree = tree_unflatten(tree_structure(self.net.parameters), self.gradients)
-        value = self._real(sum(objective.value.native() for objective in objectives))
+        about: dict[str, Any] = {}
+        if objectives:
+            about["value"] = self._real(sum(objective.value.native() for objective in objectives))
+            about["value_fn"] = lambda parameters: self._value(objectives, parameters)
         try:
-            self.net.parameters = self._stepper.step(
-                tree, self.net.parameters, value=value, value_fn=lambda parameters: self._value(objectives, parameters)
-            )
+            self.net.parameters = self._stepper.step(tree, self.net.parameters, **about)
         except SipError:
             raise
         except Exception as error:

@@ -98,7 +98,7 @@ class TensorFlowTrainable(CompilingTrainable):
                 added = tape.gradient(losses, variables, output_gradients=weights)
                 found = [add(a, b) for a, b in zip(found, added, strict=True)]
             del tape
-            self.add_gradients(found)
+            self._accumulate(found)
 
         return trees.with_natives(x, [tf.stop_gradient(value) for value in outputs]), pull_back
 
@@ -107,6 +107,11 @@ class TensorFlowTrainable(CompilingTrainable):
         return list(self.net.trainable_variables)
 
     def add_gradients(self, gradients: Sequence[Any]) -> None:
+        """Scales them as the optimizer scales the loss, which it will undo."""
+        scaled = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        self._accumulate([None if g is None else g * tf.cast(self._scale, g.dtype) for g in scaled])
+
+    def _accumulate(self, gradients: Sequence[Any]) -> None:
         before = self.gradients or [None] * len(gradients)
         self.gradients = [add(a, b) for a, b in zip(before, gradients, strict=True)]
 

@@ -117,7 +117,7 @@ class TorchTrainable(Trainable):
         Optimizers that ask for the loss get it. What is known already is not computed again, unless the optimizer has
         changed the weights or removed the gradients before.
         """
-        known = self._over_workers(sum(objective.value.native() for objective in objectives))
+        known = self._over_workers(sum(o.value.native() for o in objectives)) if objectives else None
         saved = self._saved
         start = {id(tensor): value for tensor, value in saved.tensors}
         versions = [None if gradient is None else gradient._version for gradient in self.gradients]
@@ -130,6 +130,8 @@ class TorchTrainable(Trainable):
         def closure() -> Any:
             if is_known():
                 return known
+            if not objectives:
+                raise UnsupportedError("This update has no loss that could be evaluated again, but the optimizer asks.")
             with torch.enable_grad():
                 self.optimizer.zero_grad()
                 return self._over_workers(sum(self._evaluate(objective) for objective in objectives))
