@@ -31,7 +31,10 @@ from phi_sip.data import by_step
 from phi_sip.descriptions.from_data import construct
 from phi_sip.descriptions.to_data import describe
 from phi_sip.files import GridArray, read_grid, write_grids
+from phi_sip.frameworks import training_framework, training_frameworks
+from phi_sip.frameworks.torch import PyTorch
 from phi_sip.inference import load_inverse, save_inverse
+from phi_sip.step.transaction import make_update
 from phi_sip.testing import check_physics
 
 EXTENSIONS = Path(__file__).parent / "extensions"
@@ -140,6 +143,10 @@ def test_a_weight_update(installed):
         before = [parameter.clone() for parameter in net.parameters()]
         with pytest.raises(UnsupportedError, match="half_inverse_gradient does not use the argument solver"):
             sip_update_weights(net, optimizer, physics, y, solver="gradient")
+        again = torch.optim.LBFGS(net.parameters())
+        phi_sip.plugins.manager.get_plugin_manager().register(Always(half_inverse), name="always")
+        with pytest.raises(UnsupportedError, match="could not make its step and was undone"):
+            sip_update_weights(net, again, physics, y)
         optimizer.param_groups[0]["lr"] = float("inf")
         with pytest.raises(phi_sip.NonFiniteError, match="was undone"):
             sip_update_weights(net, optimizer, physics, y)
@@ -183,7 +190,38 @@ def test_a_plugin_that_fails_to_record_ends_the_training_after_the_step_is_count
     assert read_run(tmp_path).last_step == 1
 
 
+def test_a_framework_that_is_contested_leaves_the_others_usable(installed):
+    class Second(PyTorch):
+        name = "jax"
+
+    class Plugin:
+        @phi_sip.hookimpl
+        def sip_frameworks(self):
+            return [Second()]
+
+    installed("step_norm")
+    phi_sip.plugins.manager.get_plugin_manager().register(Plugin(), name="second")
+    with pytest.warns(phi_sip.PluginWarning, match="'jax' is registered twice"):
+        assert "torch" in training_frameworks()
+    with pytest.raises(phi_sip.DuplicateNameError), pytest.warns(phi_sip.PluginWarning):
+        training_framework("jax")
+
+
 class NotANumber:
     @phi_sip.hookimpl
     def sip_record(self, update):
         return {"strange": float("nan")}
+
+
+class Always:
+    """A rule without a loss that could be evaluated again, whatever the optimizer is."""
+
+    def __init__(self, module):
+        self.module = module
+
+    @phi_sip.hookimpl(tryfirst=True)
+    def sip_update_weights(self, trainable, request):
+        if not isinstance(trainable.optimizer, self.module.torch.optim.LBFGS):
+            return None
+        trainable.optimizer.truncation, trainable.optimizer.power = 1e-6, 0.5
+        return make_update(trainable, request, self.module.half_inverse_gradient)

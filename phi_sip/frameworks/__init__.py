@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from phiml.backend import Backend
 
@@ -63,13 +63,16 @@ def training_framework(name: str) -> TrainingFramework:
     Returns the framework with a name.
 
     Raises:
-        UnknownNameError: if no plugin provides it.
+        UnknownNameError: if no plugin provides it, or it trains no networks.
+        DuplicateNameError: if two plugins provide it.
     """
+    known = training_frameworks()
+    if name in known:
+        return known[name]
     registered = registered_frameworks()
-    if name not in registered.contested and name not in training_frameworks():
+    if name not in registered.contested:
         registered.classes.pop(name, None)
-    found: TrainingFramework = registered.named("framework", name)
-    return found
+    return cast("TrainingFramework", registered.named("framework", name))  # raises
 
 
 def framework_for(net: Any) -> TrainingFramework:
