@@ -270,7 +270,7 @@ def test_records_that_cannot_be_written_do_not_keep_the_state_from_being_saved(t
         write(self, record)
         if record.step == 3:
             self._complete = False
-            self._lines.write('{"kind": "st')
+            self._files[0].write('{"kind": "st')
             raise IO
 
     monkeypatch.setattr(RunFiles, "on_step", full)
