@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from phiml.math import Shape
+
+from ..contract.physics import InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
 from ..plugins.references import imported
-
-if TYPE_CHECKING:
-    from phiml.math import Shape
-
-    from ..contract.physics import InvertiblePhysics
 
 
 def physics_of(name: str, parameters: dict[str, Any]) -> InvertiblePhysics:
     """
-    A registered physics, or what `module:object` is or makes: an instance, its class, or a function.
+    Returns a registered physics, or what `module:object` is or makes: an instance, its class, or a function.
 
     Raises:
         UnknownNameError: if there is nothing of that name.
@@ -52,7 +50,7 @@ def _made(name: str, maker: Any, parameters: dict[str, Any]) -> Any:
 
 def state_maker(name: str) -> Callable[[Shape, int], Any]:
     """
-    What makes sample states of cells and seed: one of `states.STATES`, or a function `module:function`.
+    Returns what makes sample states of cells and seed: one of `states.STATES`, or a function `module:function`.
 
     Raises:
         UnknownNameError: if there is no such function.
