@@ -144,7 +144,8 @@ def test_every_physics_compiles(compiling, double, case):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-7 * np.abs(np.asarray(b)).max())
 
 
-def test_values_may_change_without_compiling_anew(compiling, double, runs):
+@pytest.mark.parametrize("updates", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_values_may_change_without_compiling_anew(compiling, double, runs, updates):
     """Hundreds of updates with other data, noise, labels and learning rates."""
     net = compiling.u_net(batch_norm=False, levels=1, filters=2)
     if compiling.name == "jax":
@@ -153,7 +154,7 @@ def test_values_may_change_without_compiling_anew(compiling, double, runs):
         optimizer = compiling.adam(net)
     observations = [HeatEquation(1.0, 1.0).forward(states(seed=seed)) for seed in range(10)]
     rates = []
-    for step in range(200):
+    for step in range(updates):
         rates.append(1e-3 / (1 + step))
         if compiling.name == "jax":
             optimizer.state.hyperparams["learning_rate"] = jax.numpy.asarray(rates[-1])
@@ -267,7 +268,7 @@ def test_what_is_not_finite_in_a_compiled_update_changes_nothing(compiling, what
 
 
 def test_few_kinds_are_kept(compiling, runs, monkeypatch):
-    monkeypatch.setattr(kinds, "KEPT", 2)
+    monkeypatch.setattr(kinds, "KEPT", 4)
     net = compiling.u_net(levels=1, filters=2)
     optimizer = compiling.adam(net)
     for samples in range(1, kinds.KEPT + 3):
