@@ -80,6 +80,14 @@ def test_installed_plugin_is_used_by_name(installed):
 
 
 def test_the_plugins_own_tests_pass(installed):
-    result = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(EXAMPLE / "tests"))
+    alone = [
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(EXAMPLE),
+        "--confcutdir",
+        str(EXAMPLE),
+    ]  # nothing above the plugin's folder
+    result = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", *alone, str(EXAMPLE / "tests"))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "6 passed" in result.stdout

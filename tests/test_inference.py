@@ -14,6 +14,7 @@ import frameworks
 import keras
 import numpy as np
 import pytest
+import torch
 import xarray
 from fields import array, periodic, smooth
 from hypothesis import given, settings
@@ -123,6 +124,41 @@ def test_layers_of_keras_that_keep_numbers_made_of_their_weights(tmp_path):
     module.save(saved_net, tmp_path)
     module.load(loaded, tmp_path)
     np.testing.assert_array_equal(loaded(values).numpy(), saved_net(values).numpy())
+
+
+def test_layers_of_keras_that_save_more_than_their_variables(tmp_path):
+    class Counting(keras.layers.Layer):
+        calls = 0
+
+        def save_own_variables(self, store):
+            super().save_own_variables(store)
+            store["calls"] = np.asarray(self.calls)
+
+        def load_own_variables(self, store):
+            self.calls = int(store["calls"][()])
+            super().load_own_variables({name: store[name] for name in store if name != "calls"})
+
+        def call(self, inputs):
+            return inputs * float(self.calls)
+
+    module = importlib.import_module("phi_sip.frameworks.tensorflow.weights")
+    nets = [keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), Counting()]) for _ in range(2)]
+    nets[0].layers[1].calls = 7
+    module.save(nets[0], tmp_path)
+    module.load(nets[1], tmp_path)
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(nets[0](x).numpy(), nets[1](x).numpy())
+
+
+@pytest.mark.parametrize("kind", ["complex32", "sparse"])
+def test_what_has_no_form_in_a_file_of_weights_is_named(kind, tmp_path):
+    net = torch.nn.Linear(2, 2)
+    tables = {"complex32": torch.zeros(2, dtype=torch.complex32), "sparse": torch.eye(2).to_sparse()}
+    net.register_buffer("table", tables[kind])
+    module = importlib.import_module("phi_sip.frameworks.torch.weights")
+    with pytest.raises(UnsupportedError, match="table of the network"):
+        module.save(net, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_formats_to_come_are_refused(torch_model):

@@ -41,7 +41,8 @@ def save_inverse(
             than these warned of; without, anything is inverted, without a word.
 
     Raises:
-        UnsupportedError: if the physics cannot be written as plain data, or no plugin knows the network.
+        UnsupportedError: if the physics cannot be written as plain data, no plugin knows the network, or its weights
+            are of a kind that has no form in a file.
         CheckpointError: if it cannot be written; what was there before is still there.
     """
     folder = Path(folder)
@@ -66,6 +67,8 @@ def save_inverse(
         with replaced_folder(folder) as unfinished:
             framework.save_weights(net, unfinished)
             write_manifest(unfinished, 0, framework.name, content)
+    except UnsupportedError:
+        raise
     except Exception as error:  # frameworks have their own for a full disk
         raise CheckpointError(
             f"The trained inverse cannot be written to {folder}: {type(error).__name__}: {sentence(error)}"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import CheckpointError
 from ...storage.sizes import check_size
 from ..arrays import read_archive, read_arrays, write_arrays
@@ -18,7 +20,7 @@ ARCHIVE, HDF5 = "weights.npz", "model.weights.h5"  # of earlier versions
 
 def save(net: Any, folder: Path) -> None:
     """Writes weights and batch statistics into a folder."""
-    write_arrays(folder / FILE, [variable.numpy() for variable in net.variables])
+    write_arrays(folder / FILE, _arrays(net))
 
 
 def load(net: Any, folder: Path) -> None:
@@ -27,20 +29,47 @@ def load(net: Any, folder: Path) -> None:
         check_size(folder / HDF5, _unpacked(folder / HDF5), len(net.variables), sum(map(_bytes_of, net.variables)))
         net.load_weights(folder / HDF5)
         return
-    like = [variable.numpy() for variable in net.variables]
     archive = folder / ARCHIVE
-    values = read_archive(archive, like) if archive.exists() else read_arrays(folder / FILE, like)
-    for variable, value in zip(net.variables, values, strict=True):
-        variable.assign(value)
-    _take_over(net)
+    if archive.exists():
+        values = iter(read_archive(archive, [variable.numpy() for variable in net.variables]))
+    else:
+        values = iter(read_arrays(folder / FILE, _arrays(net)))
+    for variable in net.variables:
+        variable.assign(next(values))
+    for layer in _layers(net, "load_own_variables"):  # which may make other numbers of them, as Normalization does
+        form = _form(layer)
+        has_own = not archive.exists() and _is_foreign(layer)
+        layer.load_own_variables({name: next(values) for name in form} if has_own else form)
 
 
-def _take_over(net: Any) -> None:
-    """Lets layers that keep numbers made of their variables, as Keras' `Normalization`, make them anew."""
-    layers = net._flatten_layers() if hasattr(net, "_flatten_layers") else ()
-    for layer in layers:
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
+def _arrays(net: Any) -> list[Any]:
+    """Returns the values of all variables, and what the user's own layers save in their place."""
+    own = [
+        array for layer in _layers(net, "load_own_variables") if _is_foreign(layer) for array in _form(layer).values()
+    ]
+    return [*(variable.numpy() for variable in net.variables), *own]
+
+
+def _layers(net: Any, method: str) -> list[Any]:
+    """Returns the layers of a Keras model that have their own form of a method of all layers."""
+    if not hasattr(net, "_flatten_layers"):
+        return []
+    import keras
+
+    common = getattr(keras.layers.Layer, method)
+    return [layer for layer in net._flatten_layers() if getattr(type(layer), method) is not common]
+
+
+def _is_foreign(layer: Any) -> bool:
+    """Tells whether a layer is saved in a form that is not of Keras, and so may hold more than its variables."""
+    return not type(layer).save_own_variables.__module__.startswith("keras.")
+
+
+def _form(layer: Any) -> dict[str, Any]:
+    """Returns what a layer saves, by name."""
+    form: dict[str, Any] = {}
+    layer.save_own_variables(form)
+    return {name: np.asarray(array) for name, array in sorted(form.items())}
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:

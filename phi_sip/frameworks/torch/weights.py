@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ...errors import UnsupportedError
 from ...storage.sizes import check_archive
 from ...storage.tensors import read_tensors, write_tensors
 from .call import call_module
@@ -19,7 +20,7 @@ PICKLE = "weights.pt"  # of earlier versions: read as tensors only
 
 def save(net: Any, folder: Path) -> None:
     """Writes weights and batch statistics into a folder."""
-    write_tensors(folder / FILE, {name: _array(tensor) for name, tensor in net.state_dict().items()})
+    write_tensors(folder / FILE, _arrays(net.state_dict()))
 
 
 def load(net: Any, folder: Path) -> None:
@@ -30,11 +31,32 @@ def load(net: Any, folder: Path) -> None:
         check_archive(folder / PICKLE, len(state), size)
         state = torch.load(folder / PICKLE, map_location="cpu", weights_only=True)
     else:  # into the dict of the network, which knows the versions of its modules
-        like = {name: _array(tensor) for name, tensor in state.items()}
-        for name, array in read_tensors(folder / FILE, like).items():
+        for name, array in read_tensors(folder / FILE, _arrays(state)).items():
             state[name] = _tensor(array, state[name])
     net.load_state_dict(state)
     net.eval()
+
+
+def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """
+    Returns the bits of all tensors of a `state_dict`.
+
+    Raises:
+        UnsupportedError: if one of them is no array of numbers.
+    """
+    for name, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise UnsupportedError(
+                f"{name} in the state of the network is a {type(tensor).__name__}. Only tensors are saved: keep other "
+                f"things out of its state_dict, and set them where the network is made."
+            )
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype == torch.complex32:
+            kind = f"{str(tensor.layout).removeprefix('torch.')} {str(tensor.dtype).removeprefix('torch.')}"
+            raise UnsupportedError(
+                f"{name} of the network is a tensor of the kind {kind}, which has no form in the files of weights. Use "
+                f"a dense tensor of real or complex numbers, and make sparse or quantized ones from it."
+            )
+    return {name: _array(tensor) for name, tensor in state.items()}
 
 
 def _array(tensor: Any) -> np.ndarray:
