@@ -1,5 +1,5 @@
 """
-Memory of a training whose batches have many sizes:
+Measures the memory of a training whose batches have many sizes:
 
     python benchmarks/batch_sizes.py --framework jax --steps 1000 --sizes 50
 

@@ -1,13 +1,13 @@
 """
-Searches for computations whose compiled function is used for another one, at random:
+Searches at random for computations for which the compiled function of another computation is used:
 
     python benchmarks/compiled_search.py --framework tensorflow --draws 1000
 
 Each draw is an inversion or an update of y = s · x, with s kept in one of the ways of `tests/physics_forms.py`, made
 anew or changed in place, on states of random order of dims and components, type, number of cells and boundary. All
-draws are made in one process, so that everything compiled before is there, and again in another process one by one,
-with `compile=False` and nothing kept. Both must agree, and the inversions must be y / s. Prints the largest relative
-difference; the exit code is 1 if one is beyond rounding.
+draws are made in one process, so that everything compiled before is there. They are made again in another process,
+where updates have `compile=False` and the compiled solvers are dropped before each draw. Both must agree, and the
+inversions must be y / s. Prints the largest relative difference; the exit code is 1 if one is beyond rounding.
 """
 
 from __future__ import annotations

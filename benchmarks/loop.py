@@ -1,5 +1,6 @@
 """
-What `phi_sip.train` adds to a step, with records, files and progress: against a bare `sip_update_weights`, in turns.
+Measures what records, files and progress of `phi_sip.train` add to a step. Steps of `train` and a bare
+`sip_update_weights` take turns.
 
     python benchmarks/loop.py                     # 64², batch 128; two minutes on two cores
     python benchmarks/loop.py --framework torch --steps 50
@@ -51,8 +52,8 @@ def main() -> int:
 
 def turns(looped: Built, bare: Built) -> tuple[list[float], list[float]]:
     """
-    Seconds of each step of `train`, its data excluded, and of a bare update of another network before it; none of the
-    last step, after which no data are asked for.
+    Returns the seconds of each step of `train`, its data excluded, and of a bare update of another network before each.
+    The last step is left out, as no data are asked for after it.
     """
     batch = next(looped.data(1))
     in_loop: list[float] = []

@@ -1,5 +1,5 @@
 """
-How well SIP trains: the main example, run in full, against what it has to reach. Exits with 1 where it does not.
+Measures how well SIP trains: the main example, run in full, must reach some bounds. Exits with 1 if it does not.
 
     python benchmarks/training.py                 # all rows, about 20 minutes on two cores
     python benchmarks/training.py --row noise

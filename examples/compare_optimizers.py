@@ -1,12 +1,13 @@
 """
-Whether a better optimizer makes up for the gradient: SIP with Adam against training through the physics (DP) by others.
+Tests whether a better optimizer makes up for a bad gradient: SIP with Adam against DP with many other optimizers.
 
-DP by SGD with momentum, Adam, Adadelta, Adagrad, RMSprop, L-BFGS and AdaHessian, on heat conduction (a u-net, 32²
-cells) and on the rotated sine (ξ = 32, φ = 45°; a small dense network). Every method has the learning rate of its own
-that did best in short runs with another seed. All train for the same processor time on one thread, so that other
-programs do not matter; the errors are those on samples not seen before. L-BFGS evaluates the loss at several weights,
-AdaHessian differentiates its gradient: these run in a plain loop, all others through `sip_update_weights`. Writes a
-figure, `records.json` and `summary.md` to the output folder. Ctrl-C keeps what was done so far.
+DP is training through the physics, by SGD with momentum, Adam, Adadelta, Adagrad, RMSprop, L-BFGS and AdaHessian. The
+problems are heat conduction (a u-net, 32² cells) and the rotated sine (ξ = 32, φ = 45°; a small dense network). Every
+method has the learning rate of its own that did best in short runs with another seed. All train for the same processor
+time on one thread, so that other programs do not matter; the errors are those on samples not seen before. L-BFGS
+evaluates the loss at several weights, AdaHessian differentiates its gradient: these run in a plain loop, all others
+through `sip_update_weights`. Writes a figure, `records.json` and `summary.md` to the output folder. Ctrl-C keeps what
+was done so far.
 
 Needs PyTorch and pytorch-optimizer: pip install ".[compare]"
 

@@ -6,7 +6,7 @@ A chain of N masses and springs between walls, x = (positions, velocities) at ti
     d²q/dt² = −K q,   y = exp(A t) x,   A = ((0, 1), (−K, 0))
 
 exp(A t) neither shrinks nor stretches much, so the gradient through it points to the solution already. With stiff
-springs in between (`--stiffness`), velocities and positions have other scales, and it no longer does.
+springs in between (`--stiffness`), velocities and positions have different scales, and it no longer does.
 
     python examples/coupled_oscillators.py               # a minute
     python examples/coupled_oscillators.py --quick       # seconds

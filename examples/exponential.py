@@ -3,7 +3,7 @@ Train a network to invert y = exp(x) for x from −12 to 0, without labels: scal
 
 The example of Fig. 2 of arXiv 2109.15048 with `phi_sip`. y covers five decades, and the gradient of ½ (y − y*)² in x
 is y (y − y*): it vanishes where y is small, and x = −12 costs as little as x = −6. SIP inverts in closed form, and by
-Gauss–Newton, which knows nothing but how to differentiate. The network is given y*^¼ in place of y*, for all methods: a
+Gauss–Newton, which needs nothing but derivatives. The network is given y*^¼ in place of y*, for all methods: a
 network of this size that is given y* itself does not tell small ones apart, and SIP ends 40 times worse, only 6 times
 better than DP. DP ends above what a network that always answers −6 has (x L1 3): the gradient pushes all x down to
 where it vanishes. Writes figures, `records.json`, `l1.json` and `summary.md` to the output folder. Ctrl-C keeps what

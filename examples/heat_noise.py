@@ -1,9 +1,9 @@
 """
-What noise does to the inversion of heat conduction, and what each regularization rule makes of it.
+Shows what noise does to the inversion of heat conduction, and how well each regularization rule deals with it.
 
 Inverts noisy observations with all rules, trains networks with two of them, through the physics and with labels, and
-checks the uncertainty. Writes four figures, `records.json` and `summary.md` to the output folder. Ctrl-C while training
-keeps what was done so far.
+checks the uncertainty. Writes four figures, `records.json`, `errors.json` and `summary.md` to the output folder. Ctrl-C
+while training keeps what was done so far.
 
     python examples/heat_noise.py                               # minutes on two cores
     python examples/heat_noise.py --noise 1e-2 --framework torch

@@ -1,5 +1,5 @@
 """
-A simulation of one's own, as a PhiFlow script has it, turned into SIP training.
+Turns a simulation of your own, as a PhiFlow script has it, into SIP training.
 
 `simulate` is any differentiable function of Fields. `DifferentiablePhysics(simulate)` makes it invertible, numerically,
 and `sip_update_weights` takes the place of `update_weights`. Everything else is what the script was before.

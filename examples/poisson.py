@@ -86,7 +86,7 @@ def make_data(physics: Poisson, options: argparse.Namespace, step: int) -> tuple
 
 
 def make_predict(physics: Poisson, options: argparse.Namespace) -> Callable[[Any, Field], Field]:
-    """How networks are called: on y* in units of its standard deviation over other samples; x gets the mean 0."""
+    """Makes the call of networks: on y* in units of its standard deviation over other samples; x gets the mean 0."""
     _, y = make_data(physics, options, step=99_999)
     unit = float(math.std(y.values, y.values.shape))
 

@@ -1,5 +1,5 @@
 """
-How conditioning and coupling of the physics slow training down, and that scale-invariant (SIP) training does not mind.
+Shows how conditioning and coupling of the physics slow training down, but not scale-invariant (SIP) training.
 
 The characterisation experiment of arXiv 2109.15048, section 4.1, with `phi_sip`: a small network learns to invert
 y = (sin(x̂₁) / ξ, ξ x̂₂), x̂ = R_φ x, from observations alone, with saddle-free Newton as inverse (SIP), by Adam through

@@ -13,7 +13,7 @@ What `phi_sip` costs, as ratios of computations that take turns in one process: 
     python benchmarks/performance --quick                            # tiny sizes, to see that it runs
     python benchmarks/performance --section steps --framework torch  # adds to what --output holds
 
-Every section runs in a process of its own for each framework. Needs the packages of `pip install ".[test]"` and rich.
+Every section runs in a process of its own for each framework. Needs the packages of `pip install ".[test]"`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What the benchmarks take from each framework itself, with nothing of `phi_sip` in it: one module per framework."""
+"""
+What the benchmarks take from each framework itself, one module per framework.
+
+Nothing of `phi_sip` is in the steps that are measured. On JAX its `OptaxOptimizer` holds the state of the optimizer.
+"""
 
 from __future__ import annotations
 
