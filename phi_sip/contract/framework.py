@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from phiml.backend import Backend
 
 from .operations import Operations
@@ -98,6 +100,18 @@ class TrainingFramework(Framework):
         Raises:
             CheckpointError: if the file does not fit the network.
         """
+
+    @abstractmethod
+    def weights(self, net: Any) -> list[np.ndarray]:
+        """Returns copies of the weights that are trained, in the order in which the network has made them."""
+
+    @abstractmethod
+    def set_weights(self, net: Any, weights: Sequence[np.ndarray]) -> None:
+        """Gives a network what `weights` returned."""
+
+    def evaluating(self, net: Any) -> AbstractContextManager[Any]:
+        """Returns the context in which functions of a network are evaluated as for inference, without gradients."""
+        return nullcontext()
 
     @abstractmethod
     def evaluation(self, net: Any) -> Callable[[Any], Any]:
