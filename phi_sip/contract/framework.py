@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from phiml.backend import Backend
 
+from ..errors import UnsupportedError
 from .operations import Operations
 from .trainable import Trainable
 from .training_state import TrainingState
@@ -101,13 +102,23 @@ class TrainingFramework(Framework):
             CheckpointError: if the file does not fit the network.
         """
 
-    @abstractmethod
     def weights(self, net: Any) -> list[np.ndarray]:
-        """Returns copies of the weights that are trained, in the order in which the network has made them."""
+        """
+        Returns copies of the weights that are trained, in the order in which the network has made them.
 
-    @abstractmethod
+        Raises:
+            UnsupportedError: if the framework does not give its weights.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not say what the weights of its networks are.")
+
     def set_weights(self, net: Any, weights: Sequence[np.ndarray]) -> None:
-        """Gives a network what `weights` returned."""
+        """
+        Gives a network what `weights` returned.
+
+        Raises:
+            UnsupportedError: if the framework does not take weights.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not let the weights of its networks be set.")
 
     def evaluating(self, net: Any) -> AbstractContextManager[Any]:
         """Returns the context in which functions of a network are evaluated as for inference, without gradients."""

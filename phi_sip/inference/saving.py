@@ -20,7 +20,7 @@ from ..states import trees
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import write_manifest
 from ..training.run_folder import installed_versions
-from .folder import FORMAT, KIND
+from .folder import KIND, WITH_INPUTS, WITHOUT
 from .grid import TrainingGrid
 from .misfit import SAMPLES, TrainingMisfit
 from .replacing import replaced_folder
@@ -66,7 +66,7 @@ def save_inverse(
     misfit = None if observations is None else _misfit(inverse, observations)
     content = {
         "kind": KIND,
-        "format": FORMAT,
+        "format": WITH_INPUTS if shown else WITHOUT,
         "physics": describe(physics),
         "network": network.describe(),
         "inputs": describe(shown),

@@ -24,9 +24,7 @@ def resolve_inputs(inputs: Sequence[str | NetworkInput] | None) -> tuple[Network
     if inputs is None:
         return ()
     if isinstance(inputs, str) or not isinstance(inputs, Sequence) or not inputs:
-        raise ParameterError(
-            f"inputs = {inputs!r}. Give what the network is shown as a list: inputs=('y', 'estimate')."
-        )
+        raise ParameterError(f"inputs = {inputs!r}. Give a list of what the network is shown: ('y', 'estimate').")
     found = tuple(_resolved(item) for item in inputs)
     if len(set(found)) < len(found):
         raise ParameterError(f"inputs = {inputs!r} names something twice. Leave one out.")

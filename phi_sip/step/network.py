@@ -55,10 +55,12 @@ def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes
         expected = _with_channels(tuple(native.shape), count, choose_backend(native).prefers_channels_last())
         if getattr(output, "shape", None) is None or tuple(output.shape) != expected:
             found = tuple(output.shape) if hasattr(output, "shape") else type(output).__name__
+            given = max(1, stacked.shape.channel.volume)
+            ways = f"{given} channel(s) in and {'out' if given == count else f'{count} out'}"
             raise NetworkOutputError(
-                f"The network returned {found} for {tuple(native.shape)}, but a state has {expected}. It must return "
-                f"a state of the same resolution: {max(1, stacked.shape.channel.volume)} channel(s) in and {count} "
-                f"out. If states and observations differ in shape, pass predict=lambda y: ..., which returns x."
+                f"The network returned {found} for {tuple(native.shape)}. It must return a state, {expected}: {ways} at "
+                f"the same resolution. If states and observations differ in shape, pass predict=lambda y: ..., which "
+                f"returns x."
             )
         return output
 

@@ -19,7 +19,7 @@ from ..inversion.observed import InvertedObservation
 from ..states import trees
 from .prediction import prediction
 
-LEARNED = 2.0  # times the error of the inverse: a network that has more has learned nothing yet
+SLACK = 0.1  # relative, of a squared error: a network that is worse by more has learned nothing yet
 
 
 def start_from_estimate(
@@ -35,9 +35,8 @@ def start_from_estimate(
 
         x = x̂ + net(y*, x̂; θ) = x̂
 
-    A network that has learned something stays as it is. To tell, observations are simulated from the estimates of the
-    given ones, whose states are known then: the network stays if its squared error there is at most twice that of the
-    inverse.
+    A network whose squared error is at most 10 % larger than that of the inverse stays as it is. To tell, observations are simulated from the estimates of
+    the given ones, whose states are known then, and the squared errors are compared.
 
     Args:
         net: Network, as given to `sip_update_weights`. It is changed.
@@ -61,7 +60,7 @@ def start_from_estimate(
         truth = physics.admissible(first.inverted().x_target)
         simulated = InvertedObservation(physics, trees.stop_gradient(physics.forward(truth)))
         answer, estimate = _answers(framework, net, simulated, shown)
-        if _error(answer, truth) <= LEARNED * _error(estimate, truth):
+        if _error(answer, truth) <= (1 + SLACK) * _error(estimate, truth):
             return False
         _silence(framework, net, simulated, shown)
     return True
