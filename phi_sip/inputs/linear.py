@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..contract.inputs import NetworkInput, Observed
 from ..errors import UnsupportedError
 from ..inversion.observed import InvertedObservation
+from ..inversion.rules import with_rule
 from ..regularization import EmpiricalBayes
 
 
@@ -21,11 +22,10 @@ class LinearEstimate(NetworkInput):
     name: ClassVar[str] = "linear"
 
     def of(self, observed: Observed) -> Any:
-        physics = observed.physics
-        if "regularization" not in {field.name for field in fields(physics)} or not physics.is_linear:
+        linear = with_rule(observed.physics, EmpiricalBayes())
+        if linear is None:
             raise UnsupportedError(
-                f"{type(physics).__name__} takes no regularization, so there is no linear estimate to show. Leave out "
-                f"'linear'."
+                f"{type(observed.physics).__name__} takes no regularization rule, so there is no linear estimate to "
+                f"show. Leave out 'linear'."
             )
-        linear: Any = replace(physics, regularization=EmpiricalBayes())
         return InvertedObservation(linear, observed.y_target).inverted().x_target

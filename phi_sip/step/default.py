@@ -1,4 +1,4 @@
-"""How `sip_update_weights` makes an update unless a plugin takes over: by the gradient of its target, compiled if it pays."""
+"""How `sip_update_weights` makes an update unless a plugin takes over: by its target, compiled if that pays."""
 
 from __future__ import annotations
 

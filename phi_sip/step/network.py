@@ -58,9 +58,9 @@ def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes
             given = max(1, stacked.shape.channel.volume)
             ways = f"{given} channel(s) in and {'out' if given == count else f'{count} out'}"
             raise NetworkOutputError(
-                f"The network returned {found} for {tuple(native.shape)}. It must return a state, {expected}: {ways} at "
-                f"the same resolution. If states and observations differ in shape, pass predict=lambda y: ..., which "
-                f"returns x."
+                f"The network returned {found} for {tuple(native.shape)}. It must return a state, {expected}: {ways} "
+                f"at the same resolution. If states and observations differ in shape, pass predict=lambda y: ..., "
+                f"which returns x."
             )
         return output
 

@@ -35,8 +35,8 @@ def start_from_estimate(
 
         x = x̂ + net(y*, x̂; θ) = x̂
 
-    A network whose squared error is at most 10 % larger than that of the inverse stays as it is. To tell, observations are simulated from the estimates of
-    the given ones, whose states are known then, and the squared errors are compared.
+    A network whose squared error is at most 10 % larger than that of the inverse stays as it is. To tell, observations
+    are simulated from the estimates of the given ones, so that the states are known.
 
     Args:
         net: Network, as given to `sip_update_weights`. It is changed.
@@ -100,9 +100,9 @@ def _silence(framework: TrainingFramework, net: Any, observed: Observed, inputs:
             framework.set_weights(net, weights)
     if not found:
         raise UnsupportedError(
-            f"The last layer of the network, a {type(net).__name__}, is not known, so it cannot begin with the estimate "
-            f"of the inverse. Let it end with a linear layer, such as a convolution with a bias, without an activation "
-            f"or normalization after it."
+            f"The last layer of the network, a {type(net).__name__}, is not known, so it cannot begin with the "
+            f"estimate of the inverse. Let it end with a linear layer, such as a convolution with a bias, without an "
+            f"activation or normalization after it."
         )
 
 
