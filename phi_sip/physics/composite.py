@@ -79,6 +79,11 @@ class Composite(InvertiblePhysics):
         """Returns E‖n‖² of the last stage, whose output is observed."""
         return self.stages[-1].noise_energy(y)
 
+    @property
+    def noise_std(self) -> Any:
+        """σ of the last stage, whose output is observed; `None` if it says none."""
+        return getattr(self.stages[-1], "noise_std", None)
+
     def initial_state(self, y_target: Any) -> Any:
         """Returns what each stage begins with, from the last to the first."""
         for stage in reversed(self.stages):

@@ -88,6 +88,11 @@ class Masked(InvertiblePhysics):
         with math.precision(precision):
             return trees.tree_map(observed, y)
 
+    @property
+    def noise_std(self) -> Any:
+        """σ of the physics, where it is observed; `None` if it says none."""
+        return getattr(self.physics, "noise_std", None)
+
     def initial_state(self, y_target: Any) -> Any:
         """Returns what the physics begins with."""
         return self.physics.initial_state(trees.scale(y_target, 0))

@@ -32,12 +32,16 @@ class _OfHost:
     precision: int
 
     def normal(self, shape: Shape) -> Tensor:
-        values = self.generator.standard_normal(shape.sizes, f"float{self.precision}")  # type: ignore[arg-type]
+        values = self.generator.standard_normal(shape.sizes, _type(self.precision))
         return math.reshaped_tensor(values, [*shape], convert=False)
 
     def uniform(self, shape: Shape) -> Tensor:
-        values = self.generator.random(shape.sizes, f"float{self.precision}")  # type: ignore[arg-type]
+        values = self.generator.random(shape.sizes, _type(self.precision))
         return math.reshaped_tensor(values, [*shape], convert=False)
+
+
+def _type(precision: int) -> type[np.float32] | type[np.float64]:
+    return np.float64 if precision == 64 else np.float32
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ..inversion.observed import InvertedObservation
 from ..states import trees
 from .prediction import prediction
 
-SLACK = 0.1  # relative, of a squared error: a network that is worse by more has learned nothing yet
+SLACK = 0.01  # relative, of a squared error: a network that is worse by more has learned nothing yet
 
 
 def start_from_estimate(
@@ -35,7 +35,7 @@ def start_from_estimate(
 
         x = x̂ + net(y*, x̂; θ) = x̂
 
-    A network whose squared error is at most 10 % larger than that of the inverse stays as it is. To tell, observations
+    A network whose squared error is at most 1 % larger than that of the inverse stays as it is. To tell, observations
     are simulated from the estimates of the given ones, so that the states are known.
 
     Args:

@@ -149,10 +149,10 @@ def train(
     facts = check_plain("train", "made_by", {} if made_by is None else made_by)
     options = {"step_size": step_size, "training": training, "compile": compile, "micro_batches": micro_batches}
     options["targets"] = resolve_target(targets)
-    solver, shown = resolve_solver(solver), resolve_inputs(inputs)
-    if predict is not None and shown:
+    solver, seen = resolve_solver(solver), resolve_inputs(inputs)
+    if predict is not None and seen:
         raise ParameterError("train: inputs has no effect with predict=...: leave out one of them.")
-    task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, shown)
+    task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, seen)
     identity = _identity(task, plan, batches, facts)
     with holding(folder) as place, interrupts_between_steps() as check_interrupt:
         checkpointer = resumption = files = None
