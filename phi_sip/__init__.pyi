@@ -1,7 +1,9 @@
+from .contract.inputs import NetworkInput
 from .contract.markers import hookimpl
 from .contract.physics import Correction, InvertiblePhysics
 from .contract.solver import InverseSolver
 from .contract.step import SipStep
+from .contract.target import TrainingTarget
 from .contract.update import SipUpdate
 from .data.batches import Batch
 from .descriptions.networks import NetworkSpec
@@ -30,6 +32,7 @@ from .errors import (
     UntrustedError,
 )
 from .frameworks.jax.optax import OptaxOptimizer
+from .inputs import Estimate, LinearEstimate, Observation, Uncertainty
 from .inversion.operator import sip_inverse
 from .physics.burgers import Burgers
 from .physics.composite import Composite
@@ -42,7 +45,17 @@ from .physics.masked import Masked
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
 from .physics.wave import Wave
-from .plugins.registry import available_networks, available_physics, available_solvers, get_physics, get_solver
+from .plugins.registry import (
+    available_inputs,
+    available_networks,
+    available_physics,
+    available_solvers,
+    available_targets,
+    get_input,
+    get_physics,
+    get_solver,
+    get_target,
+)
 from .regularization import (
     CrossValidated,
     DiscrepancyPrinciple,
@@ -54,6 +67,7 @@ from .regularization import (
     ProbabilisticDamping,
     PublishedDamping,
     Regularization,
+    ResidualFilter,
     Tikhonov,
     TotalVariation,
     TruncatedSVD,
@@ -67,7 +81,10 @@ from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
+from .step.predict_state import predict_state
+from .step.start import start_from_estimate
 from .step.update import sip_update_weights
+from .targets import Labels, LocalInverse, RandomTransform, SelfSimulated
 from .training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, read_run, train
 
 __version__: str
@@ -90,6 +107,7 @@ __all__ = [
     "EarlyStopping",
     "EmpiricalBayes",
     "EmptyModes",
+    "Estimate",
     "Evolution",
     "Exponential",
     "FileWarning",
@@ -101,13 +119,18 @@ __all__ = [
     "InverseSolver",
     "InvertiblePhysics",
     "LCurve",
+    "Labels",
     "LevenbergMarquardt",
+    "LinearEstimate",
+    "LocalInverse",
     "Masked",
     "MeasuredSpectrum",
     "MisfitWarning",
+    "NetworkInput",
     "NetworkOutputError",
     "NetworkSpec",
     "NonFiniteError",
+    "Observation",
     "OptaxOptimizer",
     "ParameterError",
     "PerformanceWarning",
@@ -117,14 +140,17 @@ __all__ = [
     "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
+    "RandomTransform",
     "RecordError",
     "RecordWarning",
     "Regularization",
+    "ResidualFilter",
     "Reversible",
     "RotatedSine",
     "RunFolderError",
     "RunRecord",
     "SaddleFreeNewton",
+    "SelfSimulated",
     "SipError",
     "SipStep",
     "SipUpdate",
@@ -136,7 +162,9 @@ __all__ = [
     "TimeStepping",
     "TotalVariation",
     "TrainingError",
+    "TrainingTarget",
     "TruncatedSVD",
+    "Uncertainty",
     "UnknownNameError",
     "Unregularized",
     "UnsupportedError",
@@ -144,14 +172,20 @@ __all__ = [
     "WallTime",
     "Wave",
     "Wiener",
+    "available_inputs",
     "available_networks",
     "available_physics",
     "available_solvers",
+    "available_targets",
+    "get_input",
     "get_physics",
     "get_solver",
+    "get_target",
     "hookimpl",
+    "predict_state",
     "read_run",
     "sip_inverse",
     "sip_update_weights",
+    "start_from_estimate",
     "train",
 ]

@@ -18,7 +18,7 @@ from fields import array, periodic, smooth
 from frameworks import TABLE
 from phi.tf import TENSORFLOW
 from phiml import math
-from phiml.math import batch
+from phiml.math import batch, spatial
 from test_conformance import CASES
 
 import phi_sip
@@ -164,6 +164,22 @@ def test_values_may_change_without_compiling_anew(compiling, double, runs, updat
         physics = damped(noise_std=1e-5 * (1 + step))
         sip_update_weights(net, optimizer, physics, y_target, step_size=1 / (1 + step), x_true=observations[0])
     assert len(runs) == 1
+
+
+def test_data_on_a_device_do_not_compile_anew():
+    """Data can be committed to a device; then all that is computed with them is, and JAX compiles anew for it."""
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
+    with TABLE[2].backend, math.precision(64):
+        net = TABLE[2].u_net(batch_norm=False, levels=1, filters=2)
+        optimizer = TABLE[2].adam(net)
+        values = jax.device_put(array(states()), jax.devices()[0])
+        y_target = states().with_values(math.reshaped_tensor(values, [batch(batch=4), spatial(x=8), spatial(y=8)]))
+        sip_update_weights(net, optimizer, damped(), y_target)
+        compiled.clear()
+        for _ in range(2):
+            sip_update_weights(net, optimizer, damped(), y_target)
+    assert not [event for event in compiled if "compile" in event]
 
 
 def test_constants_of_the_physics_compile_anew(compiling, runs):

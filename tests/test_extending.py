@@ -1,6 +1,6 @@
 """
-What `docs/design.md` says under "To add": a physics, solver, rule, network, file format, framework, weight update and
-record field come from a package of a stranger, through its entry point alone.
+What `docs/design.md` says under "To add": a physics, solver, rule, input, target, network, file format, framework,
+weight update and record field come from a package of a stranger, through its entry point alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from phi_sip import (
     NetworkSpec,
     ParameterError,
     UnsupportedError,
+    predict_state,
     read_run,
     sip_inverse,
     sip_update_weights,
@@ -91,6 +92,39 @@ def test_a_rule(installed):
     np.testing.assert_allclose(array(physics.forward(estimate)), array(y), atol=0.1)
     assert describe(physics)["parameters"]["regularization"]["type"] == "SharpCut"
     assert construct(describe(physics)) == physics
+
+
+def test_an_input(installed):
+    mean = installed("mean_input").Mean()
+    assert "mean" in phi_sip.available_inputs()
+    assert construct(describe(mean)) == mean
+    from phi.torch import TORCH
+
+    seen = []
+    y = observations()
+    with TORCH:
+        net = NetworkSpec("u_net", {"in_channels": 2, "out_channels": 1, "levels": 1, "filters": 2}).build()
+        net.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        predict_state(net, HeatEquation(1.0, 1.0, 0.1), y, inputs=("y", "mean"))
+    expected = array(y).mean((1, 2))
+    np.testing.assert_allclose(seen[0][:, 1].detach().numpy(), expected[:, None, None] + 0 * array(y), rtol=1e-5)
+
+
+def test_a_target(installed):
+    half_way = installed("half_way")
+    assert "half-way" in phi_sip.available_targets()
+    assert construct(describe(half_way.HalfWay(0.25))) == half_way.HalfWay(0.25)
+    from phi.torch import TORCH
+
+    y, physics = observations(), HeatEquation(1.0, 1.0, 0.1)
+    with TORCH:
+        net = NetworkSpec("u_net", {"in_channels": 1, "out_channels": 1, "levels": 1, "filters": 2}).build()
+        optimizer = phiml.nn.adam(net, 1e-3)
+        update = sip_update_weights(net, optimizer, physics, y, targets="half-way")
+        estimate = sip_inverse(physics, y, y * 0).x_target
+        with pytest.raises(UnsupportedError, match="HalfWay does not use the argument step_size"):
+            sip_update_weights(net, optimizer, physics, y, targets="half-way", step_size=0.5)
+    np.testing.assert_allclose(array(update.x_target), (array(update.x) + array(estimate)) / 2, atol=1e-5)
 
 
 def test_a_network(installed):

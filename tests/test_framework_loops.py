@@ -410,7 +410,7 @@ MODULES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "groups": (conv, two_groups),
     "line search": (conv, lambda net: optim.LBFGS(net.parameters(), 0.5, 3, line_search_fn="strong_wolfe")),
     "quasi-Newton": (conv, lambda net: optim.LBFGS(net.parameters(), 0.1, 3)),
-    "sharpness": (conv, lambda net: SharpnessAware(net.parameters(), 1e-2)),
+    "sharpness": (lambda: conv(dtype=torch.float64), lambda net: SharpnessAware(net.parameters(), 1e-2)),
     "no closure": (conv, lambda net: NoClosure(net.parameters(), 1e-2, momentum=0.9)),
     "fused": (conv, lambda net: optim.Adam(net.parameters(), torch.tensor(1e-2), fused=True)),
     "foreach": (conv, lambda net: optim.NAdam(net.parameters(), 1e-2, foreach=True)),

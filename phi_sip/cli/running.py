@@ -104,7 +104,8 @@ def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     path = folder.path
     record = built.train(folder, [ExperimentFile(built.experiment, path), *_callbacks(path, tensorboard)])
     best = built.restore_best(path)
-    save_inverse(path / MODEL, built.net, built.physics, built.network, built.validation.y_target)
+    observations = built.validation.y_target
+    save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs)
     page = write_report([path], path / "report.html")
     console().print(f"Report: {page}")
     of = f", of step {best.step}, the best" if best else ""

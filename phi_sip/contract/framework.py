@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from phiml.backend import Backend
 
+from ..errors import UnsupportedError
 from .operations import Operations
 from .trainable import Trainable
 from .training_state import TrainingState
@@ -98,6 +101,28 @@ class TrainingFramework(Framework):
         Raises:
             CheckpointError: if the file does not fit the network.
         """
+
+    def weights(self, net: Any) -> list[np.ndarray]:
+        """
+        Returns copies of the weights that are trained, in the order in which the network has made them.
+
+        Raises:
+            UnsupportedError: if the framework does not give its weights.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not say what the weights of its networks are.")
+
+    def set_weights(self, net: Any, weights: Sequence[np.ndarray]) -> None:
+        """
+        Gives a network what `weights` returned.
+
+        Raises:
+            UnsupportedError: if the framework does not take weights.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not let the weights of its networks be set.")
+
+    def evaluating(self, net: Any) -> AbstractContextManager[Any]:
+        """Returns the context in which functions of a network are evaluated as for inference, without gradients."""
+        return nullcontext()
 
     @abstractmethod
     def evaluation(self, net: Any) -> Callable[[Any], Any]:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .framework import Framework
+from .inputs import NetworkInput
 from .markers import hookspec
 from .physics import InvertiblePhysics
 from .solver import InverseSolver
 from .step import SipStep
+from .target import TrainingTarget
 from .trainable import Trainable
 from .update import SipUpdate, UpdateRequest
 
@@ -29,6 +31,18 @@ def sip_solvers() -> Sequence[type[InverseSolver]]:
 @hookspec
 def sip_rules() -> Sequence[type[Any]]:
     """Returns the `Regularization` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec
+def sip_inputs() -> Sequence[type[NetworkInput]]:
+    """Returns the `NetworkInput` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec
+def sip_targets() -> Sequence[type[TrainingTarget]]:
+    """Returns the `TrainingTarget` classes that this plugin adds."""
     raise NotImplementedError
 
 

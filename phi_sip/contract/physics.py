@@ -132,6 +132,39 @@ class InvertiblePhysics(ABC):
         """
         return x
 
+    def initial_state(self, y_target: Any) -> Any:
+        """
+        x₀, from which an observation is inverted when nothing else is known of its state.
+
+        Default: zero, like y*, with what `constrain` imposes. Physics whose states have other dims than their
+        observations, or are found from elsewhere, say so here.
+
+        Args:
+            y_target: Observation.
+        """
+        return self.constrain(trees.scale(y_target, 0), y_target)
+
+    def admissible(self, x: Any) -> Any:
+        """
+        Returns the state nearest to x that the prior of the physics allows, e.g. one without negative values. Default:
+        x itself.
+
+        Args:
+            x: State.
+        """
+        return x
+
+    def add_noise(self, y: Any, noise: Any) -> Any:
+        """
+        Returns y + n, an observation of the same state with measurement errors. Default: the sum. Physics that do not
+        observe everything leave the rest as it is.
+
+        Args:
+            y: Observation without noise.
+            noise: n, like y.
+        """
+        return trees.add(y, noise)
+
     @property
     def has_inverse(self) -> bool:
         """Whether `inverse` is implemented."""

@@ -71,6 +71,10 @@ class Trainable(ABC):
         """Returns the context in which updates are made, e.g. one that turns automatic differentiation on."""
         return nullcontext()
 
+    def evaluating(self) -> AbstractContextManager[Any]:
+        """Returns the context in which the network is evaluated as it is used for inference, without gradients."""
+        return nullcontext()
+
     @abstractmethod
     def call(self, native: Any) -> Any:
         """

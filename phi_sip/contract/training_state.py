@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,7 +40,7 @@ class TrainingState(ABC):
         Returns the context in which the network is evaluated as it is used for inference: without gradients, with batch
         statistics as they were learned.
         """
-        return nullcontext()
+        return self.trainable.evaluating()
 
     @abstractmethod
     def layout(self) -> Layout:

@@ -10,8 +10,10 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..errors import UnsupportedError
+from .inputs import NetworkInput
 from .physics import InvertiblePhysics
 from .solver import InverseSolver
+from .target import TrainingTarget
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,9 @@ class SipUpdate:
 class UpdateRequest:
     """
     What `sip_update_weights` was asked for, after checks. Its arguments have the same names there.
+
+    Attributes:
+        draws: The random numbers that the target has drawn for this update.
     """
 
     physics: InvertiblePhysics
@@ -55,6 +60,9 @@ class UpdateRequest:
     x_true: Any = None
     compile: bool | None = None
     micro_batches: int = 1
+    inputs: tuple[NetworkInput, ...] = ()
+    targets: TrainingTarget | None = None
+    draws: Any = None
 
     def check_uses(self, uses: Collection[str], owner: str) -> None:
         """
@@ -69,6 +77,7 @@ class UpdateRequest:
         """
         scaled = isinstance(self.step_size, Tensor) or self.step_size != 1
         asked = {"step_size": scaled, "solver": self.solver is not None, "compile": bool(self.compile)}
+        asked |= {"targets": self.targets is not None}
         dropped = ", ".join(name for name, asks in asked.items() if asks and name not in uses)
         if dropped:
             raise UnsupportedError(f"{owner} does not use the argument {dropped}. Nothing was changed. Leave it out.")

@@ -21,7 +21,7 @@ def describe(item: Any) -> Any:
     | item | data |
     |---|---|
     | physics | `{"name": registered name, "parameters": {…}}` |
-    | rule, spectrum, parameter choice, solver, `EmptyModes` | `{"type": class name, …}` |
+    | rule, spectrum, parameter choice, solver, input, target, `EmptyModes` and the like | `{"type": class name, …}` |
     | tensor with a dim `vector`, `math.vec(x=1.0, y=0.5)` | `{"vector": {"x": 1.0, "y": 0.5}}` |
     | tensor with another channel dim | `{"channel": {"times": [2.0, 8.0]}}` |
 

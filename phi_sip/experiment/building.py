@@ -11,13 +11,17 @@ from typing import Any
 from phiml import math
 from phiml.backend import set_global_default_backend
 
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
+from ..contract.target import TrainingTarget
 from ..data import Batch
 from ..descriptions.from_data import construct
 from ..descriptions.networks import NetworkSpec
 from ..errors import UnsupportedError
 from ..frameworks import training_framework
+from ..inputs import resolve_inputs
 from ..plugins.references import Untrusted, trusted
+from ..targets import resolve_target
 from ..training import (
     Callback,
     EarlyStopping,
@@ -45,7 +49,7 @@ class Built:
 
     Attributes:
         experiment: What it was built from.
-        physics, network, net, optimizer, schedule, data, validation: Its parts.
+        physics, network, net, optimizer, schedule, data, validation, inputs, targets: Its parts.
     """
 
     experiment: Experiment
@@ -56,6 +60,8 @@ class Built:
     schedule: Any
     data: DataFunction
     validation: Batch
+    inputs: tuple[NetworkInput, ...] | None
+    targets: TrainingTarget | None
 
     def train(
         self, folder: str | os.PathLike[str] | None, callbacks: Sequence[Callback] = (), progress: bool = True
@@ -85,6 +91,8 @@ class Built:
                 step_size=plan.step_size,
                 solver=plan.solver,
                 micro_batches=plan.micro_batches,
+                inputs=self.inputs,
+                targets=self.targets,
                 made_by=made_by(self.experiment),
             )
 
@@ -124,7 +132,21 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     optimizer, schedule = made_by_name(framework, net, experiment.optimizer)
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
-    return Built(experiment, physics, network, net, optimizer, schedule, data, validation)
+    inputs = resolve_inputs([construct(item) for item in experiment.network.inputs])
+    targets = resolve_target(construct(experiment.training.targets))
+    as_it_is = inputs == resolve_inputs(["y"])
+    return Built(
+        experiment,
+        physics,
+        network,
+        net,
+        optimizer,
+        schedule,
+        data,
+        validation,
+        None if as_it_is else inputs,
+        targets,
+    )
 
 
 def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Source]:

@@ -92,10 +92,13 @@ class Network(Table):
         name: Registered name, see `phi-sip physics --networks`: `u_net`, `conv_net`, `res_net`, `mlp` of `phiml.nn` and
             those of plugins; or `module:function`.
         arguments: Its keyword arguments.
+        inputs: What it is shown, one after the other in its channels: `y`, `estimate` and others, see
+            `sip_update_weights`, or tables with a `type`.
     """
 
     name: str = "u_net"
     arguments: Arguments = Field(default_factory=lambda: {"in_channels": 1, "out_channels": 1})
+    inputs: Annotated[list[str | Arguments], Field(min_length=1)] = ["y"]
 
 
 class Schedule(Table):
@@ -158,6 +161,7 @@ class Training(Table):
         solver: Numerical inverse by name; without it the physics' own. `gradient` is training through the physics.
         step_size: η.
         micro_batches: Parts of a batch.
+        targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, or a table with a `type`.
         stop: What ends it earlier.
     """
 
@@ -169,6 +173,7 @@ class Training(Table):
     solver: str | None = None
     step_size: Positive = 1.0
     micro_batches: Count = 1
+    targets: str | Arguments = "local-inverse"
     stop: Stop = Field(default_factory=Stop)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from phiml.backend import Backend
 
 from ..contract.framework import Named, TrainingFramework
@@ -57,6 +58,13 @@ class FrameworkFolder(TrainingFramework):
 
     def load_weights(self, net: Any, folder: Path) -> None:
         self._file("weights").load(net, folder)
+
+    def weights(self, net: Any) -> list[np.ndarray]:
+        found: list[np.ndarray] = self._file("weights").trained(net)
+        return found
+
+    def set_weights(self, net: Any, weights: Sequence[np.ndarray]) -> None:
+        self._file("weights").set_trained(net, weights)
 
     def evaluation(self, net: Any) -> Callable[[Any], Any]:
         function: Callable[[Any], Any] = self._file("weights").evaluation(net)

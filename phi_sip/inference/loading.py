@@ -12,6 +12,7 @@ from ..descriptions.from_data import construct
 from ..descriptions.networks import NetworkSpec
 from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import training_framework, training_frameworks
+from ..inputs import resolve_inputs
 from ..plugins.references import Resolver, Untrusted, trusted
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import Manifest, read_manifest
@@ -52,6 +53,8 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
     with _reading("misfit", folder):
         misfit = manifest.content.get("misfit") and TrainingMisfit.of_description(manifest.content["misfit"])
+    with _reading("inputs", folder):
+        inputs = resolve_inputs(construct(manifest.content.get("inputs")) or None)
     if not isinstance(physics, InvertiblePhysics):
         raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
     framework = training_framework(manifest.framework)
@@ -73,7 +76,7 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
                 f"by another version? Then: {manifest.content.get('versions')}"
             ) from error
     description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
-    return TrainedInverse(physics, network, grid, backend, description, framework.evaluation(net), misfit)
+    return TrainedInverse(physics, network, grid, backend, description, framework.evaluation(net), misfit, inputs)
 
 
 def _manifest_of(folder: Path) -> Manifest:

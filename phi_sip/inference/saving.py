@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from phi.field import Field
 from phiml import math
 
-from ..contract.framework import TrainingFramework
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..descriptions.networks import NetworkSpec
 from ..descriptions.to_data import describe
 from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import framework_for
+from ..inputs import resolve_inputs
 from ..states import trees
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import write_manifest
 from ..training.run_folder import installed_versions
-from .folder import FORMAT, KIND
+from .folder import KIND, WITH_INPUTS, WITHOUT
 from .grid import TrainingGrid
 from .misfit import SAMPLES, TrainingMisfit
 from .replacing import replaced_folder
@@ -26,7 +28,13 @@ from .trained import TrainedInverse
 
 
 def save_inverse(
-    folder: str | Path, net: Any, physics: InvertiblePhysics, network: NetworkSpec, observations: Any = None
+    folder: str | Path,
+    net: Any,
+    physics: InvertiblePhysics,
+    network: NetworkSpec,
+    observations: Any = None,
+    *,
+    inputs: Sequence[str | NetworkInput] | None = None,
 ) -> Path:
     """
     Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
@@ -39,6 +47,7 @@ def save_inverse(
         observations: Some like those that it was trained on, better those of the validation. Those on centered grids
             with other axes, lengths of cells or another boundary will be refused, and those that it explains much worse
             than these warned of; without, anything is inverted, without a word.
+        inputs: What the network was shown in training, see `sip_update_weights`.
 
     Raises:
         UnsupportedError: if the physics cannot be written as plain data, no plugin knows the network, or its weights
@@ -52,12 +61,15 @@ def save_inverse(
         raise UnsupportedError(f"The network cannot be saved. {error}") from error
     is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
     grid = TrainingGrid.of(observations) if is_grid else None
-    misfit = None if observations is None else _misfit(net, framework, physics, network, observations)
+    shown = resolve_inputs(inputs)
+    inverse = TrainedInverse(physics, network, None, framework.backend, {}, framework.evaluation(net), inputs=shown)
+    misfit = None if observations is None else _misfit(inverse, observations)
     content = {
         "kind": KIND,
-        "format": FORMAT,
+        "format": WITH_INPUTS if shown else WITHOUT,
         "physics": describe(physics),
         "network": network.describe(),
+        "inputs": describe(shown),
         "grid": None if grid is None else grid.describe(),
         "misfit": None if misfit is None else misfit.describe(),
         "versions": installed_versions(),
@@ -76,15 +88,14 @@ def save_inverse(
     return folder
 
 
-def _misfit(
-    net: Any, framework: TrainingFramework, physics: InvertiblePhysics, network: NetworkSpec, observations: Any
-) -> TrainingMisfit | None:
+def _misfit(inverse: TrainedInverse, observations: Any) -> TrainingMisfit | None:
     """Returns the misfit of the network on some observations; `None` if it cannot be evaluated on them as they are."""
-    inverse = TrainedInverse(physics, network, None, framework.backend, {}, framework.evaluation(net))
     some = trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names[:1], slice(0, SAMPLES))], observations)
     try:
         x = inverse.predict(some)
         with inverse.backend, math.precision(trees.precision_of(some)):
-            return TrainingMisfit.of(trees.subtract(physics.forward(x), trees.to_backend(some, inverse.backend)))
+            return TrainingMisfit.of(
+                trees.subtract(inverse.physics.forward(x), trees.to_backend(some, inverse.backend))
+            )
     except SipError:
         return None

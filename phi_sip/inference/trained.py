@@ -11,13 +11,15 @@ from phiml import math
 from phiml.backend import Backend
 from phiml.math import Tensor
 
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..descriptions.networks import NetworkSpec
 from ..errors import NetworkOutputError, ParameterError, SipError
+from ..inversion.observed import InvertedObservation
 from ..inversion.operator import sip_inverse
 from ..states import trees
 from ..states.checks import check_finite
-from ..step.network import call_network
+from ..step.prediction import prediction
 from ..text.printable import sentence
 from .grid import TrainingGrid
 from .misfit import TrainingMisfit, per_sample
@@ -55,6 +57,7 @@ class TrainedInverse:
         backend: PhiML's, on which it runs.
         description: What its folder says: framework, physics, network, grid, misfit, versions, SHA-256 of its files.
         misfit: How well it explained observations like those of the training, if that is known.
+        inputs: What the network is shown.
     """
 
     physics: InvertiblePhysics
@@ -64,6 +67,7 @@ class TrainedInverse:
     description: dict[str, Any]
     evaluate: Callable[[Any], Any]
     misfit: TrainingMisfit | None = None
+    inputs: tuple[NetworkInput, ...] = ()
 
     def predict(self, y_target: Field | Tensor) -> Any:
         """
@@ -84,8 +88,10 @@ class TrainedInverse:
         precision = trees.precision_of(y_target)
         with self.backend, math.precision(precision):
             y_target = trees.to_backend(y_target, self.backend)
+            observed = InvertedObservation(self.physics, y_target)
+            axes = () if self.grid is None else self.grid.axes
             try:
-                x = call_network(self.evaluate, y_target, () if self.grid is None else self.grid.axes)
+                return prediction(self.evaluate, observed, self.inputs, axes=axes)()
             except SipError:
                 raise
             except Exception as error:
@@ -94,7 +100,6 @@ class TrainedInverse:
                     f"{type(error).__name__}: {sentence(error)} A u_net of n levels needs resolutions that are "
                     f"multiples of 2^(n−1), and every network the rank and channels that it was made for."
                 ) from error
-            return self.physics.constrain(trees.cast(x, precision), y_target)
 
     def invert(self, y_target: Field | Tensor, refine: int = 0) -> Inversion:
         """

@@ -65,6 +65,10 @@ class Burgers(InvertiblePhysics):
         """Computes E‖n‖²: σ² for every cell and component."""
         return math.wrap(self.noise_std) ** 2 * y.values.shape.non_batch.volume
 
+    def initial_state(self, y_target: Field) -> Field:
+        """Returns y*, as a state that has not changed would be observed."""
+        return y_target
+
     def forward(self, x: Field) -> Field:
         """
         Computes y = u(n dt).

@@ -79,6 +79,25 @@ class Composite(InvertiblePhysics):
         """Returns E‖n‖² of the last stage, whose output is observed."""
         return self.stages[-1].noise_energy(y)
 
+    @property
+    def noise_std(self) -> Any:
+        """σ of the last stage, whose output is observed; `None` if it says none."""
+        return getattr(self.stages[-1], "noise_std", None)
+
+    def initial_state(self, y_target: Any) -> Any:
+        """Returns what each stage begins with, from the last to the first."""
+        for stage in reversed(self.stages):
+            y_target = stage.initial_state(y_target)
+        return y_target
+
+    def admissible(self, x: Any) -> Any:
+        """Returns the nearest state that the first stage allows."""
+        return self.stages[0].admissible(x)
+
+    def add_noise(self, y: Any, noise: Any) -> Any:
+        """Returns y + n, as the last stage has it."""
+        return self.stages[-1].add_noise(y, noise)
+
     def forward(self, x: Any) -> Any:
         """Computes y = P_n(… P_1(x))."""
         return self.states(x)[-1]

@@ -66,6 +66,10 @@ class TimeStepping(InvertiblePhysics):
             u_{i+1}, of the structure and dims of `state`.
         """
 
+    def initial_state(self, y_target: Any) -> Any:
+        """Returns y*, as a state that has not changed would be observed."""
+        return y_target
+
     def forward(self, x: Any) -> Any:
         """Computes y = u_n from x = u_0."""
         return self._run(x, self.time_step)

@@ -16,7 +16,7 @@ from ..errors import ParameterError, UnsupportedError
 from ..spectral.derivatives import PeriodicDerivatives
 from ..spectral.optical_flow import OpticalFlow
 from ..spectral.vorticity import Q, VorticityTransport
-from ..states import trees
+from ..states import order, trees
 from ..states.checks import check_parameter
 from .evolution import check_time_steps
 
@@ -94,6 +94,11 @@ class IncompressibleFlow(InvertiblePhysics):
         options = ((option, getattr(self, option.name)) for option in fields(self))
         inverse_only = ("smoothness", "regularization")
         return {o.name: value for o, value in options if o.name in inverse_only and value != o.default}
+
+    def initial_state(self, y_target: Field) -> Field:
+        """Returns the fluid at rest."""
+        axes = order.by_name(y_target.resolution.names)
+        return y_target.with_values(math.expand(y_target.values * 0, channel(vector=axes)))
 
     def forward(self, x: Field) -> Field:
         """

@@ -88,6 +88,23 @@ class Masked(InvertiblePhysics):
         with math.precision(precision):
             return trees.tree_map(observed, y)
 
+    @property
+    def noise_std(self) -> Any:
+        """σ of the physics, where it is observed; `None` if it says none."""
+        return getattr(self.physics, "noise_std", None)
+
+    def initial_state(self, y_target: Any) -> Any:
+        """Returns what the physics begins with."""
+        return self.physics.initial_state(trees.scale(y_target, 0))
+
+    def admissible(self, x: Any) -> Any:
+        """Returns the nearest state that the physics allows."""
+        return self.physics.admissible(x)
+
+    def add_noise(self, y: Any, noise: Any) -> Any:
+        """Returns y + n where it is observed."""
+        return trees.add(y, self.observe(noise))
+
     def noise_energy(self, y: Any) -> Tensor | None:
         """Computes E‖n‖² of the physics on the observed part; `None` if that is not known."""
         energy = self.physics.noise_energy(y)

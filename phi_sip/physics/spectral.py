@@ -165,6 +165,10 @@ class SpectralPhysics(InvertiblePhysics):
             mean = order.matched(self._mean_of_state(y_target, basis.resolution), x.values.shape)
             return trees.with_values(x, x.values + (mean - math.mean(x.values, basis.resolution)))
 
+    def admissible(self, x: Field) -> Field:
+        """Returns x without the values that the rule excludes, see `Regularization.admissible`."""
+        return trees.with_values(x, self.rule.admissible(x.values))
+
     @abstractmethod
     def _mean_of_state(self, y_target: Field, cells: Shape) -> Tensor:
         """Computes the mean of x over `cells` where no side is fixed."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.target import TrainingTarget
 from ..errors import ParameterError
 from .collection import Network, Registered, collect
 
@@ -47,6 +49,36 @@ def get_solver(name: str, /, **options: Any) -> InverseSolver:
     return made
 
 
+def get_input(name: str, /, **options: Any) -> NetworkInput:
+    """
+    Creates what a network is shown, e.g. `get_input("estimate", iterations=2)`.
+
+    Args:
+        name: Registered name, see `available_inputs()`.
+        **options: Passed to its constructor.
+
+    Raises:
+        UnknownNameError, DuplicateNameError, ParameterError: as `get_solver`.
+    """
+    made: NetworkInput = _create("input", name, collect("sip_inputs", NetworkInput), options)
+    return made
+
+
+def get_target(name: str, /, **options: Any) -> TrainingTarget:
+    """
+    Creates what a network is drawn to, e.g. `get_target("self-simulated")`.
+
+    Args:
+        name: Registered name, see `available_targets()`.
+        **options: Passed to its constructor.
+
+    Raises:
+        UnknownNameError, DuplicateNameError, ParameterError: as `get_solver`.
+    """
+    made: TrainingTarget = _create("target", name, collect("sip_targets", TrainingTarget), options)
+    return made
+
+
 def network_function(name: str) -> Network:
     """
     Returns the registered function that makes a network.
@@ -67,6 +99,16 @@ def available_physics() -> tuple[str, ...]:
 def available_solvers() -> tuple[str, ...]:
     """Returns the names of all registered numerical inverses, sorted, without those that two plugins claim."""
     return collect("sip_solvers", InverseSolver).names()
+
+
+def available_inputs() -> tuple[str, ...]:
+    """Returns the names of all registered inputs of networks, sorted, without those that two plugins claim."""
+    return collect("sip_inputs", NetworkInput).names()
+
+
+def available_targets() -> tuple[str, ...]:
+    """Returns the names of all registered targets, sorted, without those that two plugins claim."""
+    return collect("sip_targets", TrainingTarget).names()
 
 
 def available_networks() -> tuple[str, ...]:

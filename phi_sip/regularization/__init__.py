@@ -5,6 +5,7 @@ from .cross_validated import CrossValidated
 from .damping import ProbabilisticDamping, PublishedDamping
 from .empirical_bayes import EmpiricalBayes
 from .parameter_choice import DiscrepancyPrinciple, GeneralizedCrossValidation, LCurve, ParameterChoice
+from .residual_filter import ResidualFilter
 from .spectra import MeasuredSpectrum, PowerLaw, Spectrum
 from .tikhonov import Tikhonov
 from .total_variation import TotalVariation
@@ -24,6 +25,7 @@ __all__ = [
     "ProbabilisticDamping",
     "PublishedDamping",
     "Regularization",
+    "ResidualFilter",
     "SpectralEstimate",
     "SpectralProblem",
     "Spectrum",

@@ -127,6 +127,10 @@ class Regularization(ABC):
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         """Computes x̃, or the correction of x, for `problem`."""
 
+    def admissible(self, values: Tensor) -> Tensor:
+        """Returns the nearest values per cell that the rule allows in x. Default: the values as they are."""
+        return values
+
 
 def power(coefficients: Tensor) -> Tensor:
     """Computes |â_k|². The coefficients of bases without a periodic axis are real."""

@@ -62,6 +62,9 @@ class CrossValidated(Regularization):
                 f"EmpiricalBayes() or Wiener() as linear, TotalVariation() as edges."
             )
 
+    def admissible(self, values: Tensor) -> Tensor:
+        return self.edges.admissible(values)
+
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         spectrum = self.linear.spectrum_of(problem)
         smooth, sharp = self.linear.posterior(problem, spectrum), self.edges.minimize(problem, spectrum)

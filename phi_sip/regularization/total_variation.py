@@ -75,6 +75,9 @@ class TotalVariation(Regularization):
         if self.minimum is not None and not (isinstance(self.minimum, Real) and isfinite(self.minimum)):
             raise ParameterError(f"TotalVariation: minimum = {self.minimum}, but it must be a finite number or None.")
 
+    def admissible(self, values: Tensor) -> Tensor:
+        return values if self.minimum is None else math.maximum(values, self.minimum)
+
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         return self.minimize(problem, fit_power_law(problem, pooled=False))
 

@@ -12,18 +12,18 @@ from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import PerformanceWarning
 from ..frameworks import operations_of
 from .kind import sizes_of
-from .sip_gradient import sip_gradient
+from .target_gradient import target_gradient
 from .transaction import make_update
 
 SIZES_KEPT = 8
-USES = ("step_size", "solver", "compile")
+USES = ("step_size", "solver", "compile", "targets")
 
 _sizes: set[Hashable] = set()
 
 
 def sip_update(trainable: Trainable, request: UpdateRequest) -> SipUpdate:
-    """Makes one update by the SIP gradient."""
-    return make_update(trainable, request, sip_gradient, USES)
+    """Makes one update by the gradient of its target, which uses all that the request asks for."""
+    return make_update(trainable, request, target_gradient, USES)
 
 
 def step_by_step(trainable: Trainable, request: UpdateRequest) -> SipUpdate:

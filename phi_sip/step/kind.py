@@ -50,7 +50,7 @@ def sizes_of(request: UpdateRequest) -> Hashable:
 
 def code_in(request: UpdateRequest) -> Any:
     """Returns all that may hold code and state of the user."""
-    return request.physics, request.solver, request.predict
+    return request.physics, request.solver, request.predict, request.inputs, request.targets
 
 
 def opaque_in(trainable: Trainable) -> tuple[Any, Any]:
@@ -60,7 +60,8 @@ def opaque_in(trainable: Trainable) -> tuple[Any, Any]:
 
 def may_depend_on_more(request: UpdateRequest) -> bool:
     """Tells whether code takes part that may depend on more than its arguments, or must run every time."""
-    on_host = request.solver is not None and request.solver.on_host
+    parts = (request.solver, request.targets, *request.inputs)
+    on_host = any(part is not None and part.on_host for part in parts)
     return request.predict is not None or len(inverting_plugins()) > 1 or on_host
 
 

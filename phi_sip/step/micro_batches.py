@@ -68,5 +68,8 @@ def _cut(request: UpdateRequest, dim: str, part: slice) -> UpdateRequest:
         x_true=cut_state(request.x_true),
         physics=map_inputs(cut, request.physics, constant=cut),
         solver=map_inputs(cut, request.solver, constant=cut),
+        inputs=map_inputs(cut, request.inputs, constant=cut),
+        targets=map_inputs(cut, request.targets, constant=cut),
+        draws=cut_state(request.draws),
         step_size=cut(request.step_size) if isinstance(request.step_size, Tensor) else request.step_size,
     )

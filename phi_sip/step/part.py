@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..contract.inputs import Observed
+from ..contract.target import TargetContext
 from ..contract.trainable import Predict, Trainable
 from ..contract.update import SipUpdate, UpdateRequest
+from ..inversion.observed import InvertedObservation
 from ..states import trees
 from ..states.checks import check_same_grid
 from .prediction import BAD_SAMPLES, prediction
@@ -45,9 +48,38 @@ class Part:
         x_true = trees.to_backend(self.request.x_true, self.trainable.backend)
         return replace(update, x_l2=trees.l2_loss(trees.subtract(update.x, x_true)))
 
+    def observe(self, y_target: Any) -> Observed:
+        """Returns other observations of the same physics, on the backend of the network."""
+        return InvertedObservation(self.request.physics, y_target)
+
     def prediction(self, y_target: Any) -> Predict:
-        """Returns the function that computes x = f(y*; θ), differentiable with respect to the weights."""
-        return prediction(self.trainable, self.request.physics, y_target, self.request.predict)
+        """
+        Returns the function that computes x = f(y*; θ), differentiable with respect to the weights.
+
+        Args:
+            y_target: Observations, or what `observe` made of them.
+        """
+        observed = y_target if isinstance(y_target, Observed) else self.observe(y_target)
+        return prediction(self.trainable.call, observed, self.request.inputs, self.request.predict)
+
+    def evaluate(self, observed: Observed) -> Any:
+        """Computes x = f(y*; θ) as the network is used for inference, without derivatives."""
+        with self.trainable.evaluating():
+            return trees.stop_gradient(self.prediction(observed)())
+
+    def context(self, y_target: Any) -> TargetContext:
+        """
+        Returns the observations as a target sees them.
+
+        Args:
+            y_target: What `observation` returned.
+        """
+        request, backend = self.request, self.trainable.backend
+        x_true = None if request.x_true is None else trees.to_backend(request.x_true, backend)
+        draws = None if request.draws is None else trees.to_backend(request.draws, backend)
+        return TargetContext(
+            self.observe(y_target), x_true, request.step_size, request.solver, self.evaluate, self.observe, draws
+        )
 
     def check_prediction(self, x: Any) -> None:
         """
@@ -57,9 +89,13 @@ class Part:
             NonFiniteError: if it is not finite.
             GridMismatchError: if it cannot be compared with `x_true`.
         """
-        self.expect_finite("The prediction of the network", x, _BAD_PREDICTION)
+        self.expect_finite_prediction(x)
         if self.request.x_true is not None:
             check_same_grid("the prediction", x, "x_true", self.request.x_true)
+
+    def expect_finite_prediction(self, x: Any) -> None:
+        """Expects that a prediction is finite, see `expect_finite`."""
+        self.expect_finite("The prediction of the network", x, _BAD_PREDICTION)
 
     def expect_finite(self, what: str, state: Any, remedy: str) -> None:
         """

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from phiml import math
 
-from ..contract.physics import InvertiblePhysics
+from ..contract.inputs import NetworkInput, Observed
 from ..contract.trainable import Predict, Trainable
 from ..contract.update import UpdateRequest
+from ..inversion.observed import InvertedObservation
 from ..states import trees
 from ..states.checks import check_finite
-from .network import call_network
+from .network import state_shown
 
 BAD_SAMPLES = "Nothing was changed. Remove or repair these samples."
 
 
 def prediction(
-    trainable: Trainable, physics: InvertiblePhysics, y_target: Any, predict: Callable[[Any], Any] | None
+    call: Callable[[Any], Any],
+    observed: Observed,
+    inputs: Sequence[NetworkInput] = (),
+    predict: Callable[[Any], Any] | None = None,
+    axes: Sequence[str] = (),
 ) -> Predict:
     """
-    Returns the function that computes x from y* in the precision of y*: `predict`, or the network followed by
-    `physics.constrain`.
+    Returns the function that computes x from y* in the precision of y*: `predict`, or the network, followed by
+    `physics.constrain`,
+
+        x = net(y*; θ)   or   x = x̂ + net(y*, x̂, …; θ)
+
+    What the network is shown is computed here, and no derivative is taken through it.
 
     Args:
-        trainable: Network and optimizer.
-        physics: Process that made the observations.
-        y_target: Observations y* on the backend of the network.
+        call: The network as a function of one native tensor.
+        observed: Observation y*, on the backend of the network.
+        inputs: What the network is shown; nothing: the observation.
         predict: See `sip_update_weights`.
+        axes: See `state_shown`.
     """
+    y_target, physics = observed.y_target, observed.physics
     precision = trees.precision_of(y_target)
+    with math.precision(precision):
+        seen = [trees.cast(trees.stop_gradient(quantity.of(observed)), precision) for quantity in inputs]
+        estimate = next((state for quantity, state in zip(inputs, seen, strict=True) if quantity.is_estimate), None)
+        like = estimate if estimate is not None else physics.initial_state(y_target) if inputs else y_target
 
     def evaluate() -> Any:
         if predict is not None:
             return trees.cast(predict(y_target), precision)
-        x = trees.cast(call_network(trainable.call, y_target), precision)
+        x = trees.cast(state_shown(call, seen or [y_target], like, axes), precision)
         with math.precision(precision):
+            if estimate is not None:
+                x = trees.add(estimate, x)
             return physics.constrain(x, y_target)
 
     return evaluate
@@ -50,6 +67,7 @@ def first_prediction(trainable: Trainable, request: UpdateRequest) -> Predict:
         if not trainable.is_traced:
             check_finite("y_target", y_target, BAD_SAMPLES)
         with trainable.backend:
-            return prediction(trainable, request.physics, y_target, request.predict)()
+            observed = InvertedObservation(request.physics, y_target)
+            return prediction(trainable.call, observed, request.inputs, request.predict)()
 
     return evaluate

@@ -15,8 +15,8 @@ from ..contract.update import UpdateRequest
 from ..states import trees
 from ..states.parameters import as_tensor
 
-STATES = ("y_target", "x_true")
-PARAMETERS = ("physics", "solver")
+STATES = ("y_target", "x_true", "draws")
+PARAMETERS = ("physics", "solver", "inputs", "targets")
 
 
 def replace_tensors(function: Callable[[Tensor], Tensor], request: UpdateRequest) -> UpdateRequest:

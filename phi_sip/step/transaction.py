@@ -38,8 +38,8 @@ def make_update(
         gradient: Adds the gradient of one micro-batch to `trainable`, by what `trainable.record` returns or by
             `trainable.add_gradients`. Returns what the update did, and its loss as a function of the weights, `None` if
             there is none: then optimizers that evaluate the loss again, and several workers, are refused.
-        uses: Names of arguments that `gradient` uses, of `step_size`, `solver` and `compile`. Others are refused if
-            they ask for something. `predict`, `x_true` and `micro_batches` work for any gradient.
+        uses: Names of arguments that `gradient` uses, of `step_size`, `solver`, `compile` and `targets`. Others are
+            refused if they ask for something. `predict`, `inputs`, `x_true` and `micro_batches` work for any gradient.
 
     Returns:
         What the update did, for the whole batch.

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from phiml.math import Tensor
 
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.target import TrainingTarget
 from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import ParameterError, UnsupportedError
 from ..frameworks import framework_for
+from ..inputs import resolve_inputs
 from ..inversion.operator import resolve_solver
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
+from ..states import trees
 from ..states.checks import check_count, check_parameter
+from ..targets import resolve_target
+from .random_numbers import random_numbers
 
 
 def sip_update_weights(
@@ -30,6 +36,8 @@ def sip_update_weights(
     training: bool | None = None,
     compile: bool | None = None,
     micro_batches: int = 1,
+    inputs: Sequence[str | NetworkInput] | None = None,
+    targets: str | TrainingTarget | None = None,
 ) -> SipUpdate:
     """
     Updates the weights θ of a network f that learns the inverse of `physics` from observations alone:
@@ -55,7 +63,7 @@ def sip_update_weights(
         step_size: η > 0.
         solver: Numerical inverse by name or as object; `"gradient"` is ordinary training through the physics.
             Default: the physics' own inverse.
-        x_true: True states, to report `x_l2`. They never enter the gradient.
+        x_true: True states, to report `x_l2`. They enter the gradient with `Labels()` only.
         training: Keras networks only, default `None`: as PhiFlow calls them, batch normalization in inference mode.
             `True` trains its statistics, which need hundreds of steps to be of use for inference (`docs/design.md`).
         compile: Whether network, physics, inverse and optimizer run as one compiled function: a graph on TensorFlow,
@@ -66,6 +74,12 @@ def sip_update_weights(
         micro_batches: In how many parts of the batch the gradient is computed, one after the other, so that a part
             needs less memory. The weights are updated once. What is fitted to a batch, as statistics of batch
             normalization or a pooled filter, is fitted to each part.
+        inputs: What the network is shown, by name or as objects, one after the other in its channels: `"y"`, the
+            observation (default); `"estimate"`, the answer x̂ of the inverse alone, to which the network then adds:
+            x = x̂ + net(y*, x̂); `"linear"`, `"uncertainty"`, and those of plugins. For two such of one channel each a
+            network has two channels in and one out, e.g. `u_net(2, 1)`. See `start_from_estimate`.
+        targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above;
+            `SelfSimulated()`, states that are simulated from estimates; `Labels()`, `x_true`; and those of plugins.
 
     Returns:
         `SipUpdate`.
@@ -84,14 +98,30 @@ def sip_update_weights(
     """
     if not isinstance(physics, InvertiblePhysics):
         raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
+    shown, target = resolve_inputs(inputs), resolve_target(targets)
+    if predict is not None and shown:
+        raise ParameterError("inputs=... has no effect with predict=...: leave out one of them.")
+    if target is not None:
+        target.check(x_true is not None)
     if predict is not None and training is not None:
         raise ParameterError("training=... has no effect with predict=...: pass it on where predict calls the network.")
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
     check_count("sip_update_weights", "micro_batches", micro_batches)
-    request = UpdateRequest(
-        physics, y_target, predict, step_size, resolve_solver(solver), x_true, compile, micro_batches
-    )
     trainable = framework_for(net).trainable(net, optimizer, training)
+    draws = None if target is None else target.draws(y_target, random_numbers(trainable, trees.precision_of(y_target)))
+    request = UpdateRequest(
+        physics,
+        y_target,
+        predict,
+        step_size,
+        resolve_solver(solver),
+        x_true,
+        compile,
+        micro_batches,
+        shown,
+        target,
+        draws,
+    )
     trainable.check(request)
     result: SipUpdate | None = get_plugin_manager().first_result(
         "sip_update_weights", trainable=trainable, request=request

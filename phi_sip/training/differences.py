@@ -13,7 +13,7 @@ from .plain_data import plain
 
 # What the weights and the state of the optimizer mean something for. All else may change from one part of a run to the
 # next, and is reported.
-FIXED = ("framework", "physics", "solver", "precision", "network", "optimizer", "schedule")
+FIXED = ("framework", "physics", "inputs", "solver", "precision", "network", "optimizer", "schedule")
 REPORTED = ("layers", "settings", "plan", "made_by")
 LONGEST = 200  # characters of a value in a message
 

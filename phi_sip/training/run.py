@@ -8,13 +8,17 @@ from typing import Any
 
 from phiml.math import Tensor
 
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
+from ..contract.target import TrainingTarget
 from ..data.batches import Batch
-from ..errors import UnsupportedError
+from ..errors import ParameterError, UnsupportedError
+from ..inputs import resolve_inputs
 from ..interrupts import interrupts_between_steps
 from ..inversion.operator import resolve_solver
 from ..states import trees
+from ..targets import LocalInverse, resolve_target
 from ..text.terminal import PlainConsole
 from .batches import Data, held_out
 from .callbacks import Callback, check_callbacks
@@ -60,6 +64,8 @@ def train(
     training: bool | None = None,
     compile: bool | None = None,
     micro_batches: int = 1,
+    inputs: Sequence[str | NetworkInput] | None = None,
+    targets: str | TrainingTarget | None = None,
     made_by: Mapping[str, Any] | None = None,
 ) -> RunRecord:
     """
@@ -102,6 +108,8 @@ def train(
         training: As in `sip_update_weights`.
         compile: As in `sip_update_weights`.
         micro_batches: As in `sip_update_weights`.
+        inputs: As in `sip_update_weights`. With `"estimate"` a new run begins with `start_from_estimate`.
+        targets: As in `sip_update_weights`.
         made_by: Plain data that say what else the run is made by, such as a seed or the names of files. They are kept
             in the folder, and compared when the run goes on.
 
@@ -140,8 +148,11 @@ def train(
     told = check_callbacks(callbacks)
     facts = check_plain("train", "made_by", {} if made_by is None else made_by)
     options = {"step_size": step_size, "training": training, "compile": compile, "micro_batches": micro_batches}
-    solver = resolve_solver(solver)
-    task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options)
+    options["targets"] = resolve_target(targets)
+    solver, seen = resolve_solver(solver), resolve_inputs(inputs)
+    if predict is not None and seen:
+        raise ParameterError("train: inputs has no effect with predict=...: leave out one of them.")
+    task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, seen)
     identity = _identity(task, plan, batches, facts)
     with holding(folder) as place, interrupts_between_steps() as check_interrupt:
         checkpointer = resumption = files = None
@@ -163,6 +174,7 @@ def _identity(
     """Returns what a run is made by, as plain data, as far as it is known before its first batch."""
     return {
         "physics": identity_of(task.physics),
+        "inputs": identity_of(task.inputs) or "the observation",
         "solver": "that of the physics" if task.solver is None else identity_of(task.solver),
         "plan": {
             "steps": plan.steps,
@@ -172,6 +184,7 @@ def _identity(
             "micro_batches": task.options["micro_batches"],
             "training": identity_of(task.options["training"]),
             "predict": identity_of(task.predict),
+            "targets": identity_of(task.options["targets"] or LocalInverse()),
             "validation": [trees.describe(batch.y_target) for batch in validation],
         },
         "made_by": made_by,

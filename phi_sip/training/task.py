@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from phiml import math
+
+from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..contract.training_state import TrainingState
 from ..contract.update import SipUpdate, UpdateRequest
 from ..data.batches import Batch
-from ..step.prediction import first_prediction, prediction
+from ..states import trees
+from ..step.predict_state import predict_state
+from ..step.prediction import first_prediction
+from ..step.start import start_from_estimate
 from ..step.update import sip_update_weights
 
 
@@ -26,6 +33,7 @@ class TrainingTask:
         predict: Maps y* to x in place of the network, see `sip_update_weights`.
         solver: The numerical inverse, if it is not the physics' own.
         options: Other arguments of `sip_update_weights`.
+        inputs: What the network is shown.
     """
 
     state: TrainingState
@@ -33,6 +41,7 @@ class TrainingTask:
     predict: Callable[[Any], Any] | None
     solver: InverseSolver | None
     options: Mapping[str, Any]
+    inputs: tuple[NetworkInput, ...] = ()
 
     def update(self, batch: Batch) -> SipUpdate:
         """Makes one update of the weights."""
@@ -44,15 +53,21 @@ class TrainingTask:
             x_true=batch.x_true,
             predict=self.predict,
             solver=self.solver,
+            inputs=self.inputs or None,
             **self.options,
         )
 
     def prepare(self, y_target: Any) -> None:
         """Makes all variables that are made late, so that saved ones can be put back."""
-        trainable = self.state.trainable
-        trainable.prepare(first_prediction(trainable, UpdateRequest(self.physics, y_target, self.predict)))
+        trainable, request = self.state.trainable, UpdateRequest(self.physics, y_target, self.predict)
+        trainable.prepare(first_prediction(trainable, dataclasses.replace(request, inputs=self.inputs)))
+
+    def start(self, y_target: Any) -> None:
+        """Lets a network that has not learned anything begin with what the inverse knows."""
+        if any(quantity.is_estimate for quantity in self.inputs):
+            with math.precision(trees.precision_of(y_target)):
+                start_from_estimate(self.state.net, self.physics, y_target, inputs=self.inputs)
 
     def evaluate(self, y_target: Any) -> Any:
         """Returns x for observations, as the network is used for inference."""
-        with self.state.evaluating():
-            return prediction(self.state.trainable, self.physics, y_target, self.predict)()
+        return predict_state(self.state.net, self.physics, y_target, inputs=self.inputs or None, predict=self.predict)

@@ -202,10 +202,22 @@ class JaxTrainable(CompilingTrainable):
 
         def update(natives: list[Any]) -> tuple[Any, list[Any]]:
             trainer = JaxTrainable(net(), optimizer())
-            trainer.variables, applied, results = run(trainer.variables, natives)
+            trainer.variables, applied, results = run(_where_data_are(trainer.variables, natives), natives)
             return applied, results
 
         return update
+
+
+def _where_data_are(variables: Any, natives: list[Any]) -> Any:
+    """
+    Returns the variables, committed to the one device to which data are committed. What a compiled function returns is
+    committed if one of its arguments is, and JAX compiles anew for arguments that are.
+    """
+    places = {array.sharding for array in natives if isinstance(array, jax.Array) and array.committed}
+    if len(places) != 1 or len(next(iter(places)).device_set) != 1:
+        return variables
+    (place,) = places
+    return tree_map(lambda v: v if isinstance(v, jax.Array) and v.committed else jax.device_put(v, place), variables)
 
 
 def _check_processes_run_one_program(processes: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from ..arrays import read_archive, read_arrays, write_arrays
 from .call import call_stax
@@ -26,6 +27,18 @@ def load(net: Any, folder: Path) -> None:
     archive = folder / ARCHIVE
     arrays = read_archive(archive, leaves) if archive.exists() else read_arrays(folder / FILE, leaves)
     net.parameters = jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(array) for array in arrays])
+
+
+def trained(net: Any) -> list[np.ndarray]:
+    """Returns copies of the weights."""
+    return [np.array(leaf) for leaf in jax.tree_util.tree_leaves(net.parameters)]
+
+
+def set_trained(net: Any, weights: Sequence[np.ndarray]) -> None:
+    """Gives the network these weights."""
+    leaves, structure = jax.tree_util.tree_flatten(net.parameters)
+    new = [jax.numpy.asarray(w, leaf.dtype) for w, leaf in zip(weights, leaves, strict=True)]
+    net.parameters = jax.tree_util.tree_unflatten(structure, new)
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:

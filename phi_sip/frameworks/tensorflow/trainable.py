@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -42,6 +43,15 @@ class TensorFlowTrainable(CompilingTrainable):
     @property
     def is_traced(self) -> bool:
         return not tf.executing_eagerly()
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Puts layers into inference mode, where the user has asked for another one."""
+        training, self._training = self._training, None if self._training is None else False
+        try:
+            yield
+        finally:
+            self._training = training
 
     def call(self, native: Any) -> Any:
         return call_keras(self.net, native, {} if self._training is None else {"training": self._training})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,17 @@ def _form(layer: Any) -> dict[str, Any]:
     form: dict[str, Any] = {}
     layer.save_own_variables(form)
     return {name: np.asarray(array) for name, array in sorted(form.items())}
+
+
+def trained(net: Any) -> list[np.ndarray]:
+    """Returns copies of the trainable variables."""
+    return [np.array(variable.numpy()) for variable in net.trainable_variables]
+
+
+def set_trained(net: Any, weights: Sequence[np.ndarray]) -> None:
+    """Gives the trainable variables these values."""
+    for variable, value in zip(net.trainable_variables, weights, strict=True):
+        variable.assign(value)
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:

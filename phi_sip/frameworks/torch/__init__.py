@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from ...contract.framework import Framework
@@ -18,6 +19,10 @@ class PyTorch(FrameworkFolder):
     of_phiflow = ("phi.torch", "TORCH")
     trainable_class = "TorchTrainable"
     state_class = "TorchState"
+
+    def evaluating(self, net: Any) -> AbstractContextManager[None]:
+        context: AbstractContextManager[None] = self._file("call").evaluating(net)
+        return context
 
     def is_network(self, net: Any) -> bool:
         nets = net if isinstance(net, (list, tuple)) else [net]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,3 +19,23 @@ def call_module(net: Any, native: Any) -> Any:
     with math.precision(64 if dtype == torch.float64 else 32):  # networks of PhiML convert to it
         output = net(given.clone() if given.is_inference() else given)
     return output.to(native) if torch.is_tensor(output) and output.is_floating_point() else output
+
+
+def modules_of(net: Any) -> list[Any]:
+    """Returns the modules of one network, or of several."""
+    return list(net) if isinstance(net, (list, tuple)) else [net]
+
+
+@contextmanager
+def evaluating(net: Any) -> Iterator[None]:
+    """Turns gradients off, and puts all modules into inference mode; those that train do so again afterwards."""
+    parts = [part for module in modules_of(net) for part in module.modules()]
+    modes = [(part, part.training) for part in parts]
+    try:
+        for module in modules_of(net):
+            module.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,15 +40,12 @@ class TorchState(TrainingState):
             )
         super().__init__(trainable)
         self._schedule = schedule
-        self._modules, self._evaluating = trainable.modules, trainable.evaluating
+        self._modules = trainable.modules
         self._given = _settings(optimizer, schedule)
 
     @property
     def learning_rate(self) -> float | None:
         return float(self.optimizer.param_groups[0]["lr"])
-
-    def evaluating(self) -> AbstractContextManager[Any]:
-        return self._evaluating()
 
     def layout(self) -> Layout:
         return [[list(t.shape), str(t.dtype)] for net in self._modules for t in net.state_dict().values()]

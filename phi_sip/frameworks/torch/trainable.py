@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from ...contract.update import UpdateRequest
 from ...errors import ParameterError, SipError, UnsupportedError
 from ...states import trees
 from ...text.printable import sentence
-from .call import call_module
+from .call import call_module, evaluating, modules_of
 from .ranks import Ranks
 from .snapshots import Snapshot, finite
 
@@ -33,7 +33,7 @@ class TorchTrainable(Trainable):
                 f"The optimizer of a PyTorch network must be a torch.optim.Optimizer, not {type(optimizer).__name__}. "
                 f"Create it with phi.torch.flow.adam(net) or torch.optim."
             )
-        self.modules = list(net) if isinstance(net, (list, tuple)) else [net]
+        self.modules = modules_of(net)
         self.parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
         self.saved: Snapshot | None = None
         super().__init__(TORCH, net, optimizer, Ranks.of(self.modules))
@@ -72,18 +72,8 @@ class TorchTrainable(Trainable):
         lazy = torch.nn.parameter.is_lazy
         return any(lazy(t) for module in self.modules for t in (*module.parameters(), *module.buffers()))
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Turns gradients off, and puts all modules into inference mode; those that train do so again afterwards."""
-        modes = [(part, part.training) for module in self.modules for part in module.modules()]
-        try:
-            for module in self.modules:
-                module.eval()
-            with torch.no_grad():
-                yield
-        finally:
-            for part, mode in modes:
-                part.training = mode
+    def evaluating(self) -> AbstractContextManager[None]:
+        return evaluating(self.modules)
 
     def save(self) -> None:
         self.saved = Snapshot(self.modules, self.optimizer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from ...errors import UnsupportedError
 from ...storage.sizes import check_archive
 from ...storage.tensors import read_tensors, write_tensors
-from .call import call_module
+from .call import call_module, evaluating, modules_of
 
 FILE = "weights.safetensors"
 PICKLE = "weights.pt"  # of earlier versions: read as tensors only
@@ -73,17 +73,27 @@ def _tensor(array: np.ndarray, like: Any) -> Any:
     return torch.from_numpy(array.reshape(-1).view(np.uint8)).view(like.dtype).reshape(like.shape)
 
 
+def trained(net: Any) -> list[np.ndarray]:
+    """Returns copies of the parameters that are trained."""
+    return [_array(parameter).copy() for parameter in _parameters(net)]
+
+
+def set_trained(net: Any, weights: Sequence[np.ndarray]) -> None:
+    """Gives the parameters that are trained these values."""
+    with torch.no_grad():
+        for parameter, value in zip(_parameters(net), weights, strict=True):
+            parameter.copy_(_tensor(value, parameter))
+
+
+def _parameters(net: Any) -> list[Any]:
+    return [p for module in modules_of(net) for p in module.parameters() if p.requires_grad]
+
+
 def evaluation(net: Any) -> Callable[[Any], Any]:
     """Returns the network as it is used for inference, as a function of native tensors."""
 
     def evaluate(native: Any) -> Any:
-        modes = [(module, module.training) for module in net.modules()]
-        try:
-            net.eval()
-            with torch.no_grad():
-                return call_module(net, native)
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with evaluating(net):
+            return call_module(net, native)
 
     return evaluate

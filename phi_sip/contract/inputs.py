@@ -1,0 +1,69 @@
+"""What a network is shown of an observation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from .physics import InvertiblePhysics
+from .solver import InverseSolver
+from .step import SipStep
+
+
+class Observed(ABC):
+    """
+    An observation y*, and what its inversions tell. Nothing is inverted twice.
+
+    Args:
+        physics: Process that made the observation.
+        y_target: Observation y*.
+    """
+
+    def __init__(self, physics: InvertiblePhysics, y_target: Any) -> None:
+        self.physics, self.y_target = physics, y_target
+
+    @abstractmethod
+    def inverted(self, iterations: int = 1, solver: InverseSolver | None = None) -> SipStep:
+        """
+        Inverts the observation without a network, from the state x₀ that `physics.initial_state` gives:
+
+            xₖ = P⁻¹(y*; xₖ₋₁)
+
+        Args:
+            iterations: How many times.
+            solver: Numerical inverse. Default: the physics' own.
+
+        Returns:
+            The last step; its `x_target` is the estimate x̂.
+        """
+
+
+class NetworkInput(ABC):
+    """
+    A quantity that a network is shown, with the cells of the state.
+
+    Attributes:
+        name: Registry key of the class, as in `inputs=("y", "estimate")`.
+        is_estimate: Whether the quantity is an estimate of the state. The network then learns the difference between
+            the state and the first such estimate.
+    """
+
+    name: ClassVar[str] = ""
+    is_estimate: ClassVar[bool] = False
+
+    @property
+    def on_host(self) -> bool:
+        """Whether computing it leaves the framework, so that an update with it cannot be compiled."""
+        return False
+
+    @abstractmethod
+    def of(self, observed: Observed) -> Any:
+        """
+        Computes the quantity. No derivative is taken through it.
+
+        Args:
+            observed: The observation.
+
+        Returns:
+            A `Field` or `Tensor` with the cells of the state, and any channels.
+        """

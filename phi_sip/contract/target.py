@@ -1,0 +1,128 @@
+"""What a network is drawn to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from phiml.math import Shape, Tensor
+
+from .inputs import Observed
+from .solver import InverseSolver
+
+
+class Random(Protocol):
+    """Random numbers for one update."""
+
+    def normal(self, shape: Shape) -> Tensor:
+        """Draws from the standard normal distribution."""
+
+    def uniform(self, shape: Shape) -> Tensor:
+        """Draws from the uniform distribution on [0, 1)."""
+
+
+@dataclass(frozen=True, eq=False)
+class TargetContext:
+    """
+    The observations of one micro-batch, as a target sees them.
+
+    Attributes:
+        observed: The observations y*, their physics and their inversions.
+        x_true: True states, `None` if they are not known.
+        step_size: η, see `sip_update_weights`.
+        solver: Numerical inverse that the user asked for, or `None`.
+        evaluate: Computes x = f(y) of the network as it is used for inference, without derivatives.
+        observe: Makes an `Observed` of other observations of the same physics.
+        draws: What `TrainingTarget.draws` drew for these observations.
+    """
+
+    observed: Observed
+    x_true: Any
+    step_size: float | Tensor
+    solver: InverseSolver | None
+    evaluate: Callable[[Observed], Any]
+    observe: Callable[[Any], Observed]
+    draws: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """
+    How one answer of a network is corrected.
+
+    Attributes:
+        dx: Correction x̃ − x, like x.
+        y: P(x), if it has been simulated.
+    """
+
+    dx: Any
+    y: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """
+    What a network is shown in one update, and how its answers are corrected:
+
+        xᵢ = f(yᵢ; θ),   Δxᵢ = correct(x₁, x₂, …)ᵢ,   ∂L/∂xᵢ = −Δxᵢ
+
+    Attributes:
+        shown: Observations yᵢ.
+        correct: Maps all answers xᵢ to their corrections. The loss that is reported is Σᵢ ½ ‖Δxᵢ‖².
+        answer: f(y*; θ), if the target has computed it already. Otherwise y* is the first of those that are shown.
+    """
+
+    shown: Sequence[Observed]
+    correct: Callable[[Sequence[Any]], Sequence[Corrected]]
+    answer: Any = None
+
+
+class TrainingTarget(ABC):
+    """
+    What a network is drawn to. Subclasses are frozen dataclasses.
+
+    Attributes:
+        name: Registry key of the class, as in `targets="local-inverse"`.
+        uses: Arguments of `sip_update_weights` that the target uses, of `step_size` and `solver`; others are refused if
+            they ask for something.
+        on_host: Whether it leaves the framework, so that an update with it cannot be compiled.
+    """
+
+    name: ClassVar[str] = ""
+    uses: ClassVar[tuple[str, ...]] = ()
+    on_host: ClassVar[bool] = False
+
+    def draws(self, y_target: Any, random: Random) -> Any:
+        """
+        Draws all random numbers of an update, so that the rest depends on tensors alone.
+
+        Args:
+            y_target: Observations, for their dims.
+            random: Where the numbers come from.
+
+        Returns:
+            A tree of tensors; those with a batch dim are divided with the batch. Default: `None`.
+        """
+        return None
+
+    def check(self, context_has_truth: bool) -> None:  # noqa: B027
+        """
+        Checks that an update has what the target needs.
+
+        Args:
+            context_has_truth: Whether `x_true` was given.
+
+        Raises:
+            ParameterError: if something is missing.
+        """
+
+    @abstractmethod
+    def lesson(self, context: TargetContext) -> Lesson:
+        """
+        Decides what the network is shown, and how its answers are corrected.
+
+        Args:
+            context: The observations.
+        """

@@ -1,0 +1,9 @@
+"""What a network is shown of an observation: one file per quantity."""
+
+from .estimate import Estimate
+from .linear import LinearEstimate
+from .observation import Observation
+from .resolve import resolve_inputs
+from .uncertainty import Uncertainty
+
+__all__ = ["Estimate", "LinearEstimate", "Observation", "Uncertainty", "resolve_inputs"]

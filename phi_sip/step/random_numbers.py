@@ -1,0 +1,55 @@
+"""The random numbers of one update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from phiml import math
+from phiml.math import Shape, Tensor
+
+from ..contract.target import Random
+from ..contract.trainable import Trainable
+
+
+def random_numbers(trainable: Trainable, precision: int) -> Random:
+    """
+    Returns where the random numbers of an update come from: NumPy's global random state, as `math.seed` sets it and
+    checkpoints keep it. In a graph that the user makes they come from the framework, so that each run draws anew.
+
+    Args:
+        trainable: Network and optimizer.
+        precision: Bits of the numbers.
+    """
+    if trainable.is_traced:
+        return _OfFramework(precision)
+    return _OfHost(np.random.default_rng(np.random.randint(2**31)), precision)  # noqa: NPY002
+
+
+@dataclass(frozen=True)
+class _OfHost:
+    generator: np.random.Generator
+    precision: int
+
+    def normal(self, shape: Shape) -> Tensor:
+        values = self.generator.standard_normal(shape.sizes, _type(self.precision))
+        return math.reshaped_tensor(values, [*shape], convert=False)
+
+    def uniform(self, shape: Shape) -> Tensor:
+        values = self.generator.random(shape.sizes, _type(self.precision))
+        return math.reshaped_tensor(values, [*shape], convert=False)
+
+
+def _type(precision: int) -> type[np.float32] | type[np.float64]:
+    return np.float64 if precision == 64 else np.float32
+
+
+@dataclass(frozen=True)
+class _OfFramework:
+    precision: int
+
+    def normal(self, shape: Shape) -> Tensor:
+        return math.random_normal(shape, dtype=(float, self.precision))
+
+    def uniform(self, shape: Shape) -> Tensor:
+        return math.random_uniform(shape, dtype=(float, self.precision))

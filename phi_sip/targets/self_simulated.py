@@ -1,0 +1,163 @@
+"""Training on states that are simulated from the observations' own estimates: no true state is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from phi.field import Field
+from phiml import math
+from phiml.math import EMPTY_SHAPE, Shape, Tensor, batch
+
+from ..contract.inputs import Observed
+from ..contract.step import SipStep
+from ..contract.target import Corrected, Lesson, Random, TargetContext, TrainingTarget
+from ..errors import ParameterError
+from ..inversion.operator import invert
+from ..inversion.rules import with_rule
+from ..regularization import ResidualFilter
+from ..states import order, trees
+from ..states.checks import check_count, check_parameter
+from ..states.parameters import as_tensor
+from .transforms import RandomTransform
+
+COPY = "_copy"  # the batch dim along which a state is shown several times
+
+
+@dataclass(frozen=True)
+class SelfSimulated(TrainingTarget):
+    """
+    Lets the network recover states that look like those of the observations, from observations that are simulated of
+    them:
+
+        s = f(y*; θ)                                 what the network makes of an observation
+        s ← s + c (s − f(P(s) + σ n; θ))             less the part of its bias that shows when it is asked again
+        s ← s + K (y* − P(s))                        corrected in the modes that the observation determines
+        t = T(s),   y₂ = P(t) + σ n                  a random transform T, white noise n
+        L = ½ ‖f(y₂; θ) − t‖²
+
+    The states t are not the true ones, but the network learns what they have in common and no observation tells by
+    itself: amortized empirical Bayes. As it gets better, so do the states on which it is trained. Give it the estimate
+    of the inverse, `inputs=("y", "estimate", "linear")`: it then begins with the answer of the inverse.
+
+    Losses, and `x_target` of the update, are those of the simulated observations; `x`, `y` and the errors are those of
+    the real ones.
+
+    Args:
+        refreshed: Part of the states in [0, 1] that come from the network as it is; the others come from the inverse.
+        bias_correction: c ≥ 0. It costs another simulation, inversion and evaluation of the network.
+        data_correction: Whether K is applied, the Wiener filter of `EmpiricalBayes()`; to physics that take a
+            `regularization`. Others are left as they are.
+        copies: How many simulated observations each state gives, with transforms and noise of their own. Each is a
+            sample of the batch of the network.
+        transform: Random transform of the states; `None`: they stay as they are.
+        noise_std: σ of the observations. Default: as the physics says, or measures it in each observation.
+
+    Raises:
+        ParameterError: if an argument is out of range; by an update, if σ is not known.
+
+    Source: the parametric bootstrap and its correction of bias: Efron, Tibshirani, "An Introduction to the Bootstrap",
+    1993, chapters 6 and 10; a network that learns from noisy copies of its own answers: Xie et al., "Self-training with
+    Noisy Student", CVPR 2020. How they were put together and measured: `docs/learning.md`.
+    """
+
+    name: ClassVar[str] = "self-simulated"
+
+    refreshed: float = 1.0
+    bias_correction: float = 0.5
+    data_correction: bool = True
+    copies: int = 1
+    transform: RandomTransform | None = field(default_factory=RandomTransform)
+    noise_std: float | Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("refreshed", "bias_correction"):
+            check_parameter("SelfSimulated", name, getattr(self, name))
+        if isinstance(self.refreshed, Tensor) or self.refreshed > 1:
+            raise ParameterError(f"SelfSimulated: refreshed = {self.refreshed}, but it is a part: a number in [0, 1].")
+        if not isinstance(self.data_correction, bool):
+            raise ParameterError(f"SelfSimulated: data_correction = {self.data_correction!r}. Give True or False.")
+        check_count("SelfSimulated", "copies", self.copies)
+        if self.noise_std is not None:
+            check_parameter("SelfSimulated", "noise_std", self.noise_std)
+        if self.transform is not None and not isinstance(self.transform, RandomTransform):
+            raise ParameterError(
+                f"SelfSimulated: transform is a {type(self.transform).__name__}. Give a RandomTransform, or None."
+            )
+
+    def draws(self, y_target: Any, random: Random) -> Any:
+        shape = math.merge_shapes(*(leaf.shape for leaf in trees.leaves(y_target)), allow_varying_sizes=True)
+        samples = shape.batch & batch(**{COPY: self.copies})
+
+        def noise(dims: Shape) -> Any:
+            return trees.tree_map(lambda leaf: random.normal(_in_order(leaf.shape & dims)), _values(y_target))
+
+        return {
+            "noise": noise(samples.only(COPY)),
+            "noise of the bias": noise(EMPTY_SHAPE) if self.bias_correction else {},
+            "refreshed": random.uniform(shape.batch),
+            "transform": {} if self.transform is None else self.transform.draws(samples & shape.spatial, random),
+        }
+
+    def lesson(self, context: TargetContext) -> Lesson:
+        observed, draws = context.observed, context.draws
+        physics, step = observed.physics, observed.inverted()
+        deviation = self._deviation(observed, step)
+        answer = context.evaluate(observed)
+
+        def simulated(states: Any, noise: Any) -> Observed:
+            y = physics.add_noise(physics.forward(states), trees.scale(noise, deviation))
+            return context.observe(trees.stop_gradient(y))
+
+        states = self._states(context, answer, simulated)
+        copied = trees.tree_map(lambda values: math.expand(values, batch(**{COPY: self.copies})), states)
+        if self.transform is not None:
+            copied = physics.admissible(self.transform.apply(copied, draws["transform"]))
+        shown = simulated(copied, draws["noise"])
+
+        def correct(answers: Sequence[Any]) -> list[Corrected]:
+            return [Corrected(trees.scale(trees.subtract(answers[0], copied), -1))]
+
+        return Lesson([shown], correct, answer)
+
+    def _states(self, context: TargetContext, answer: Any, simulated: Callable[[Any, Any], Observed]) -> Any:
+        """Returns the states s of the observations."""
+        observed, draws = context.observed, context.draws
+        physics, states = observed.physics, answer
+        if self.refreshed < 1:
+            from_net, estimate = draws["refreshed"] < self.refreshed, observed.inverted().x_target
+            states = trees.tree_map(lambda a, b: math.where(from_net, a, b), states, estimate)
+        if self.bias_correction:
+            again = context.evaluate(simulated(states, draws["noise of the bias"]))
+            states = trees.add(states, trees.scale(trees.subtract(states, again), self.bias_correction))
+        filtered = with_rule(physics, ResidualFilter()) if self.data_correction else None
+        if filtered is not None:
+            states = invert(filtered, observed.y_target, states, 1.0, None).x_target
+        return trees.stop_gradient(physics.admissible(states))
+
+    def _deviation(self, observed: Observed, step: SipStep) -> Tensor:
+        """
+        Returns σ of the observations.
+
+        Raises:
+            ParameterError: if nothing says it.
+        """
+        known = self.noise_std if self.noise_std is not None else step.stats.get("noise_std")
+        if known is None:
+            known = getattr(observed.physics, "noise_std", None)
+        if known is None or isinstance(known, str):
+            raise ParameterError(
+                f"SelfSimulated simulates observations with their noise, but {type(observed.physics).__name__} does "
+                f"not say how large it is. Give SelfSimulated(noise_std=...); 0 where there is none."
+            )
+        return as_tensor(known)
+
+
+def _values(y_target: Any) -> Any:
+    return y_target.values if isinstance(y_target, Field) else y_target
+
+
+def _in_order(shape: Shape) -> Shape:
+    """Returns dims in the order in which random numbers are drawn, which does not depend on how data are stored."""
+    return shape.only(order.canonical(shape), reorder=True)

@@ -1,0 +1,272 @@
+"""What networks are shown: the observation, the estimate of the inverse and more, on three frameworks."""
+
+from __future__ import annotations
+
+import numpy as np
+import phiml.nn
+import pytest
+import torch
+from fields import array, periodic, smooth
+from phi.torch import TORCH
+from phiml import math
+from phiml.backend import NUMPY
+from phiml.math import batch, channel, spatial
+
+from phi_sip import (
+    Batch,
+    EmpiricalBayes,
+    Estimate,
+    GridMismatchError,
+    HeatEquation,
+    IncompressibleFlow,
+    NetworkOutputError,
+    NetworkSpec,
+    ParameterError,
+    ProbabilisticDamping,
+    Tikhonov,
+    UnknownNameError,
+    UnsupportedError,
+    predict_state,
+    sip_inverse,
+    sip_update_weights,
+    start_from_estimate,
+    train,
+)
+from phi_sip.data import by_step
+from phi_sip.frameworks import training_framework
+from phi_sip.inference import load_inverse, save_inverse
+from phi_sip.step.network import state_shown
+
+PHYSICS = HeatEquation(1.0, 1.0, 1e-2, EmpiricalBayes())
+INPUTS = ("y", "estimate")
+
+
+def observations(samples: int = 4, n: int = 16, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    return PHYSICS.forward(periodic(1 + smooth(rng, samples, n, n))) + periodic(1e-2 * rng.normal(size=(samples, n, n)))
+
+
+def u_net(framework, channels_in: int, channels_out: int = 1):
+    framework.seed(0)
+    with math.precision(32):
+        return phiml.nn.u_net(channels_in, channels_out, in_spatial=2, levels=1, filters=4)
+
+
+def test_a_network_begins_with_the_estimate(framework):
+    net, y = u_net(framework, 2), observations()
+    before = framework.weights(net)
+    assert start_from_estimate(net, PHYSICS, y)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, framework.weights(net), strict=True)]
+    assert 1 <= sum(changed) <= 2, "kernel and bias of the last layer"
+    estimate = sip_inverse(PHYSICS, y, y * 0).x_target
+    np.testing.assert_allclose(array(predict_state(net, PHYSICS, y, inputs=INPUTS)), array(estimate), atol=1e-5)
+    assert not start_from_estimate(net, PHYSICS, y), "it knows what the inverse knows"
+
+
+def test_a_network_that_has_learned_stays_as_it_is(framework):
+    net, y = u_net(framework, 2), observations()
+    start_from_estimate(net, PHYSICS, y)
+    optimizer = framework.adam(net, 1e-4)
+    sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, compile=None)
+    before = framework.weights(net)
+    assert not start_from_estimate(net, PHYSICS, y)
+    for a, b in zip(before, framework.weights(net), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_network_without_a_linear_end_is_refused_and_kept():
+    with TORCH:
+        layers = torch.nn.Conv2d(2, 4, 1), torch.nn.ReLU(), torch.nn.Conv2d(4, 1, 1), torch.nn.Sigmoid()
+        net = torch.nn.Sequential(*layers)
+        before = [p.detach().clone() for p in net.parameters()]
+        with pytest.raises(UnsupportedError, match="end with a linear layer"):
+            start_from_estimate(net, PHYSICS, observations())
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_the_network_adds_to_the_estimate(framework):
+    net, y = u_net(framework, 3), observations()
+    inputs = ("y", "estimate", "uncertainty")
+    x = predict_state(net, PHYSICS, y, inputs=inputs)
+    step = sip_inverse(PHYSICS, y, PHYSICS.constrain(y * 0, y))
+    shown = [y.values, step.x_target.values, step.uncertainty.values]
+    with framework.backend:
+        if framework.name == "torch":
+            net.eval()
+        shown = [math.convert(values) for values in shown]
+        added = math.native_call(net, math.stack(shown, channel("c")))
+    expected = PHYSICS.constrain(step.x_target + added, y)
+    np.testing.assert_allclose(array(x), array(expected), atol=2e-5)
+
+
+def test_the_update_is_what_one_would_write(framework):
+    y, x_true = observations(), periodic(1 + smooth(np.random.default_rng(0), 4, 16, 16))
+    nets = [u_net(framework, 2) for _ in range(2)]
+    optimizers = [framework.sgd(net, 1e-3) for net in nets]
+
+    def predict(y):
+        estimate = sip_inverse(PHYSICS, y, PHYSICS.constrain(y * 0, y)).x_target
+        added = math.native_call(nets[1], math.stack([y.values, estimate.values], channel("c")))
+        return PHYSICS.constrain(estimate + added, y)
+
+    for net, optimizer, ways in zip(nets, optimizers, ({"inputs": INPUTS}, {"predict": predict}), strict=True):
+        ways |= {"x_true": x_true, "targets": "labels", **_eager(framework)}
+        update = sip_update_weights(net, optimizer, PHYSICS, y, **ways)
+        np.testing.assert_allclose(float(update.loss.mean), float(update.x_l2.mean), rtol=1e-5)
+    for a, b in zip(*(framework.weights(net) for net in nets), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@pytest.mark.parametrize("compile", [False, None])
+def test_compiled_updates_are_the_same(framework, compile):
+    """Against step by step, with the optimizer's state, micro-batches and all."""
+    if framework.name == "torch":
+        pytest.skip("PyTorch runs step by step")
+    y, found = observations(), []
+    for way in (False, compile):
+        net = u_net(framework, 2)
+        optimizer = framework.adam(net, 1e-3, epsilon=1.0)
+        for _ in range(2):
+            sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, compile=way, micro_batches=2)
+        found.append(framework.weights(net))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_axes_may_be_stored_in_any_order(framework):
+    net = u_net(framework, 2)
+    with NUMPY, math.precision(64):
+        y = observations()
+        turned = y.with_values(
+            math.reshaped_tensor(y.values.numpy("y,batch,x"), [spatial(y=16), batch(batch=4), spatial(x=16)])
+        )
+    found = [array(predict_state(net, PHYSICS, field, inputs=INPUTS)) for field in (y, turned)]
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
+def test_states_of_other_channels_than_observations(framework):
+    """The flow of a marker: one channel is observed, the state is a velocity."""
+    rng = np.random.default_rng(0)
+    physics = IncompressibleFlow(periodic(1 + 0.3 * smooth(rng, 1, 16, 16))[{"batch": 0}], 0.25, 2)
+    y = physics.forward(periodic(0.1 * rng.standard_normal((2, 16, 16, 2)), vector=True))
+    net = u_net(framework, 3, 2)
+    training_framework(framework.name).set_weights(net, [0 * w for w in framework.weights(net)])
+    x = predict_state(net, physics, y, inputs=("y", Estimate(iterations=2)))
+    first = sip_inverse(physics, y, physics.initial_state(y)).x_target
+    second = sip_inverse(physics, y, first).x_target
+    np.testing.assert_allclose(array(x), array(physics.constrain(second, y)), atol=1e-5)
+    sip_update_weights(net, framework.adam(net), physics, y, inputs=("y", "estimate"), **_eager(framework))
+
+
+def _eager(framework):
+    return {} if framework.name == "torch" else {"compile": False}
+
+
+def test_channels_come_one_after_the_other():
+    values = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
+    with NUMPY, math.precision(64):
+        vector = math.tensor(values, batch("batch"), spatial("x,y"), channel(vector="a,b,c"))
+        scalar = vector.vector["b"] * 2
+        seen = []
+
+        def call(native):
+            seen.append(native)
+            return native[..., 1:3] if native.shape[-1] == 4 else native[:, 1:3]
+
+        like = vector.vector["a,b"]
+        x = state_shown(call, [scalar, vector], like)
+        given = seen[0] if seen[0].shape[-1] == 4 else np.moveaxis(seen[0], 1, -1)
+        np.testing.assert_array_equal(given, np.concatenate([2 * values[..., 1:2], values], -1))
+        np.testing.assert_array_equal(x.numpy("batch,x,y,vector"), values[..., :2])
+
+
+def test_trained_inverses_know_their_inputs(framework, tmp_path):
+    spec = NetworkSpec("u_net", {"in_channels": 2, "out_channels": 1, "levels": 1, "filters": 2})
+    y, inputs = observations(), ("y", Estimate(solver=None))
+    net = spec.build()
+    save_inverse(tmp_path / "model", net, PHYSICS, spec, y, inputs=inputs)
+    inverse = load_inverse(tmp_path / "model")
+    assert inverse.inputs == (*(i for i in inverse.inputs if i.name == "y"), Estimate())
+    np.testing.assert_array_equal(array(inverse.predict(y)), array(predict_state(net, PHYSICS, y, inputs=inputs)))
+    assert inverse.invert(y).misfit_ratio is not None
+
+
+def test_training_begins_with_the_estimate(framework, tmp_path):
+    y, x = observations(), periodic(1 + smooth(np.random.default_rng(0), 4, 16, 16))
+    estimate = sip_inverse(PHYSICS, y, y * 0).x_target
+
+    def trained(folder, steps, net, inputs=INPUTS):
+        optimizer = framework.adam(net, 1e-3)
+        return train(
+            net,
+            optimizer,
+            PHYSICS,
+            by_step(lambda step: Batch(y, x)),
+            steps=steps,
+            inputs=inputs,
+            folder=folder,
+            progress=False,
+        )
+
+    run = trained(tmp_path / "run", 2, u_net(framework, 2))
+    error = 0.5 * np.sum((array(estimate) - array(x)) ** 2, (1, 2)).mean()
+    assert run.steps[0].x_l2 == pytest.approx(error, rel=1e-3)
+    whole = u_net(framework, 2)
+    trained(tmp_path / "whole", 4, whole)
+    again = u_net(framework, 2)
+    trained(tmp_path / "run", 4, again)  # goes on: nothing is set to 0 again
+    for a, b in zip(framework.weights(whole), framework.weights(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(Exception, match="inputs"):
+        trained(tmp_path / "run", 6, u_net(framework, 1), inputs=None)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        (("y", "estimat"), UnknownNameError, "Did you mean 'estimate'"),
+        (("y", "y"), ParameterError, "twice"),
+        ("estimate", ParameterError, "Give a list"),
+        ((), ParameterError, "Give a list"),
+        ((3,), UnsupportedError, "holds a int"),
+        (("y", "uncertainty"), UnsupportedError, "does not know its uncertainty"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(inputs, error, message):
+    physics = HeatEquation(1.0, 1.0, 1e-2, ProbabilisticDamping())
+    if "uncertainty" in inputs:
+        physics = IncompressibleFlow(periodic(np.ones((1, 16, 16)))[{"batch": 0}], 0.25, 2)
+    with TORCH:
+        net = phiml.nn.u_net(2, 1, in_spatial=2, levels=1, filters=2)
+        with pytest.raises(error, match=message):
+            predict_state(net, physics, observations(), inputs=inputs)
+
+
+def test_inputs_and_predict_exclude_each_other(framework):
+    net, y = u_net(framework, 2), observations()
+    with pytest.raises(ParameterError, match="leave out one"):
+        sip_update_weights(net, framework.adam(net), PHYSICS, y, inputs=INPUTS, predict=lambda y: y)
+    with pytest.raises(ParameterError, match="leave out one"):
+        predict_state(net, PHYSICS, y, inputs=INPUTS, predict=lambda y: y)
+
+
+def test_a_network_with_the_wrong_channels_is_told_which(framework):
+    net, y = u_net(framework, 2, 2), observations()
+    with pytest.raises(NetworkOutputError, match=r"2 channel\(s\) in and 1 out"):
+        predict_state(net, PHYSICS, y, inputs=INPUTS)
+
+
+def test_a_linear_estimate_needs_a_rule(framework):
+    physics = HeatEquation(1.0, 1.0, 1e-2, Tikhonov())
+    net, y = u_net(framework, 3), observations()
+    predict_state(net, physics, y, inputs=("y", "estimate", "linear"))
+    flow = IncompressibleFlow(periodic(np.ones((1, 16, 16)))[{"batch": 0}], 0.25, 2)
+    with pytest.raises(UnsupportedError, match="no linear estimate"):
+        predict_state(net, flow, y, inputs=("y", "estimate", "linear"))
+
+
+def test_quantities_of_other_cells_are_refused():
+    with NUMPY:
+        a, b = (math.zeros(batch(batch=1), spatial(x=n)) for n in (4, 5))
+        with pytest.raises(GridMismatchError, match="Leave one out"):
+            state_shown(lambda native: native, [a, b], a)
