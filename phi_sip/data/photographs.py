@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +19,9 @@ PICTURES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # ITU-R BT.709
 
 
-def heat_photographs(*shape: Shape, bounds: Box | None = None, seed: int | None = None) -> Field:
+def heat_photographs(
+    *shape: Shape, bounds: Box | None = None, seed: int | None = None, pictures: Sequence[str] = PICTURES
+) -> Field:
     """
     Returns photographs as initial heat: random square cut-outs of the grey-scale pictures of scikit-image, shrunk to
     the resolution, with values from 0 to 1. Opposite sides do not match, so that there are edges in a periodic domain.
@@ -27,30 +30,39 @@ def heat_photographs(*shape: Shape, bounds: Box | None = None, seed: int | None 
         *shape: Batch shapes and one spatial shape of rank 2, as for `heat_rectangles`.
         bounds: Physical domain. Default: unit cells.
         seed: Seed ≥ 0. `None` draws it from NumPy's global state, which PhiFlow's `math.seed` sets.
+        pictures: Names of the pictures. To hold out whole pictures, train with some and validate with others.
 
     Returns:
         Periodic `CenteredGrid` with the batch dims of `shape`, in the current precision of PhiFlow.
 
     Raises:
-        ParameterError: as `heat_rectangles`, or if the resolution is not 2-D.
+        ParameterError: as `heat_rectangles`, or if the resolution is not 2-D, or a picture is not known.
         UnsupportedError: if scikit-image is not installed, or on a thread of `prefetched`, where
             `heat_photograph_samples` must be used.
     """
-    return heat_photograph_samples(*shape, bounds=bounds)(seed_or_global(seed))
+    return heat_photograph_samples(*shape, bounds=bounds, pictures=pictures)(seed_or_global(seed))
 
 
-def heat_photograph_samples(*shape: Shape, bounds: Box | None = None) -> Samples[np.ndarray, Field]:
+def heat_photograph_samples(
+    *shape: Shape, bounds: Box | None = None, pictures: Sequence[str] = PICTURES
+) -> Samples[np.ndarray, Field]:
     """Returns the grids of `heat_photographs` as `Samples`. Arguments and errors are those of that function."""
     dims = dims_of("heat_photographs", *shape)
     if dims.spatial.rank != 2:
         raise ParameterError(f"heat_photographs: pictures are 2-D, but the shape is {dims}. Give two spatial dims.")
     entries, sizes = dims.batch.volume, drawn_dims(dims.spatial).sizes
-    pictures = [p for p in _photographs() if all(s <= n for s, n in zip(sizes, p.shape, strict=True))]
-    if not pictures:
+    unknown = [name for name in pictures if name not in PICTURES]
+    if unknown or isinstance(pictures, str) or not pictures:
+        raise ParameterError(
+            f"heat_photographs: pictures = {pictures!r}. Give a list of some of {', '.join(PICTURES)}."
+        )
+    chosen = [picture for name, picture in zip(PICTURES, _photographs(), strict=True) if name in pictures]
+    fitting = [p for p in chosen if all(s <= n for s, n in zip(sizes, p.shape, strict=True))]
+    if not fitting:
         raise ParameterError(
             f"heat_photographs: no picture has as many pixels as {dims.spatial}. Give at most 512 cells per axis."
         )
-    return grid_samples("heat_photographs", dims, bounds, lambda rng: _cut_outs(rng, entries, pictures, sizes))
+    return grid_samples("heat_photographs", dims, bounds, lambda rng: _cut_outs(rng, entries, fitting, sizes))
 
 
 @lru_cache(maxsize=1)

@@ -79,31 +79,44 @@ def _error(x: Any, truth: Any) -> float:
 
 
 def _silence(framework: TrainingFramework, net: Any, observed: Observed, inputs: Sequence[NetworkInput]) -> None:
-    """Sets kernel and bias of the last layer to 0. It is the layer whose bias the network returns as it is."""
+    """Sets kernel and bias of the last layer to 0."""
     weights = framework.weights(net)
 
-    def is_constant(values: Mapping[int, float], output: float) -> bool:
+    def output(values: Mapping[int, float]) -> np.ndarray:
         changed = [np.full_like(w, values[i]) if i in values else w for i, w in enumerate(weights)]
         framework.set_weights(net, changed)
-        return _returns(framework.evaluation(net), output, observed, inputs)
+        return _output(framework.evaluation(net), observed, inputs)
 
-    found = False
+    last = None
     try:
-        for kernel, bias in _layers(weights):
-            if is_constant({kernel: 0.0, bias: 1.0}, 1.0):
-                found = is_constant({kernel: 0.0, bias: 0.0}, 0.0)
-                break
-        else:
-            found = is_constant({len(weights) - 1: 0.0}, 0.0)  # a last layer without a bias
+        last = _last_layer(weights, output)
     finally:
-        if not found:
-            framework.set_weights(net, weights)
-    if not found:
+        framework.set_weights(net, [0 * w if last and i in last else w for i, w in enumerate(weights)])
+    if last is None:
         raise UnsupportedError(
             f"The last layer of the network, a {type(net).__name__}, is not known, so it cannot begin with the "
             f"estimate of the inverse. Let it end with a linear layer, such as a convolution with a bias, without an "
             f"activation or normalization after it."
         )
+
+
+def _last_layer(
+    weights: Sequence[np.ndarray], output: Callable[[Mapping[int, float]], np.ndarray]
+) -> tuple[int, ...] | None:
+    """
+    Returns the places of the weights of the layer that decides what the network returns: its bias, or the bias in other
+    units, where its kernel is 0.
+    """
+    layers = list(_layers(weights))
+    for kernel, bias in layers:
+        if np.all(output({kernel: 0.0, bias: 1.0}) == 1):
+            return kernel, bias
+    for kernel, bias in layers:
+        once, twice = (output({kernel: 0.0, bias: value}) for value in (1.0, 2.0))
+        if np.all(once != 0) and np.all(twice == 2 * once):
+            return kernel, bias
+    only = (len(weights) - 1,)  # a last layer without a bias
+    return only if np.all(output({only[0]: 0.0}) == 0) else None
 
 
 def _layers(weights: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
@@ -114,14 +127,14 @@ def _layers(weights: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
                 yield kernel, bias
 
 
-def _returns(call: Callable[[Any], Any], value: float, observed: Observed, inputs: Sequence[NetworkInput]) -> bool:
-    """Tells whether a network returns this number everywhere."""
-    same = []
+def _output(call: Callable[[Any], Any], observed: Observed, inputs: Sequence[NetworkInput]) -> np.ndarray:
+    """Returns what the network itself returns, without the estimate."""
+    found: list[np.ndarray] = []
 
     def recorded(native: Any) -> Any:
-        output = call(native)
-        same.append(bool(np.all(choose_backend(output).numpy(output) == value)))
-        return output
+        result = call(native)
+        found.append(np.asarray(choose_backend(result).numpy(result)))
+        return result
 
     prediction(recorded, observed, inputs)()
-    return all(same)
+    return found[0]

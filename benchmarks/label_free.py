@@ -1,0 +1,214 @@
+"""
+What a network learns from observations alone, on top of the inverse: squared error ÷ that of the inverse alone.
+
+    python benchmarks/label_free.py                                          # all: hours on two cores
+    python benchmarks/label_free.py --data rectangles --noise 1e-2 --seeds 0 # one of them
+    python benchmarks/label_free.py --quick                                  # tiny, to see that it runs
+
+The same network and 2,048 observations for all methods, on PyTorch. Samples that are held out come from other random
+numbers, and for photographs from other pictures. σ is measured, not told. Needs the packages of `pip install ".[test]"`
+and rich.
+
+| method | targets | inputs |
+|---|---|---|
+| labels | `Labels()`, the limit of this network | y, estimate, linear |
+| self-simulated | `SelfSimulated()` | y, estimate, linear |
+| local inverse | `LocalInverse()`, as published | y |
+| labels, y alone | `Labels()` | y |
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from phi.field import CenteredGrid, Field
+from phi.geom import Box
+from phi.torch import TORCH
+from phiml import math
+from phiml.math import batch, extrapolation, spatial
+from rich.console import Console
+from rich.table import Table
+
+from phi_sip import (
+    HeatEquation,
+    Labels,
+    LocalInverse,
+    SelfSimulated,
+    TotalVariation,
+    predict_state,
+    sip_inverse,
+    sip_update_weights,
+    start_from_estimate,
+)
+from phi_sip.data import heat_photographs, heat_rectangles, smooth_fields
+from phi_sip.data.photographs import PICTURES
+
+HELD_OUT = ("camera", "coffee", "grass")  # pictures that are not trained on
+RULES = {"rectangles": TotalVariation(minimum=0.0), "photographs": None, "smooth": None}
+INPUTS = ("y", "estimate", "linear")
+COPIES = 4
+METHODS = {
+    "labels": (Labels(), INPUTS),
+    "self-simulated": (SelfSimulated(copies=COPIES), INPUTS),
+    "local inverse, y alone": (LocalInverse(), ("y",)),
+    "labels, y alone": (Labels(), ("y",)),
+}
+
+
+class Network(torch.nn.Module):
+    """A small U-Net with periodic padding, on quantities of mean 0 and the size of the observation."""
+
+    def __init__(self, channels: int, width: int = 16) -> None:
+        super().__init__()
+        self.down = torch.nn.ModuleList([block(channels, width), block(width, 2 * width), block(2 * width, 4 * width)])
+        self.up = torch.nn.ModuleList([block(6 * width, 2 * width), block(3 * width, width)])
+        self.last = torch.nn.Conv2d(width, 1, 1)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        centered = given - given[:, :1].mean((-2, -1), keepdim=True)
+        size = centered[:, -1:].square().mean((-2, -1), keepdim=True).sqrt() + 1e-6
+        levels = [self.down[0](centered / size)]
+        for down in self.down[1:]:
+            levels.append(down(torch.nn.functional.avg_pool2d(levels[-1], 2)))
+        found = levels.pop()
+        for up in self.up:
+            found = up(torch.cat([torch.nn.functional.interpolate(found, scale_factor=2), levels.pop()], 1))
+        return size * self.last(found)
+
+
+def block(channels_in: int, channels_out: int) -> torch.nn.Module:
+    def layers(count: int) -> list[torch.nn.Module]:
+        convolution = torch.nn.Conv2d(count, channels_out, 3, padding=1, padding_mode="circular")
+        return [convolution, torch.nn.GroupNorm(4, channels_out), torch.nn.SiLU()]
+
+    return torch.nn.Sequential(*layers(channels_in), *layers(channels_out))
+
+
+def states(data: str, samples: int, cells: int, seed: int, held_out: bool) -> np.ndarray:
+    """Random states (batch, x, y)."""
+    shape = batch(batch=samples), spatial(x=cells, y=cells)
+    if data == "photographs":
+        pictures = [name for name in PICTURES if (name in HELD_OUT) == held_out]
+        made = heat_photographs(*shape, seed=seed, pictures=pictures)
+    else:
+        made = {"rectangles": heat_rectangles, "smooth": smooth_fields}[data](*shape, seed=seed)
+    values: np.ndarray = made.values.numpy("batch,x,y")
+    return values
+
+
+def grid(values: np.ndarray) -> Field:
+    cells = values.shape[-1]
+    tensor = math.tensor(values, batch("batch"), spatial("x,y"))
+    return CenteredGrid(tensor, extrapolation.PERIODIC, bounds=Box(x=cells, y=cells))
+
+
+def errors(x: Field, truth: np.ndarray) -> np.ndarray:
+    """½ ‖x − x_true‖² per sample."""
+    squares: np.ndarray = (x.values.numpy("batch,x,y") - truth) ** 2
+    return 0.5 * squares.sum((1, 2))
+
+
+class Problem:
+    """Observations to train with, and held-out ones."""
+
+    def __init__(self, data: str, noise: float, cells: int, seed: int, samples: int, held_out: int) -> None:
+        self.physics = HeatEquation(1.0, 2.0 * (cells / 32) ** 2, regularization=RULES[data])
+        self.truths = states(data, samples, cells, 100 + seed, False)
+        self.truths_held = states(data, held_out, cells, 10**7 + seed, True)
+        rng = np.random.default_rng(1234 + seed)
+        self.y, self.y_held = (
+            self.physics.forward(grid(x)).values.numpy("batch,x,y") + noise * rng.standard_normal(x.shape)
+            for x in (self.truths, self.truths_held)
+        )
+        y = grid(self.y_held)
+        self.alone = errors(sip_inverse(self.physics, y, self.physics.initial_state(y)).x_target, self.truths_held)
+
+    def batches(self, size: int, seed: int) -> Iterator[tuple[Field, Field]]:
+        """Yields observations and true states, all of them once before one comes again."""
+        rng = np.random.default_rng(seed)
+        while True:
+            order = rng.permutation(len(self.y))
+            for start in range(0, len(order) - size + 1, size):
+                part = order[start : start + size]
+                yield grid(self.y[part]), grid(self.truths[part])
+
+
+def trained(problem: Problem, method: str, seed: int, steps: int, samples: int, rate: float) -> dict[str, object]:
+    """Trains a network with `samples` samples a step, and returns its errors in units of the inverse's."""
+    target, inputs = METHODS[method]
+    torch.manual_seed(seed)
+    math.seed(seed)
+    net = Network(len(inputs))
+    if "estimate" in inputs:
+        start_from_estimate(net, problem.physics, grid(problem.y[:16]), inputs=inputs)
+    optimizer = torch.optim.Adam(net.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    size = samples // COPIES if isinstance(target, SelfSimulated) else samples
+    batches, start, curve = problem.batches(size, seed), time.process_time(), []
+    for step in range(steps):
+        y, x_true = next(batches)
+        labels = x_true if isinstance(target, Labels) else None
+        sip_update_weights(net, optimizer, problem.physics, y, x_true=labels, inputs=inputs, targets=target)
+        schedule.step()
+        if (step + 1) % max(1, steps // 4) == 0:
+            found = errors(
+                predict_state(net, problem.physics, grid(problem.y_held), inputs=inputs), problem.truths_held
+            )
+            curve.append(float(found.mean() / problem.alone.mean()))
+    worse = float((found > problem.alone).mean())
+    spread = float((found - curve[-1] * problem.alone).std() / problem.alone.mean() / len(found) ** 0.5)
+    seconds = time.process_time() - start
+    return {"ratio": curve[-1], "standard error": spread, "curve": curve, "worse": worse, "processor seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["rectangles", "photographs", "smooth"], choices=list(RULES))
+    parser.add_argument("--noise", nargs="+", type=float, default=[1e-2, 1e-3], help="σ (default 1e-2 1e-3)")
+    parser.add_argument("--cells", nargs="+", type=int, default=[32], help="per side; ν·t grows with its square")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", default=["labels", "self-simulated"], choices=list(METHODS))
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--batch", type=int, default=16, help="samples of the network a step")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate, with cosine decay")
+    parser.add_argument("--quick", action="store_true", help="a few steps")
+    parser.add_argument("--output", type=Path, default=Path("label_free.jsonl"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    math.set_global_precision(32)
+    steps, count, held_out = (4, 32, 8) if options.quick else (options.steps, 2048, 256)
+    seeds = [0] if options.quick else options.seeds
+    table = Table("data", "σ", "cells", "seed", "method", "÷ inverse alone", "± ", "worse", "processor s")
+    with TORCH:
+        for data, noise, cells, seed in (
+            (d, n, c, s) for d in options.data for n in options.noise for c in options.cells for s in seeds
+        ):
+            problem = Problem(data, noise, cells, seed, count, held_out)
+            for method in options.methods:
+                row = trained(problem, method, seed, steps, options.batch, options.rate)
+                about = {"data": data, "noise": noise, "cells": cells, "seed": seed, "method": method, "steps": steps}
+                about["inverse alone"] = float(problem.alone.mean())
+                with options.output.open("a") as file:
+                    file.write(json.dumps({**about, **row}) + "\n")
+                table.add_row(
+                    data,
+                    f"{noise:g}",
+                    str(cells),
+                    str(seed),
+                    method,
+                    f"{row['ratio']:.3f}",
+                    f"{row['standard error']:.3f}",
+                    f"{row['worse']:.0%}",
+                    f"{row['processor seconds']:.0f}",
+                )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
