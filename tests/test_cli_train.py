@@ -56,6 +56,23 @@ def test_from_train_to_states(tmp_path):
     assert "4 states" in phi_sip("invert", "runs/heat/model", "y.npy", "-o", "x.nc", folder=tmp_path).stdout
 
 
+def test_a_network_that_adds_to_the_inverse(tmp_path):
+    """Its inputs and targets come from the file, are kept with the trained inverse, and are used on files."""
+    file = Path(__file__).parents[1] / "examples" / "experiments" / "heat_beyond_the_inverse.toml"
+    small = [argument for argument in SMALL if "regularization" not in argument]
+    phi_sip("train", file, *small[:-1], "--steps", 4, "-o", "runs/beyond", folder=tmp_path)
+    run = tmp_path / "runs" / "beyond"
+    info = json.loads((run / "run.json").read_text())
+    assert [item["type"] for item in info["inputs"]] == ["Observation", "Estimate", "LinearEstimate"]
+    assert info["plan"]["targets"] == {"type": "SelfSimulated", "copies": 4}
+    phi_sip("resume", "runs/beyond", "--steps", 6, folder=tmp_path)
+    with np.load(run / "samples.npz") as samples:
+        np.save(tmp_path / "y.npy", samples["y_target"])
+        expected = samples["x"]
+    phi_sip("invert", "runs/beyond/model", "y.npy", "-o", "x.npy", "--precision", 32, folder=tmp_path)
+    np.testing.assert_allclose(np.load(tmp_path / "x.npy"), expected, atol=1e-5)
+
+
 def test_one_dimensional_states(tmp_path):
     """Figures have curves in place of images; files tell which dim is which by their rank."""
     one = [

@@ -53,10 +53,10 @@ class ModeBlocks:
         """Computes Σ of the values of each block."""
         return math.dot(values, "_mode", self.members, "_mode")
 
-    def first_logs(self, values: Tensor) -> Tensor:
-        """Computes Σ log of the values of the first block."""
-        first = self.members[FIRST]
-        inside = {"_mode": math.wrap(np.flatnonzero(first.numpy("_mode")), instance("_mode"))}
+    def first_logs(self, values: Tensor, number: int) -> Tensor:
+        """Computes Σ log of the values of each of the first blocks."""
+        first = self.members[{"_block": slice(0, number)}]
+        inside = {"_mode": math.wrap(np.flatnonzero(first.numpy("_mode,_block").any(1)), instance("_mode"))}
         return math.dot(math.log(positive(values[inside])), "_mode", first[inside], "_mode")
 
 

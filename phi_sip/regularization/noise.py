@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
@@ -13,8 +14,10 @@ from ..contract.noise import NoiseMeasurement
 from ..errors import ParameterError
 from ..spectral import SpectralBasis
 from ..states import workers
-from .mode_blocks import BLOCK, FIRST, mode_blocks, positive
+from .mode_blocks import BLOCK, mode_blocks, positive
 from .plateau import PART, NoiseEstimate, largest_ratios, plateau
+
+ENOUGH = 32.0  # modes whose mean power chance hardly changes
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,10 @@ class EmptyModes(NoiseMeasurement):
       not count, as the mean is a geometric one.
     - White noise fills all modes: no block holds less than half of it, by an F test.
 
-    Else σ is not known, and y* is taken at its word, σ being that of rounding. Where the physics hardly damps, that is
-    right, as the inverse amplifies nothing; what lies between loses some accuracy, see `docs/noise.md`.
+    Where σ is not known by that, the first blocks are joined to one of 32 modes, and tested again, as a few modes that
+    have little power by chance would end the plateau. Else σ is not known, and y* is taken at its word, σ being that of
+    rounding. Where the physics hardly damps, that is right, as the inverse amplifies nothing; what lies between loses
+    some accuracy, see `docs/noise.md`.
 
     Args:
         pooled: Whether all batch entries, of all workers, have the same noise, and share one estimate. Else each has
@@ -79,21 +84,57 @@ class EmptyModes(NoiseMeasurement):
         power = blocks.modes_of(power)
         state_power = power * blocks.state_power  # |â_k|² / h_k² in units of 1 / h_b²
         counts, lowest = math.sum(blocks.members, "_mode"), blocks.lowest_log_gain
-        sums, state_sums, first_logs = blocks.sums(power), blocks.sums(state_power), blocks.first_logs(state_power)
+        number = _joined(counts.numpy(BLOCK))
+        first = {"_block": slice(0, number)}
+        sums, state_sums = blocks.sums(power), blocks.sums(state_power)
+        logs = blocks.first_logs(state_power, number)
         entries = (power.shape & lowest.shape).batch if self.pooled else EMPTY_SHAPE
         observations = entries.volume * (workers.count() if self.pooled else 1)
-        ratios = math.to_float(largest_ratios(self.significance, tuple(counts.numpy(BLOCK) * observations)))
+        all_counts = counts.numpy(BLOCK) * observations
         if self.pooled:
-            ratios = workers.largest(math.convert(ratios, power.default_backend))
             common = -workers.largest(math.convert(math.max(-lowest, entries), power.default_backend))
             state_sums = state_sums * math.exp(2 * (common - lowest))
-            first_logs = first_logs + (2 * (common - lowest) * counts)[FIRST]
+            logs = logs + (2 * (common - lowest) * counts)[first]
             sums, state_sums, counts = _pooled(entries, sums, state_sums, counts)
-            (first_logs,) = _pooled(entries, first_logs)
+            (logs,) = _pooled(entries, logs)
             lowest = common
         log_state_power = math.log(positive(state_sums / counts)) - 2 * lowest
-        log_first = first_logs / counts[FIRST] - 2 * lowest[FIRST]
-        return plateau(sums, counts, lowest, log_first - log_state_power, ratios)
+        logs = logs - 2 * (lowest * counts)[first]
+
+        def found(joined: int) -> NoiseEstimate:
+            """Returns the noise, the first blocks being one."""
+            ratios = math.to_float(largest_ratios(self.significance, _with_first(all_counts, joined)))
+            if self.pooled:
+                ratios = workers.largest(math.convert(ratios, power.default_backend))
+            part = {"_block": slice(0, joined)}
+            modes = math.sum(counts[part], BLOCK)
+            rise = math.sum(logs[part], BLOCK) / modes - log_state_power[{"_block": slice(joined - 1, None)}]
+            gains = math.concat([lowest[{"_block": slice(0, 1)}], lowest[{"_block": slice(joined, None)}]], BLOCK)
+            return plateau(_first_joined(sums, joined), _first_joined(counts, joined), gains, rise, ratios)
+
+        estimate = found(1)
+        if number in (1, blocks.number):
+            return estimate
+        again = found(number)  # a few modes of little power by chance end no plateau of more
+        return NoiseEstimate(
+            *(math.where(estimate.known, *pair) for pair in zip(estimate.values, again.values, strict=True))
+        )
+
+
+def _joined(counts: np.ndarray) -> int:
+    """Returns how many of the first blocks hold enough modes together."""
+    return min(len(counts), int(np.searchsorted(np.cumsum(counts), ENOUGH)) + 1)
+
+
+def _with_first(counts: np.ndarray, joined: int) -> tuple[float, ...]:
+    """Returns the numbers of modes of all blocks, the first ones being one."""
+    return (float(counts[:joined].sum()), *counts[joined:].tolist())
+
+
+def _first_joined(values: Tensor, joined: int) -> Tensor:
+    """Returns sums over blocks, the first ones being one."""
+    first = math.sum(values[{"_block": slice(0, joined)}], BLOCK)
+    return math.concat([math.expand(first, BLOCK.with_size(1)), values[{"_block": slice(joined, None)}]], BLOCK)
 
 
 def _pooled(entries: Shape, *values: Tensor) -> Sequence[Tensor]:

@@ -32,6 +32,11 @@ class NoiseEstimate:
     relative_error: Tensor
     known: Tensor
 
+    @property
+    def values(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All of it."""
+        return self.std, self.relative_error, self.known
+
 
 @lru_cache(maxsize=64)
 def largest_ratios(significance: float, counts: tuple[float, ...]) -> Tensor:
