@@ -104,7 +104,7 @@ def filtered(values: np.ndarray, factor: np.ndarray) -> np.ndarray:
 def test_self_simulated_states_are_those_of_the_formula(bias, corrected):
     """For a network of one weight, with NumPy alone, the random numbers taken from what was drawn."""
     n, a = 16, 0.7
-    target = SelfSimulated(bias_correction=bias, data_correction=corrected, transform=None)
+    target = SelfSimulated(1.0, bias_correction=bias, data_correction=corrected, transform=None)
     with TORCH, math.precision(64):
         y_target = observations(n=n)
         net = Gain(a)
@@ -168,8 +168,8 @@ def test_a_gaussian_prior_gives_nearly_the_posterior_mean():
     physics = HeatEquation(1.0, 1e-12, 1.0, Tikhonov(1.0))
     gains = {}
     for name, target in (
-        ("corrected", SelfSimulated(bias_correction=0.0)),
-        ("plain", SelfSimulated(bias_correction=0.0, data_correction=False)),
+        ("corrected", SelfSimulated(1.0, bias_correction=0.0)),
+        ("plain", SelfSimulated(1.0, bias_correction=0.0, data_correction=False)),
     ):
         with TORCH, math.precision(64):
             net = Gain(0.5)
@@ -201,7 +201,7 @@ def test_compiled_updates_are_the_same(framework):
         math.seed(0)
         framework.seed(0)
         update = sip_update_weights(
-            net, optimizer, PHYSICS, y, inputs=INPUTS, compile=compile, targets=SelfSimulated(copies=2)
+            net, optimizer, PHYSICS, y, inputs=INPUTS, compile=compile, targets=SelfSimulated(0.5, copies=2)
         )
         found.append((array(update.x), float(update.loss.mean), framework.weights(net)))
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)

@@ -31,24 +31,25 @@ class SelfSimulated(TrainingTarget):
     Lets the network recover states that look like those of the observations, from observations that are simulated of
     them:
 
-        s = f(y*; θ)                                 what the network makes of an observation
-        s ← s + c (s − f(P(s) + σ n; θ))             less the part of its bias that shows when it is asked again
+        s = P⁻¹(y*)                                  what the inverse makes of an observation
+        s ← s + c (s − P⁻¹(P(s) + σ n))              less the part of its bias that shows when it is asked again
         s ← s + K (y* − P(s))                        corrected in the modes that the observation determines
         t = T(s),   y₂ = P(t) + σ n                  a random transform T, white noise n
         L = ½ ‖f(y₂; θ) − t‖²
 
     The states t are not the true ones, but the network learns what they have in common and no observation tells by
-    itself: amortized empirical Bayes. As it gets better, so do the states on which it is trained. Give it the estimate
-    of the inverse, `inputs=("y", "estimate", "linear")`: it then begins with the answer of the inverse.
+    itself: amortized empirical Bayes. Give it the estimate of the inverse, `inputs=("y", "estimate", "linear")`: it
+    then begins with the answer of the inverse.
 
     Losses, and `x_target` of the update, are those of the simulated observations; `x`, `y` and the errors are those of
     the real ones.
 
     Args:
-        refreshed: Part of the states in [0, 1] that come from the network as it is; the others come from the inverse.
-        bias_correction: c ≥ 0. It costs another simulation, inversion and evaluation of the network.
-        data_correction: Whether K is applied, the Wiener filter of `EmpiricalBayes()`; to physics that take a
-            `regularization`. Others are left as they are.
+        refreshed: Part of the states in [0, 1] that the network itself makes of the observations, f in place of P⁻¹.
+            States get better with the network, but with large parts its errors can grow from update to update.
+        bias_correction: c ≥ 0. It costs another simulation and inversion.
+        data_correction: Whether K is applied, the Wiener filter of `EmpiricalBayes()`, to physics that take a
+            `regularization` rule. Others are left as they are.
         copies: How many simulated observations each state gives, with transforms and noise of their own. Each is a
             sample of the batch of the network.
         transform: Random transform of the states; `None`: they stay as they are.
@@ -64,7 +65,7 @@ class SelfSimulated(TrainingTarget):
 
     name: ClassVar[str] = "self-simulated"
 
-    refreshed: float = 1.0
+    refreshed: float = 0.0
     bias_correction: float = 0.5
     data_correction: bool = True
     copies: int = 1
@@ -124,12 +125,22 @@ class SelfSimulated(TrainingTarget):
     def _states(self, context: TargetContext, answer: Any, simulated: Callable[[Any, Any], Observed]) -> Any:
         """Returns the states s of the observations."""
         observed, draws = context.observed, context.draws
-        physics, states = observed.physics, answer
-        if self.refreshed < 1:
-            from_net, estimate = draws["refreshed"] < self.refreshed, observed.inverted().x_target
-            states = trees.tree_map(lambda a, b: math.where(from_net, a, b), states, estimate)
+        physics = observed.physics
+
+        def found(observed: Observed, answer: Callable[[], Any]) -> Any:
+            """Returns what is made of an observation, by the network and by the inverse."""
+            if self.refreshed == 0:
+                return observed.inverted().x_target
+            if self.refreshed == 1:
+                return answer()
+            from_net = draws["refreshed"] < self.refreshed
+            choices = answer(), observed.inverted().x_target
+            return trees.tree_map(lambda a, b: math.where(from_net, a, b), *choices)
+
+        states = found(observed, lambda: answer)
         if self.bias_correction:
-            again = context.evaluate(simulated(states, draws["noise of the bias"]))
+            other = simulated(states, draws["noise of the bias"])
+            again = found(other, lambda: context.evaluate(other))
             states = trees.add(states, trees.scale(trees.subtract(states, again), self.bias_correction))
         filtered = with_rule(physics, ResidualFilter()) if self.data_correction else None
         if filtered is not None:
