@@ -13,6 +13,9 @@ and rich.
 |---|---|---|
 | labels | `Labels()`, the limit of this network | y, estimate, linear |
 | self-simulated | `SelfSimulated()` | y, estimate, linear |
+| the same, plain | without corrections of bias and by the data | y, estimate, linear |
+| the same, refreshed | of states that the network itself makes | y, estimate, linear |
+| the same, refreshed and plain | both | y, estimate, linear |
 | local inverse | `LocalInverse()`, as published | y |
 | labels, y alone | `Labels()` | y |
 """
@@ -56,6 +59,9 @@ COPIES = 4
 METHODS = {
     "labels": (Labels(), INPUTS),
     "self-simulated": (SelfSimulated(copies=COPIES), INPUTS),
+    "plain": (SelfSimulated(bias_correction=0.0, data_correction=False, copies=COPIES), INPUTS),
+    "refreshed": (SelfSimulated(1.0, copies=COPIES), INPUTS),
+    "refreshed, plain": (SelfSimulated(1.0, bias_correction=0.0, data_correction=False, copies=COPIES), INPUTS),
     "local inverse, y alone": (LocalInverse(), ("y",)),
     "labels, y alone": (Labels(), ("y",)),
 }
