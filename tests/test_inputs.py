@@ -14,7 +14,6 @@ from phiml.math import batch, channel, spatial
 
 from phi_sip import (
     Batch,
-    EmpiricalBayes,
     Estimate,
     GridMismatchError,
     HeatEquation,
@@ -37,7 +36,7 @@ from phi_sip.frameworks import training_framework
 from phi_sip.inference import load_inverse, save_inverse
 from phi_sip.step.network import state_shown
 
-PHYSICS = HeatEquation(1.0, 1.0, 1e-2, EmpiricalBayes())
+PHYSICS = HeatEquation(1.0, 1.0, 1e-2, ProbabilisticDamping())  # compiles quickly
 INPUTS = ("y", "estimate")
 
 
@@ -117,13 +116,12 @@ def test_the_update_is_what_one_would_write(framework):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
-@pytest.mark.parametrize("compile", [False, None])
-def test_compiled_updates_are_the_same(framework, compile):
+def test_compiled_updates_are_the_same(framework):
     """Against step by step, with the optimizer's state, micro-batches and all."""
     if framework.name == "torch":
         pytest.skip("PyTorch runs step by step")
     y, found = observations(), []
-    for way in (False, compile):
+    for way in (False, None):
         net = u_net(framework, 2)
         optimizer = framework.adam(net, 1e-3, epsilon=1.0)
         for _ in range(2):

@@ -260,6 +260,7 @@ def test_micro_batches_show_the_same(framework):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_gets_better_than_the_inverse_without_labels():
     """Few values in large blocks: what no single observation tells, and all of them together do."""
     rng = np.random.default_rng(0)
