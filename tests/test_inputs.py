@@ -54,23 +54,34 @@ def u_net(framework, channels_in: int, channels_out: int = 1):
 def test_a_network_begins_with_the_estimate(framework):
     net, y = u_net(framework, 2), observations()
     before = framework.weights(net)
-    assert start_from_estimate(net, PHYSICS, y)
+    start_from_estimate(net, PHYSICS, y[{"batch": slice(0, 1)}])
     changed = [not np.array_equal(a, b) for a, b in zip(before, framework.weights(net), strict=True)]
     assert 1 <= sum(changed) <= 2, "kernel and bias of the last layer"
     estimate = sip_inverse(PHYSICS, y, y * 0).x_target
     np.testing.assert_allclose(array(predict_state(net, PHYSICS, y, inputs=INPUTS)), array(estimate), atol=1e-5)
-    assert not start_from_estimate(net, PHYSICS, y), "it knows what the inverse knows"
 
 
-def test_a_network_that_has_learned_stays_as_it_is(framework):
-    net, y = u_net(framework, 2), observations()
-    start_from_estimate(net, PHYSICS, y)
-    optimizer = framework.adam(net, 1e-4)
-    sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, compile=None)
-    before = framework.weights(net)
-    assert not start_from_estimate(net, PHYSICS, y)
-    for a, b in zip(before, framework.weights(net), strict=True):
-        np.testing.assert_array_equal(a, b)
+class Scaled(torch.nn.Module):
+    """A network whose answer has the size of what it is shown."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(2, 3, 1), torch.nn.ReLU(), torch.nn.Conv2d(3, 1, 1, bias=bias)
+        )
+
+    def forward(self, given):
+        return given.square().mean((1, 2, 3), keepdim=True).sqrt() * self.layers(given)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_network_may_end_with_a_factor_or_without_a_bias(bias):
+    with TORCH:
+        net, y = Scaled(bias), observations()
+        start_from_estimate(net, PHYSICS, y)
+        estimate = sip_inverse(PHYSICS, y, y * 0).x_target
+        np.testing.assert_allclose(array(predict_state(net, PHYSICS, y, inputs=INPUTS)), array(estimate), atol=1e-5)
+    assert all(p.detach().abs().sum() > 0 for p in net.layers[0].parameters()), "only the last layer is set to 0"
 
 
 def test_a_network_without_a_linear_end_is_refused_and_kept():
@@ -189,11 +200,13 @@ def test_trained_inverses_know_their_inputs(framework, tmp_path):
     assert inverse.invert(y).misfit_ratio is not None
 
 
-def test_training_begins_with_the_estimate(framework, tmp_path):
+def test_training_of_what_adds_to_the_estimate_goes_on(framework, tmp_path):
     y, x = observations(), periodic(1 + smooth(np.random.default_rng(0), 4, 16, 16))
     estimate = sip_inverse(PHYSICS, y, y * 0).x_target
 
     def trained(folder, steps, net, inputs=INPUTS):
+        if inputs:
+            start_from_estimate(net, PHYSICS, y)
         optimizer = framework.adam(net, 1e-3)
         return train(
             net,
@@ -212,7 +225,7 @@ def test_training_begins_with_the_estimate(framework, tmp_path):
     whole = u_net(framework, 2)
     trained(tmp_path / "whole", 4, whole)
     again = u_net(framework, 2)
-    trained(tmp_path / "run", 4, again)  # goes on: nothing is set to 0 again
+    trained(tmp_path / "run", 4, again)
     for a, b in zip(framework.weights(whole), framework.weights(again), strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(Exception, match="inputs"):
@@ -268,3 +281,20 @@ def test_quantities_of_other_cells_are_refused():
         a, b = (math.zeros(batch(batch=1), spatial(x=n)) for n in (4, 5))
         with pytest.raises(GridMismatchError, match="Leave one out"):
             state_shown(lambda native: native, [a, b], a)
+
+
+def test_observations_at_several_times_have_one_estimate(framework):
+    physics = HeatEquation(1.0, math.tensor([0.5, 1.0], channel("times")), 1e-2, ProbabilisticDamping())
+    y = physics.forward(periodic(1 + smooth(np.random.default_rng(0), 2, 16, 16)))
+    assert "times" in y.shape
+    net = u_net(framework, 3)
+    start_from_estimate(net, physics, y)
+    x = predict_state(net, physics, y, inputs=INPUTS)
+    assert "times" not in x.shape
+    np.testing.assert_allclose(array(x), array(sip_inverse(physics, y, x * 0).x_target), atol=1e-4)
+
+
+@pytest.mark.parametrize("function", [predict_state, start_from_estimate])
+def test_what_is_no_physics_is_refused(function):
+    with TORCH, pytest.raises(UnsupportedError, match="physics is a str"):
+        function(torch.nn.Conv2d(2, 1, 1), "heat", observations())

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import frameworks
 import numpy as np
 import phiml.nn
 import pytest
+import tensorflow as tf
 import torch
 from fields import array, periodic, smooth
+from phi.field import StaggeredGrid
 from phi.torch import TORCH
 from phiml import math
 from phiml.backend import NUMPY
-from phiml.math import batch, spatial
+from phiml.math import batch, extrapolation, spatial
 
 import phi_sip
 from phi_sip import (
+    Composite,
     EmpiricalBayes,
     Evolution,
     HeatEquation,
     Labels,
     LocalInverse,
     Masked,
+    NonFiniteError,
     ParameterError,
+    ProbabilisticDamping,
     RandomTransform,
     SelfSimulated,
     Tikhonov,
@@ -40,6 +46,7 @@ from phi_sip.descriptions.to_data import describe
 SIGMA = 0.05
 PHYSICS = HeatEquation(1.0, 0.5, SIGMA, EmpiricalBayes())
 INPUTS = ("y", "estimate")
+STAGGERED = StaggeredGrid(1.0, extrapolation.ZERO, x=8, y=8)
 
 
 def states(samples: int = 4, n: int = 16, seed: int = 0):
@@ -326,6 +333,64 @@ def test_noise_that_nobody_knows_is_asked_for():
             sip_update_weights(net, optimizer, physics, states(), targets=SelfSimulated())
         assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
         sip_update_weights(net, optimizer, physics, states(), targets=SelfSimulated(noise_std=0.0, transform=None))
+
+
+def test_each_run_of_a_graph_draws_anew():
+    """Also where another backend is PhiML's default."""
+    framework = frameworks.TABLE[0]
+    with framework.backend:
+        net, y = u_net(framework), observations()
+        optimizer = framework.sgd(net, 1e-9)
+        physics = HeatEquation(1.0, 0.5, SIGMA, ProbabilisticDamping())
+        sip_update_weights(net, optimizer, physics, y, inputs=INPUTS, compile=False)
+    values, target = y.values.numpy("batch,x,y"), SelfSimulated(transform=None)
+
+    @tf.function
+    def loss(native):
+        dims = [batch(batch=4), spatial(x=16), spatial(y=16)]
+        field = y.with_values(math.reshaped_tensor(native, dims, convert=False))
+        update = sip_update_weights(net, optimizer, physics, field, inputs=INPUTS, targets=target)
+        return math.mean(update.loss, update.loss.shape).native()
+
+    with NUMPY:
+        first, second = (float(loss(tf.constant(values))) for _ in range(2))
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("physics", "y", "error", "message"),
+    [
+        (Composite(HeatEquation(1.0, 0.5), Evolution(lambda u, dt: u, 0.1, 1)), None, ParameterError, "does not say"),
+        (
+            Evolution(lambda u, dt: u, 0.1, 1),
+            StaggeredGrid(1.0, extrapolation.ZERO, x=8, y=8),
+            UnsupportedError,
+            "at_centers",
+        ),
+    ],
+)
+def test_what_cannot_be_simulated_is_said(physics, y, error, message):
+    with TORCH:
+        net = phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2)
+        with pytest.raises(error, match=message):
+            sip_update_weights(net, phiml.nn.adam(net), physics, y or states(), targets=SelfSimulated())
+
+
+def test_noise_of_the_last_stage_is_measured():
+    physics = Composite(HeatEquation(1.0, 0.5), HeatEquation(1.0, 1.5))
+    y = physics.forward(states()) + periodic(SIGMA * np.random.default_rng(0).normal(size=(4, 16, 16)))
+    with TORCH:
+        net = phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2)
+        update = sip_update_weights(net, phiml.nn.adam(net), physics, y, targets=SelfSimulated())
+    assert np.isfinite(float(math.mean(update.loss, update.loss.shape)))
+
+
+def test_labels_must_be_finite(framework):
+    net, x_true = u_net(framework, 1), states()
+    values = array(x_true)
+    values[0, 0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match="x_true holds NaN"):
+        sip_update_weights(net, framework.adam(net), PHYSICS, observations(), x_true=periodic(values), targets="labels")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from fields import array, grid, periodic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phi.field import StaggeredGrid
 from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, channel, extrapolation, spatial
@@ -91,6 +92,18 @@ def test_vectors_are_shifted_only():
     np.testing.assert_array_equal(
         array(RandomTransform().apply(periodic(values, vector=True), draws)), np.roll(values, -3, 2)
     )
+
+
+def test_axes_with_two_kinds_of_sides_are_not_mirrored():
+    sides = extrapolation.combine_sides(x=(extrapolation.ZERO, extrapolation.ZERO_GRADIENT), y=extrapolation.ZERO)
+    moved = RandomTransform().apply(grid(VALUES, None, sides), numbers(3, "xy", mirror_x=0.1, mirror_y=0.1))
+    np.testing.assert_array_equal(array(moved), VALUES[:, :, ::-1])
+
+
+@pytest.mark.parametrize("boundary", [extrapolation.PERIODIC, extrapolation.ZERO])
+def test_staggered_grids_stay_as_they_are(boundary):
+    grid = StaggeredGrid(lambda p: p, boundary, x=4, y=4)
+    assert RandomTransform().apply(grid, numbers(1, "xy", mirror_x=0.1, offset_x=0.5)) is grid
 
 
 def test_tensors_and_trees():

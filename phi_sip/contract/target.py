@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from phiml.math import Shape, Tensor
 
 from .inputs import Observed
+from .physics import InvertiblePhysics
 from .solver import InverseSolver
 
 
@@ -85,8 +86,8 @@ class TrainingTarget(ABC):
 
     Attributes:
         name: Registry key of the class, as in `targets="local-inverse"`.
-        uses: Arguments of `sip_update_weights` that the target uses, of `step_size` and `solver`; others are refused if
-            they ask for something.
+        uses: Arguments of `sip_update_weights` that the target uses, of `step_size`, `solver` and `x_true`. The first
+            two are refused if they ask for something and are not used; `x_true` must be finite if it is used.
         on_host: Whether it leaves the framework, so that an update with it cannot be compiled.
     """
 
@@ -94,11 +95,12 @@ class TrainingTarget(ABC):
     uses: ClassVar[tuple[str, ...]] = ()
     on_host: ClassVar[bool] = False
 
-    def draws(self, y_target: Any, random: Random) -> Any:
+    def draws(self, physics: InvertiblePhysics, y_target: Any, random: Random) -> Any:
         """
         Draws all random numbers of an update, so that the rest depends on tensors alone.
 
         Args:
+            physics: Process that made the observations.
             y_target: Observations, for their dims.
             random: Where the numbers come from.
 

@@ -21,7 +21,9 @@ from ..errors import UnsupportedError
 from ..frameworks import training_framework
 from ..inputs import resolve_inputs
 from ..plugins.references import Untrusted, trusted
-from ..targets import resolve_target
+from ..states import trees
+from ..step.start import start_from_estimate
+from ..targets import LocalInverse, resolve_target
 from ..training import (
     Callback,
     EarlyStopping,
@@ -133,8 +135,12 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
     inputs = resolve_inputs([construct(item) for item in experiment.network.inputs])
-    targets = resolve_target(construct(experiment.training.targets))
+    named = experiment.training.targets
+    targets = None if named == LocalInverse.name else resolve_target(construct(named))
     as_it_is = inputs == resolve_inputs(["y"])
+    if any(quantity.is_estimate for quantity in inputs):
+        with math.precision(general.precision):
+            start_from_estimate(net, physics, _first_sample(validation.y_target), inputs=inputs)
     return Built(
         experiment,
         physics,
@@ -147,6 +153,11 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         None if as_it_is else inputs,
         targets,
     )
+
+
+def _first_sample(y_target: Any) -> Any:
+    """Returns one observation of a batch."""
+    return trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names, slice(0, 1))], y_target)
 
 
 def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Source]:

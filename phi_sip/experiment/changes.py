@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..training.differences import differences, said
 from ..training.plain_data import plain
-from .specification import Experiment
+from .specification import Experiment, Network
 
 # What weights and optimizer were made by, or what would have no effect on them any more. All else holds from the change
 # on, and `train` reports it.
@@ -33,7 +33,7 @@ def check_goes_on(folder: Any, before: Mapping[str, Any], now: Experiment) -> No
     Raises:
         ConfigurationError: if something is another that cannot change; the message names all of it, with both values.
     """
-    found = [entry for entry in differences(before or made_by(now), made_by(now)) if _is_another(*entry)]
+    found = [entry for entry in differences(_with_inputs(before) or made_by(now), made_by(now)) if _is_another(*entry)]
     if found:
         raise ConfigurationError(
             f"The experiment of {folder} was changed since the run was begun, in what its weights depend on:\n"
@@ -41,6 +41,13 @@ def check_goes_on(folder: Any, before: Mapping[str, Any], now: Experiment) -> No
             + "\n(there: as the run was begun; here: as the file says now.) Change it back, or begin another run with "
             "the file: phi-sip train FILE -o FOLDER"
         )
+
+
+def _with_inputs(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a run was begun with; earlier versions did not say that the network is shown the observation."""
+    if "network" not in before:
+        return dict(before)
+    return {**before, "network": {"inputs": Network().inputs, **before["network"]}}
 
 
 def _is_another(key: str, before: Any, now: Any) -> bool:

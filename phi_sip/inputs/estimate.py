@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 
 from ..contract.inputs import NetworkInput, Observed
 from ..contract.solver import InverseSolver
+from ..errors import ParameterError
 from ..states.checks import check_count
+
+MOST = 1000  # a file of somebody else may ask for any number
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Estimate(NetworkInput):
         solver: Numerical inverse. Default: the physics' own inverse, or the default solver.
 
     Raises:
-        ParameterError: if `iterations` is no integer ≥ 1.
+        ParameterError: if `iterations` is no integer from 1 to 1000.
     """
 
     name: ClassVar[str] = "estimate"
@@ -33,6 +36,8 @@ class Estimate(NetworkInput):
 
     def __post_init__(self) -> None:
         check_count("Estimate", "iterations", self.iterations)
+        if self.iterations > MOST:
+            raise ParameterError(f"Estimate: iterations = {self.iterations}, but at most {MOST} are made.")
 
     @property
     def on_host(self) -> bool:

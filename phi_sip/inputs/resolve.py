@@ -26,7 +26,7 @@ def resolve_inputs(inputs: Sequence[str | NetworkInput] | None) -> tuple[Network
     if isinstance(inputs, str) or not isinstance(inputs, Sequence) or not inputs:
         raise ParameterError(f"inputs = {inputs!r}. Give a list of what the network is shown: ('y', 'estimate').")
     found = tuple(_resolved(item) for item in inputs)
-    if len(set(found)) < len(found):
+    if any(item in found[:place] for place, item in enumerate(found)):
         raise ParameterError(f"inputs = {inputs!r} names something twice. Leave one out.")
     return found
 

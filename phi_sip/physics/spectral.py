@@ -165,6 +165,13 @@ class SpectralPhysics(InvertiblePhysics):
             mean = order.matched(self._mean_of_state(y_target, basis.resolution), x.values.shape)
             return trees.with_values(x, x.values + (mean - math.mean(x.values, basis.resolution)))
 
+    def initial_state(self, y_target: Field) -> Field:
+        """Returns zero with the mean that y* says. A state has none of the dim along which there are observations."""
+        values = 0 * y_target.values
+        if self._observations:
+            values = math.mean(values, self._observations)
+        return self.constrain(y_target.with_values(values), y_target)
+
     def admissible(self, x: Field) -> Field:
         """Returns x without the values that the rule excludes, see `Regularization.admissible`."""
         return trees.with_values(x, self.rule.admissible(x.values))

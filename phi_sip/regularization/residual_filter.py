@@ -21,10 +21,10 @@ class ResidualFilter(Regularization):
     already is moved by noise only, K_k n̂_k. Iterated, it chases noise: it is meant for one step.
 
     Args:
-        rule: Rule whose `stats` hold `kernel` K.
+        rule: Rule whose `stats` hold `kernel` K, by which it multiplies observations, or residuals.
 
     Raises:
-        ParameterError: when inverting, if the rule is no linear filter.
+        ParameterError: when inverting, if the rule reports no kernel.
 
     Source: the correction step of the Kalman filter, with a stationary covariance: Kalman, "A New Approach to Linear
     Filtering and Prediction Problems", 1960.
@@ -44,7 +44,7 @@ class ResidualFilter(Regularization):
         stats = self.rule.estimate(problem).stats
         if "kernel" not in stats:
             raise ParameterError(
-                f"ResidualFilter: {type(self.rule).__name__} is no linear filter. Use EmpiricalBayes(), Wiener() or "
+                f"ResidualFilter: {type(self.rule).__name__} reports no kernel. Use EmpiricalBayes(), Wiener() or "
                 f"Tikhonov()."
             )
         return SpectralEstimate(problem.residual * stats["kernel"], is_correction=True, stats=stats)

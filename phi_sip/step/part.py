@@ -76,6 +76,8 @@ class Part:
         """
         request, backend = self.request, self.trainable.backend
         x_true = None if request.x_true is None else trees.to_backend(request.x_true, backend)
+        if x_true is not None and request.targets is not None and "x_true" in request.targets.uses:
+            self.expect_finite("x_true", x_true, BAD_SAMPLES)
         draws = None if request.draws is None else trees.to_backend(request.draws, backend)
         return TargetContext(
             self.observe(y_target), x_true, request.step_size, request.solver, self.evaluate, self.observe, draws

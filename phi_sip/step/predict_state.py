@@ -15,7 +15,7 @@ from ..inputs import resolve_inputs
 from ..inversion.observed import InvertedObservation
 from ..states import trees
 from ..states.checks import check_finite
-from .prediction import prediction
+from .prediction import check_physics_type, prediction
 
 
 def predict_state(
@@ -49,6 +49,7 @@ def predict_state(
     """
     if predict is not None and inputs is not None:
         raise ParameterError("predict_state: inputs has no effect with predict=...: leave out one of them.")
+    check_physics_type(physics)
     check_finite("y_target", y_target, "Remove or repair these samples.")
     framework = framework_for(net)
     with framework.evaluating(net), framework.backend, math.precision(trees.precision_of(y_target)):

@@ -8,14 +8,22 @@ from typing import Any
 from phiml import math
 
 from ..contract.inputs import NetworkInput, Observed
+from ..contract.physics import InvertiblePhysics
 from ..contract.trainable import Predict, Trainable
 from ..contract.update import UpdateRequest
+from ..errors import UnsupportedError
 from ..inversion.observed import InvertedObservation
 from ..states import trees
 from ..states.checks import check_finite
 from .network import state_shown
 
 BAD_SAMPLES = "Nothing was changed. Remove or repair these samples."
+
+
+def check_physics_type(physics: Any) -> None:
+    """Raises `UnsupportedError` if something is no physics."""
+    if not isinstance(physics, InvertiblePhysics):
+        raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
 
 
 def prediction(

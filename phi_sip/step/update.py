@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from phiml import math
 from phiml.math import Tensor
 
 from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..contract.target import TrainingTarget
+from ..contract.trainable import Trainable
 from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import ParameterError, UnsupportedError
 from ..frameworks import framework_for
@@ -20,6 +22,7 @@ from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
 from ..states import trees
 from ..states.checks import check_count, check_parameter
 from ..targets import resolve_target
+from .prediction import check_physics_type
 from .random_numbers import random_numbers
 
 
@@ -96,8 +99,7 @@ def sip_update_weights(
     Source: Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022 (arXiv 2109.15048),
     Algorithm 1.
     """
-    if not isinstance(physics, InvertiblePhysics):
-        raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
+    check_physics_type(physics)
     shown, target = resolve_inputs(inputs), resolve_target(targets)
     if predict is not None and shown:
         raise ParameterError("inputs=... has no effect with predict=...: leave out one of them.")
@@ -108,7 +110,7 @@ def sip_update_weights(
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
     check_count("sip_update_weights", "micro_batches", micro_batches)
     trainable = framework_for(net).trainable(net, optimizer, training)
-    draws = None if target is None else target.draws(y_target, random_numbers(trainable, trees.precision_of(y_target)))
+    draws = None if target is None else _drawn(target, trainable, physics, y_target)
     request = UpdateRequest(
         physics,
         y_target,
@@ -132,3 +134,10 @@ def sip_update_weights(
             f"{DISABLE_VARIABLE}. Remove it from there."
         )
     return result
+
+
+def _drawn(target: TrainingTarget, trainable: Trainable, physics: InvertiblePhysics, y_target: Any) -> Any:
+    """Returns the random numbers that a target needs."""
+    precision = trees.precision_of(y_target)
+    with trainable.backend, math.precision(precision):
+        return target.draws(physics, y_target, random_numbers(trainable, precision))

@@ -19,6 +19,7 @@ class Labels(TrainingTarget):
     """
 
     name: ClassVar[str] = "labels"
+    uses: ClassVar[tuple[str, ...]] = ("x_true",)
 
     def check(self, context_has_truth: bool) -> None:
         if not context_has_truth:

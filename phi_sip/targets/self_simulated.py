@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar
 
 from phi.field import Field
@@ -11,9 +12,9 @@ from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, batch
 
 from ..contract.inputs import Observed
-from ..contract.step import SipStep
+from ..contract.physics import InvertiblePhysics
 from ..contract.target import Corrected, Lesson, Random, TargetContext, TrainingTarget
-from ..errors import ParameterError
+from ..errors import ParameterError, UnsupportedError
 from ..inversion.operator import invert
 from ..inversion.rules import with_rule
 from ..regularization import ResidualFilter
@@ -87,24 +88,34 @@ class SelfSimulated(TrainingTarget):
                 f"SelfSimulated: transform is a {type(self.transform).__name__}. Give a RandomTransform, or None."
             )
 
-    def draws(self, y_target: Any, random: Random) -> Any:
-        shape = math.merge_shapes(*(leaf.shape for leaf in trees.leaves(y_target)), allow_varying_sizes=True)
-        samples = shape.batch & batch(**{COPY: self.copies})
+    def draws(self, physics: InvertiblePhysics, y_target: Any, random: Random) -> Any:
+        values = y_target.values if isinstance(y_target, Field) else y_target
+        if len(trees.leaves(values)) != len(list(_tensors(values))):
+            raise UnsupportedError(
+                f"SelfSimulated: y_target is {trees.describe(y_target)}, whose components have different sizes. Give "
+                f"observations on centers, e.g. y.at_centers()."
+            )
+        shape = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
+        samples = shape & batch(**{COPY: self.copies})
 
         def noise(dims: Shape) -> Any:
-            return trees.tree_map(lambda leaf: random.normal(_in_order(leaf.shape & dims)), _values(y_target))
+            return trees.tree_map(lambda leaf: random.normal(_in_order(leaf.shape & dims)), values)
 
-        return {
+        drawn = {
             "noise": noise(samples.only(COPY)),
             "noise of the bias": noise(EMPTY_SHAPE) if self.bias_correction else {},
-            "refreshed": random.uniform(shape.batch),
-            "transform": {} if self.transform is None else self.transform.draws(samples & shape.spatial, random),
+            "refreshed": random.uniform(shape),
         }
+        if self.transform is not None:
+            states = trees.leaves(physics.initial_state(y_target))
+            cells = math.merge_shapes(*(leaf.shape.spatial for leaf in states), allow_varying_sizes=True)
+            drawn["transform"] = self.transform.draws(samples & cells, random)
+        return drawn
 
     def lesson(self, context: TargetContext) -> Lesson:
         observed, draws = context.observed, context.draws
-        physics, step = observed.physics, observed.inverted()
-        deviation = self._deviation(observed, step)
+        physics = observed.physics
+        deviation = self._deviation(observed)
         answer = context.evaluate(observed)
 
         def simulated(states: Any, noise: Any) -> Observed:
@@ -147,17 +158,18 @@ class SelfSimulated(TrainingTarget):
             states = invert(filtered, observed.y_target, states, 1.0, None).x_target
         return trees.stop_gradient(physics.admissible(states))
 
-    def _deviation(self, observed: Observed, step: SipStep) -> Tensor:
+    def _deviation(self, observed: Observed) -> Tensor:
         """
         Returns σ of the observations.
 
         Raises:
             ParameterError: if nothing says it.
         """
-        known = self.noise_std if self.noise_std is not None else step.stats.get("noise_std")
+        known: Any = self.noise_std
         if known is None:
-            known = getattr(observed.physics, "noise_std", None)
-        if known is None or isinstance(known, str):
+            stats = observed.inverted().stats
+            known = stats.get("stages", (stats,))[-1].get("noise_std", getattr(observed.physics, "noise_std", None))
+        if not isinstance(known, (Real, Tensor)):
             raise ParameterError(
                 f"SelfSimulated simulates observations with their noise, but {type(observed.physics).__name__} does "
                 f"not say how large it is. Give SelfSimulated(noise_std=...); 0 where there is none."
@@ -165,8 +177,18 @@ class SelfSimulated(TrainingTarget):
         return as_tensor(known)
 
 
-def _values(y_target: Any) -> Any:
-    return y_target.values if isinstance(y_target, Field) else y_target
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """Yields the tensors of a state, each of them whole."""
+    if isinstance(tree, Field):
+        yield tree.values
+    elif isinstance(tree, dict):
+        for part in tree.values():
+            yield from _tensors(part)
+    elif isinstance(tree, (tuple, list)):
+        for part in tree:
+            yield from _tensors(part)
+    else:
+        yield from trees.leaves(tree) if not isinstance(tree, Tensor) else (tree,)
 
 
 def _in_order(shape: Shape) -> Shape:

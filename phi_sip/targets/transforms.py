@@ -75,11 +75,11 @@ class RandomTransform:
         Transforms states.
 
         Args:
-            state: `Field`, `Tensor` or tree of them. Leaves whose components have different sizes stay as they are.
+            state: `Field`, `Tensor` or tree of them. Staggered grids stay as they are.
             draws: What `draws` drew for them.
         """
         if isinstance(state, Field):
-            if not state.is_grid or len(trees.leaves(state)) > 1:
+            if not state.is_grid or not state.is_centered:
                 return state
             return trees.with_values(state, self._values(state.values, draws, _Sides.of(state)))
         if isinstance(state, Tensor):
@@ -100,7 +100,7 @@ class RandomTransform:
         for axis in order.by_name(values.shape.spatial.names):
             numbers, cells = draws[axis], values.shape.get_size(axis)
             periodic = axis in sides.periodic
-            mirrored = self.mirror and not is_vector
+            mirrored = self.mirror and not is_vector and axis not in sides.uneven
             position = self._positions(numbers, cells, zoom, axis, periodic, mirrored)
             result = _resampled(result, axis, position, zoom, periodic)
         if self.swap and not is_vector and (pair := sides.alike):
@@ -130,29 +130,33 @@ class RandomTransform:
 
 @dataclass(frozen=True)
 class _Sides:
-    """The axes that are periodic, and two that are alike, if there are."""
+    """The axes that are periodic, those whose two sides differ, and two axes that are alike, if there are."""
 
     periodic: tuple[str, ...] = ()
+    uneven: tuple[str, ...] = ()
     alike: tuple[str, str] | None = None
 
     @staticmethod
     def of(field: Field) -> _Sides:
-        periodic = tuple(axis for axis in field.resolution.names if _is_periodic(field, axis))
+        axes = {axis: _sides_of(field, axis) for axis in field.resolution.names}
+        periodic = tuple(a for a, sides in axes.items() if all(s == math.extrapolation.PERIODIC for s in sides))
+        uneven = tuple(axis for axis, (lower, upper) in axes.items() if lower != upper)
         names = order.by_name(field.resolution.names)
         pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if _are_alike(field, a, b)]
-        return _Sides(periodic, pairs[0] if pairs else None)
+        return _Sides(periodic, uneven, pairs[0] if pairs else None)
 
 
-def _is_periodic(field: Field, axis: str) -> bool:
-    sides = [field.extrapolation[{axis: side}] for side in (True, False)]
-    return all(side == math.extrapolation.PERIODIC for side in sides)
+def _sides_of(field: Field, axis: str) -> tuple[Any, Any]:
+    """Returns what holds at the lower and the upper side."""
+    by_name = getattr(field.boundary, "ext", {})
+    whole = by_name.get(axis, field.boundary)
+    return by_name.get(f"{axis}-", whole), by_name.get(f"{axis}+", whole)
 
 
 def _are_alike(field: Field, a: str, b: str) -> bool:
     same_cells = field.resolution.get_size(a) == field.resolution.get_size(b)
     same_size = abs(float(field.dx.vector[a]) / float(field.dx.vector[b]) - 1) < 1e-6
-    sides = [[field.extrapolation[{axis: side}] for side in (False, True)] for axis in (a, b)]
-    return same_cells and same_size and sides[0] == sides[1]
+    return same_cells and same_size and _sides_of(field, a) == _sides_of(field, b)
 
 
 def _swapped(values: Tensor, a: str, b: str) -> Tensor:

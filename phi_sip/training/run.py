@@ -14,7 +14,7 @@ from ..contract.solver import InverseSolver
 from ..contract.target import TrainingTarget
 from ..data.batches import Batch
 from ..errors import ParameterError, UnsupportedError
-from ..inputs import resolve_inputs
+from ..inputs import Observation, resolve_inputs
 from ..interrupts import interrupts_between_steps
 from ..inversion.operator import resolve_solver
 from ..states import trees
@@ -108,7 +108,7 @@ def train(
         training: As in `sip_update_weights`.
         compile: As in `sip_update_weights`.
         micro_batches: As in `sip_update_weights`.
-        inputs: As in `sip_update_weights`. With `"estimate"` a new run begins with `start_from_estimate`.
+        inputs: As in `sip_update_weights`. Call `start_from_estimate` before a new run with `"estimate"`.
         targets: As in `sip_update_weights`.
         made_by: Plain data that say what else the run is made by, such as a seed or the names of files. They are kept
             in the folder, and compared when the run goes on.
@@ -174,7 +174,7 @@ def _identity(
     """Returns what a run is made by, as plain data, as far as it is known before its first batch."""
     return {
         "physics": identity_of(task.physics),
-        "inputs": identity_of(task.inputs) or "the observation",
+        "inputs": identity_of(task.inputs if task.inputs != (Observation(),) else ()) or "the observation",
         "solver": "that of the physics" if task.solver is None else identity_of(task.solver),
         "plan": {
             "steps": plan.steps,

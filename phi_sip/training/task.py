@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from phiml import math
 
 from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
@@ -15,10 +12,8 @@ from ..contract.solver import InverseSolver
 from ..contract.training_state import TrainingState
 from ..contract.update import SipUpdate, UpdateRequest
 from ..data.batches import Batch
-from ..states import trees
 from ..step.predict_state import predict_state
 from ..step.prediction import first_prediction
-from ..step.start import start_from_estimate
 from ..step.update import sip_update_weights
 
 
@@ -59,15 +54,12 @@ class TrainingTask:
 
     def prepare(self, y_target: Any) -> None:
         """Makes all variables that are made late, so that saved ones can be put back."""
-        trainable, request = self.state.trainable, UpdateRequest(self.physics, y_target, self.predict)
-        trainable.prepare(first_prediction(trainable, dataclasses.replace(request, inputs=self.inputs)))
-
-    def start(self, y_target: Any) -> None:
-        """Lets a network that has not learned anything begin with what the inverse knows."""
-        if any(quantity.is_estimate for quantity in self.inputs):
-            with math.precision(trees.precision_of(y_target)):
-                start_from_estimate(self.state.net, self.physics, y_target, inputs=self.inputs)
+        trainable = self.state.trainable
+        request = UpdateRequest(self.physics, y_target, self.predict, inputs=self.inputs)
+        trainable.prepare(first_prediction(trainable, request))
 
     def evaluate(self, y_target: Any) -> Any:
         """Returns x for observations, as the network is used for inference."""
-        return predict_state(self.state.net, self.physics, y_target, inputs=self.inputs or None, predict=self.predict)
+        inputs = self.inputs or None
+        with self.state.evaluating():
+            return predict_state(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)

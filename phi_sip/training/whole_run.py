@@ -61,8 +61,6 @@ def _begin(
         loop.task.prepare(observed.y_target)
     if loop.validation is not None:
         loop.validation.check()
-    if earlier is None and observed is not None:
-        loop.task.start(observed.y_target)
     if resumption is None:
         return RunRecord("training")
     return resumption.begin(earlier, {} if observed is None else {"precision": trees.precision_of(observed.y_target)})

@@ -29,17 +29,27 @@ def load(net: Any, folder: Path) -> None:
         check_size(folder / HDF5, _unpacked(folder / HDF5), len(net.variables), sum(map(_bytes_of, net.variables)))
         net.load_weights(folder / HDF5)
         return
-    archive = folder / ARCHIVE
-    if archive.exists():
-        values = iter(read_archive(archive, [variable.numpy() for variable in net.variables]))
-    else:
-        values = iter(read_arrays(folder / FILE, _arrays(net)))
+    arrays, has_own = _saved(net, folder)
+    values = iter(arrays)
     for variable in net.variables:
         variable.assign(next(values))
     for layer in _layers(net, "load_own_variables"):  # which may make other numbers of them, as Normalization does
         form = _form(layer)
-        has_own = not archive.exists() and _is_foreign(layer)
-        layer.load_own_variables({name: next(values) for name in form} if has_own else form)
+        own = has_own and _is_foreign(layer)
+        layer.load_own_variables({name: next(values) for name in form} if own else form)
+
+
+def _saved(net: Any, folder: Path) -> tuple[Sequence[np.ndarray], bool]:
+    """Returns what is saved, and whether what the user's own layers save is among it: earlier versions left it out."""
+    variables, everything = [variable.numpy() for variable in net.variables], _arrays(net)
+    if (folder / ARCHIVE).exists():
+        return read_archive(folder / ARCHIVE, variables), False
+    try:
+        return read_arrays(folder / FILE, everything), True
+    except CheckpointError:
+        if len(everything) == len(variables):
+            raise
+        return read_arrays(folder / FILE, variables), False
 
 
 def _arrays(net: Any) -> list[Any]:
