@@ -18,6 +18,7 @@ from .mode_blocks import BLOCK, mode_blocks, positive
 from .plateau import PART, NoiseEstimate, largest_ratios, plateau
 
 ENOUGH = 32.0  # modes whose mean power chance hardly changes
+PART_OF_ALL = 8  # they are at most an eighth of all: in more of them there may be signal
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class EmptyModes(NoiseMeasurement):
       not count, as the mean is a geometric one.
     - White noise fills all modes: no block holds less than half of it, by an F test.
 
-    Where σ is not known by that, the first blocks are joined to one of 32 modes, and tested again, as a few modes that
-    have little power by chance would end the plateau. Else σ is not known, and y* is taken at its word, σ being that of
-    rounding. Where the physics hardly damps, that is right, as the inverse amplifies nothing; what lies between loses
-    some accuracy, see `docs/noise.md`.
+    Where σ is not known by that, the first blocks are joined to one of 32 modes, of at least 256, and tested again, as
+    a few modes that have little power by chance would end the plateau. Else σ is not known, and y* is taken at its
+    word, σ being that of rounding. Where the physics hardly damps, that is right, as the inverse amplifies nothing;
+    what lies between loses some accuracy, see `docs/noise.md`.
 
     Args:
         pooled: Whether all batch entries, of all workers, have the same noise, and share one estimate. Else each has
@@ -113,7 +114,7 @@ class EmptyModes(NoiseMeasurement):
             return plateau(_first_joined(sums, joined), _first_joined(counts, joined), gains, rise, ratios)
 
         estimate = found(1)
-        if number in (1, blocks.number):
+        if number == 1 or PART_OF_ALL * all_counts[:number].sum() > all_counts.sum():
             return estimate
         again = found(number)  # a few modes of little power by chance end no plateau of more
         return NoiseEstimate(
