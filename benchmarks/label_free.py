@@ -189,11 +189,11 @@ def main() -> None:
     torch.set_num_threads(1)
     math.set_global_precision(32)
     steps, count, held_out = (4, 32, 8) if options.quick else (options.steps, 2048, 256)
-    seeds = [0] if options.quick else options.seeds
+    seeds, noises = ([0], options.noise[:1]) if options.quick else (options.seeds, options.noise)
     table = Table("data", "σ", "cells", "seed", "method", "÷ inverse alone", "± ", "worse", "processor s")
     with TORCH:
         for data, noise, cells, seed in (
-            (d, n, c, s) for d in options.data for n in options.noise for c in options.cells for s in seeds
+            (d, n, c, s) for d in options.data for n in noises for c in options.cells for s in seeds
         ):
             problem = Problem(data, noise, cells, seed, count, held_out)
             for method in options.methods:

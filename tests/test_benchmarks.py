@@ -149,3 +149,14 @@ def test_the_loop_is_measured():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "A step of train ÷ a bare one: " in done.stdout
+
+
+@pytest.mark.slow
+def test_label_free_runs(tmp_path):
+    """Every method, on a few samples."""
+    methods = list(load(BENCHMARKS / "label_free.py").METHODS)
+    command = [sys.executable, str(BENCHMARKS / "label_free.py"), "--quick", "--data", "rectangles"]
+    subprocess.run([*command, "--methods", *methods], cwd=tmp_path, check=True, capture_output=True)
+    rows = [json.loads(line) for line in (tmp_path / "label_free.jsonl").read_text().splitlines()]
+    assert [row["method"] for row in rows] == methods
+    assert all(np.isfinite(row["ratio"]) for row in rows)
