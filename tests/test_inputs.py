@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import phiml.nn
 import pytest
 import torch
 from fields import array, periodic, smooth
+from phi.tf import TENSORFLOW
 from phi.torch import TORCH
 from phiml import math
 from phiml.backend import NUMPY
@@ -59,6 +61,24 @@ def test_a_network_begins_with_the_estimate(framework):
     assert 1 <= sum(changed) <= 2, "kernel and bias of the last layer"
     estimate = sip_inverse(PHYSICS, y, y * 0).x_target
     np.testing.assert_allclose(array(predict_state(net, PHYSICS, y, inputs=INPUTS)), array(estimate), atol=1e-5)
+
+
+def late_keras():
+    layers = [keras.layers.Conv2D(3, 1, activation="relu"), keras.layers.Conv2D(1, 1)]
+    return keras.Sequential(layers)
+
+
+def late_torch():
+    return torch.nn.Sequential(torch.nn.LazyConv2d(3, 1), torch.nn.ReLU(), torch.nn.LazyConv2d(1, 1))
+
+
+@pytest.mark.parametrize(("backend", "make"), [(TENSORFLOW, late_keras), (TORCH, late_torch)], ids=["keras", "torch"])
+def test_networks_that_make_their_weights_when_called_begin_with_the_estimate(backend, make):
+    with backend:
+        net, y = make(), observations()
+        start_from_estimate(net, PHYSICS, y)
+        estimate = sip_inverse(PHYSICS, y, y * 0).x_target
+        np.testing.assert_allclose(array(predict_state(net, PHYSICS, y, inputs=INPUTS)), array(estimate), atol=1e-5)
 
 
 class Scaled(torch.nn.Module):

@@ -58,6 +58,7 @@ def start_from_estimate(
 
 def _silence(framework: TrainingFramework, net: Any, observed: Observed, inputs: Sequence[NetworkInput]) -> None:
     """Sets kernel and bias of the last layer to 0."""
+    _output(framework.evaluation(net), observed, inputs)  # some networks make their weights when they are called
     weights = framework.weights(net)
 
     def output(values: Mapping[int, float]) -> np.ndarray:
