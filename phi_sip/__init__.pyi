@@ -85,6 +85,7 @@ from .step.predict_state import predict_state
 from .step.start import start_from_estimate
 from .step.update import sip_update_weights
 from .targets import Labels, LocalInverse, RandomTransform, SelfSimulated
+from .teacher import Teacher
 from .training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, read_run, train
 
 __version__: str
@@ -157,6 +158,7 @@ __all__ = [
     "SipWarning",
     "StoppingRule",
     "Target",
+    "Teacher",
     "Tikhonov",
     "TimeReversal",
     "TimeStepping",

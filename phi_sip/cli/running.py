@@ -104,6 +104,7 @@ def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     path = folder.path
     record = built.train(folder, [ExperimentFile(built.experiment, path), *_callbacks(path, tensorboard)])
     best = built.restore_best(path)
+    built.finish()
     observations = built.validation.y_target
     save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs)
     page = write_report([path], path / "report.html")

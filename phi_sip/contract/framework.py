@@ -120,6 +120,24 @@ class TrainingFramework(Framework):
         """
         raise UnsupportedError(f"The framework '{self.name}' does not let the weights of its networks be set.")
 
+    def state(self, net: Any) -> list[Any]:
+        """
+        Returns copies of all that decides what the network answers, weights and batch statistics, as native tensors.
+
+        Raises:
+            UnsupportedError: if the framework does not give them.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not say what the state of its networks is.")
+
+    def set_state(self, net: Any, state: Sequence[Any]) -> None:
+        """
+        Gives a network what `state` returned, or tensors like these. The network keeps none of them.
+
+        Raises:
+            UnsupportedError: if the framework does not take them.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not let the state of its networks be set.")
+
     def evaluating(self, net: Any) -> AbstractContextManager[Any]:
         """Returns the context in which functions of a network are evaluated as for inference, without gradients."""
         return nullcontext()

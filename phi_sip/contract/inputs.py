@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from .physics import InvertiblePhysics
@@ -17,10 +18,11 @@ class Observed(ABC):
     Args:
         physics: Process that made the observation.
         y_target: Observation y*.
+        seen: What a network is shown of it, if that is known already.
     """
 
-    def __init__(self, physics: InvertiblePhysics, y_target: Any) -> None:
-        self.physics, self.y_target = physics, y_target
+    def __init__(self, physics: InvertiblePhysics, y_target: Any, seen: Sequence[Any] = ()) -> None:
+        self.physics, self.y_target, self.seen = physics, y_target, seen
 
     @abstractmethod
     def inverted(self, iterations: int = 1, solver: InverseSolver | None = None) -> SipStep:

@@ -37,6 +37,8 @@ class TargetContext:
         evaluate: Computes x = f(y) of the network as it is used for inference, without derivatives.
         observe: Makes an `Observed` of other observations of the same physics.
         draws: What `TrainingTarget.draws` drew for these observations.
+        taught: Whether `evaluate` is that of a teacher: `None` if there is none, `False` as long as its buffer is not
+            full yet.
     """
 
     observed: Observed
@@ -46,6 +48,7 @@ class TargetContext:
     evaluate: Callable[[Observed], Any]
     observe: Callable[[Any], Observed]
     draws: Any = None
+    taught: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,4 +130,33 @@ class TrainingTarget(ABC):
 
         Args:
             context: The observations.
+        """
+
+
+class SimulatingTarget(TrainingTarget):
+    """
+    A target that simulates observations of states of its own, for a network to recover these states. With a teacher,
+    each batch of them is used several times.
+
+    Attributes:
+        samples: How many simulated observations a teacher keeps.
+        replays: In how many updates each is used, on average.
+        copied_along: Batch dim along which each state is simulated several times, if there is one.
+    """
+
+    copied_along: ClassVar[str | None] = None
+
+    samples: int
+    replays: int
+
+    @abstractmethod
+    def simulate(self, context: TargetContext) -> tuple[Observed, Any]:
+        """
+        Simulates observations.
+
+        Args:
+            context: Real observations.
+
+        Returns:
+            The simulated observations, and their states, with the batch dims of the real ones and `copied_along`.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class UpdateRequest:
 
     Attributes:
         draws: The random numbers that the target has drawn for this update.
+        seen: What the network is shown, one state for each of `inputs`, if that is known already.
     """
 
     physics: InvertiblePhysics
@@ -63,6 +64,7 @@ class UpdateRequest:
     inputs: tuple[NetworkInput, ...] = ()
     targets: TrainingTarget | None = None
     draws: Any = None
+    seen: Sequence[Any] | None = None
 
     def check_uses(self, uses: Collection[str], owner: str) -> None:
         """

@@ -24,6 +24,7 @@ from ..plugins.references import Untrusted, trusted
 from ..states import trees
 from ..step.start import start_from_estimate
 from ..targets import LocalInverse, resolve_target
+from ..teacher import Teacher
 from ..training import (
     Callback,
     EarlyStopping,
@@ -51,7 +52,7 @@ class Built:
 
     Attributes:
         experiment: What it was built from.
-        physics, network, net, optimizer, schedule, data, validation, inputs, targets: Its parts.
+        physics, network, net, optimizer, schedule, data, validation, inputs, targets, teacher: Its parts.
     """
 
     experiment: Experiment
@@ -64,6 +65,7 @@ class Built:
     validation: Batch
     inputs: tuple[NetworkInput, ...] | None
     targets: TrainingTarget | None
+    teacher: Teacher | None
 
     def train(
         self, folder: str | os.PathLike[str] | None, callbacks: Sequence[Callback] = (), progress: bool = True
@@ -95,13 +97,21 @@ class Built:
                 micro_batches=plan.micro_batches,
                 inputs=self.inputs,
                 targets=self.targets,
+                teacher=self.teacher,
                 made_by=made_by(self.experiment),
             )
 
     def restore_best(self, folder: Path) -> ValidationRecord | None:
         """Goes back to the best state of the run, if one is kept."""
         quantity = self.experiment.training.keep_best
-        return restore_best(folder, self.net, self.optimizer, quantity, self.schedule) if quantity else None
+        if not quantity:
+            return None
+        return restore_best(folder, self.net, self.optimizer, quantity, self.schedule, self.teacher)
+
+    def finish(self) -> None:
+        """Gives the network the weights that the trained inverse has: the averaged ones, if there is a teacher."""
+        if self.teacher is not None:
+            self.teacher.take_over()
 
 
 def build(experiment: Experiment, trust: bool = False) -> Built:
@@ -152,6 +162,7 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         validation,
         None if as_it_is else inputs,
         targets,
+        Teacher(net, average.decay) if (average := experiment.training.teacher) else None,
     )
 
 

@@ -148,6 +148,17 @@ class Stop(Table):
     patience: Count | None = None
 
 
+class Average(Table):
+    """
+    `[training.teacher]`
+
+    Attributes:
+        decay: Of the exponential moving average of the weights, see `Teacher`.
+    """
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+
+
 class Training(Table):
     """
     `[training]`
@@ -162,6 +173,7 @@ class Training(Table):
         step_size: η.
         micro_batches: Parts of a batch.
         targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, or a table with a `type`.
+        teacher: The average of the weights, which `self-simulated` learns from, and which becomes the trained inverse.
         stop: What ends it earlier.
     """
 
@@ -174,6 +186,7 @@ class Training(Table):
     step_size: Positive = 1.0
     micro_batches: Count = 1
     targets: str | Arguments = "local-inverse"
+    teacher: Average | None = None
     stop: Stop = Field(default_factory=Stop)
 
 

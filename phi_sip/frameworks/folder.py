@@ -66,6 +66,13 @@ class FrameworkFolder(TrainingFramework):
     def set_weights(self, net: Any, weights: Sequence[np.ndarray]) -> None:
         self._file("weights").set_trained(net, weights)
 
+    def state(self, net: Any) -> list[Any]:
+        found: list[Any] = self._file("weights").state(net)
+        return found
+
+    def set_state(self, net: Any, state: Sequence[Any]) -> None:
+        self._file("weights").set_state(net, state)
+
     def evaluation(self, net: Any) -> Callable[[Any], Any]:
         function: Callable[[Any], Any] = self._file("weights").evaluation(net)
         return function

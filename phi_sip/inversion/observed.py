@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..contract.inputs import Observed
@@ -18,10 +19,11 @@ class InvertedObservation(Observed):
     Args:
         physics: Process that made the observation.
         y_target: Observation y*, known to be finite.
+        seen: See `Observed`.
     """
 
-    def __init__(self, physics: InvertiblePhysics, y_target: Any) -> None:
-        super().__init__(physics, y_target)
+    def __init__(self, physics: InvertiblePhysics, y_target: Any, seen: Sequence[Any] = ()) -> None:
+        super().__init__(physics, y_target, seen)
         self._steps: dict[int, list[SipStep]] = {}
         self._solvers: list[InverseSolver | None] = []
 

@@ -71,5 +71,6 @@ def _cut(request: UpdateRequest, dim: str, part: slice) -> UpdateRequest:
         inputs=map_inputs(cut, request.inputs, constant=cut),
         targets=map_inputs(cut, request.targets, constant=cut),
         draws=cut_state(request.draws),
+        seen=cut_state(request.seen),
         step_size=cut(request.step_size) if isinstance(request.step_size, Tensor) else request.step_size,
     )

@@ -79,9 +79,9 @@ class Part:
         if x_true is not None and request.targets is not None and "x_true" in request.targets.uses:
             self.expect_finite("x_true", x_true, BAD_SAMPLES)
         draws = None if request.draws is None else trees.to_backend(request.draws, backend)
-        return TargetContext(
-            self.observe(y_target), x_true, request.step_size, request.solver, self.evaluate, self.observe, draws
-        )
+        seen = trees.to_backend(tuple(request.seen), backend) if request.seen else ()
+        observed = InvertedObservation(request.physics, y_target, seen)
+        return TargetContext(observed, x_true, request.step_size, request.solver, self.evaluate, self.observe, draws)
 
     def check_prediction(self, x: Any) -> None:
         """

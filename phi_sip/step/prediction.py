@@ -51,7 +51,7 @@ def prediction(
     y_target, physics = observed.y_target, observed.physics
     precision = trees.precision_of(y_target)
     with math.precision(precision):
-        seen = [trees.cast(trees.stop_gradient(quantity.of(observed)), precision) for quantity in inputs]
+        seen = shown_to_network(observed, inputs)
         estimate = next((state for quantity, state in zip(inputs, seen, strict=True) if quantity.is_estimate), None)
         like = estimate if estimate is not None else physics.initial_state(y_target) if inputs else y_target
 
@@ -65,6 +65,15 @@ def prediction(
             return physics.constrain(x, y_target)
 
     return evaluate
+
+
+def shown_to_network(observed: Observed, inputs: Sequence[NetworkInput]) -> Sequence[Any]:
+    """Returns what a network is shown of an observation, in its precision; nothing if it is the observation itself."""
+    if observed.seen:
+        return observed.seen
+    precision = trees.precision_of(observed.y_target)
+    with math.precision(precision):
+        return [trees.cast(trees.stop_gradient(quantity.of(observed)), precision) for quantity in inputs]
 
 
 def first_prediction(trainable: Trainable, request: UpdateRequest) -> Predict:

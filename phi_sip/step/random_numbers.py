@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from phiml import math
 from phiml.math import Shape, Tensor
 
-from ..contract.target import Random
+from ..contract.physics import InvertiblePhysics
+from ..contract.target import Random, TrainingTarget
 from ..contract.trainable import Trainable
+from ..states import trees
 
 
 def random_numbers(trainable: Trainable, precision: int) -> Random:
@@ -24,6 +27,13 @@ def random_numbers(trainable: Trainable, precision: int) -> Random:
     if trainable.is_traced:
         return _OfFramework(precision)
     return _OfHost(np.random.default_rng(np.random.randint(2**31)), precision)  # noqa: NPY002
+
+
+def drawn(target: TrainingTarget, trainable: Trainable, physics: InvertiblePhysics, y_target: Any) -> Any:
+    """Returns the random numbers that a target needs for one update."""
+    precision = trees.precision_of(y_target)
+    with trainable.backend, math.precision(precision):
+        return target.draws(physics, y_target, random_numbers(trainable, precision))
 
 
 @dataclass(frozen=True)

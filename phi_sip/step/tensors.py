@@ -15,7 +15,7 @@ from ..contract.update import UpdateRequest
 from ..states import trees
 from ..states.parameters import as_tensor
 
-STATES = ("y_target", "x_true", "draws")
+STATES = ("y_target", "x_true", "draws", "seen")
 PARAMETERS = ("physics", "solver", "inputs", "targets")
 
 

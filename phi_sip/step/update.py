@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from phiml import math
 from phiml.math import Tensor
 
 from ..contract.inputs import NetworkInput
@@ -19,11 +18,12 @@ from ..frameworks import framework_for
 from ..inputs import resolve_inputs
 from ..inversion.operator import resolve_solver
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
-from ..states import trees
 from ..states.checks import check_count, check_parameter
 from ..targets import resolve_target
+from ..teacher import Teacher
 from .prediction import check_physics_type
-from .random_numbers import random_numbers
+from .random_numbers import drawn
+from .teaching import check_teacher, simulates, taught_update
 
 
 def sip_update_weights(
@@ -41,6 +41,7 @@ def sip_update_weights(
     micro_batches: int = 1,
     inputs: Sequence[str | NetworkInput] | None = None,
     targets: str | TrainingTarget | None = None,
+    teacher: Teacher | None = None,
 ) -> SipUpdate:
     """
     Updates the weights θ of a network f that learns the inverse of `physics` from observations alone:
@@ -83,6 +84,7 @@ def sip_update_weights(
             network has two channels in and one out, e.g. `u_net(2, 1)`. See `start_from_estimate`.
         targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above;
             `SelfSimulated()`, states that are simulated from estimates; `Labels()`, `x_true`; and those of plugins.
+        teacher: Average of the weights, which follows this update, and which `SelfSimulated()` learns from.
 
     Returns:
         `SipUpdate`.
@@ -94,7 +96,8 @@ def sip_update_weights(
         GridMismatchError: if P(x) and `y_target`, or x and `x_true`, cannot be compared.
         UnsupportedError: if no plugin knows the network, the optimizer is not of its framework, was made for another
             network, or needs more than gradients and the loss.
-        ParameterError: if arguments contradict each other, or the batch cannot be divided by `micro_batches`.
+        ParameterError: if arguments contradict each other, the batch cannot be divided by `micro_batches`, or `teacher`
+            is that of another network.
 
     Source: Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022 (arXiv 2109.15048),
     Algorithm 1.
@@ -110,7 +113,11 @@ def sip_update_weights(
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
     check_count("sip_update_weights", "micro_batches", micro_batches)
     trainable = framework_for(net).trainable(net, optimizer, training)
-    draws = None if target is None else _drawn(target, trainable, physics, y_target)
+    if teacher is not None:
+        check_teacher(teacher, trainable, target, x_true)
+    draws = None
+    if target is not None and (teacher is None or not simulates(target)):
+        draws = drawn(target, trainable, physics, y_target)
     request = UpdateRequest(
         physics,
         y_target,
@@ -125,6 +132,13 @@ def sip_update_weights(
         draws,
     )
     trainable.check(request)
+    if teacher is not None:
+        return taught_update(trainable, request, teacher, _update)
+    return _update(trainable, request)
+
+
+def _update(trainable: Trainable, request: UpdateRequest) -> SipUpdate:
+    """Makes the update, by whichever plugin does."""
     result: SipUpdate | None = get_plugin_manager().first_result(
         "sip_update_weights", trainable=trainable, request=request
     )
@@ -134,10 +148,3 @@ def sip_update_weights(
             f"{DISABLE_VARIABLE}. Remove it from there."
         )
     return result
-
-
-def _drawn(target: TrainingTarget, trainable: Trainable, physics: InvertiblePhysics, y_target: Any) -> Any:
-    """Returns the random numbers that a target needs."""
-    precision = trees.precision_of(y_target)
-    with trainable.backend, math.precision(precision):
-        return target.draws(physics, y_target, random_numbers(trainable, precision))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from phiml.math import EMPTY_SHAPE, Shape, Tensor, batch
 
 from ..contract.inputs import Observed
 from ..contract.physics import InvertiblePhysics
-from ..contract.target import Corrected, Lesson, Random, TargetContext, TrainingTarget
+from ..contract.target import Corrected, Lesson, Random, SimulatingTarget, TargetContext
 from ..errors import ParameterError, UnsupportedError
 from ..inversion.operator import invert
 from ..inversion.rules import with_rule
@@ -27,7 +27,7 @@ COPY = "_copy"  # the batch dim along which a state is shown several times
 
 
 @dataclass(frozen=True)
-class SelfSimulated(TrainingTarget):
+class SelfSimulated(SimulatingTarget):
     """
     Lets the network recover states that look like those of the observations, from observations that are simulated of
     them:
@@ -42,12 +42,17 @@ class SelfSimulated(TrainingTarget):
     itself: amortized empirical Bayes. Give it the estimate of the inverse, `inputs=("y", "estimate", "linear")`: it
     then begins with the answer of the inverse.
 
-    Losses, and `x_target` of the update, are those of the simulated observations; `x`, `y` and the errors are those of
-    the real ones.
+    With a teacher (`teacher=Teacher(net)`), the average of the network makes the states, f(y*; θ̄) in place of P⁻¹(y*),
+    as soon as its buffer of simulated observations is full. States get better with the network, and the buffer, of
+    which each batch is used several times, keeps its errors from growing from update to update; it also makes an update
+    cost little more than one with labels. All that the update reports is then that of the simulated observations.
+
+    Without a teacher, losses and `x_target` of the update are those of the simulated observations; `x`, `y` and the
+    errors are those of the real ones.
 
     Args:
-        refreshed: Part of the states in [0, 1] that the network itself makes of the observations, f in place of P⁻¹.
-            States get better with the network, but with large parts its errors can grow from update to update.
+        refreshed: Part of the states in [0, 1] that the network makes in place of the inverse. Default: all with a
+            teacher, none without.
         bias_correction: c ≥ 0. It costs another simulation and inversion.
         data_correction: Whether K is applied, the Wiener filter of `EmpiricalBayes()`, to physics that take a
             `regularization` rule. Others are left as they are.
@@ -55,6 +60,8 @@ class SelfSimulated(TrainingTarget):
             sample of the batch of the network.
         transform: Random transform of the states; `None`: they stay as they are.
         noise_std: σ of the observations. Default: as the physics says, or measures it in each observation.
+        samples: How many simulated observations a teacher keeps, in whole batches.
+        replays: In how many updates each is used, on average.
 
     Raises:
         ParameterError: if an argument is out of range; by an update, if σ is not known.
@@ -65,22 +72,29 @@ class SelfSimulated(TrainingTarget):
     """
 
     name: ClassVar[str] = "self-simulated"
+    copied_along: ClassVar[str | None] = COPY
 
-    refreshed: float = 0.0
+    refreshed: float | None = None
     bias_correction: float = 0.5
     data_correction: bool = True
     copies: int = 1
     transform: RandomTransform | None = field(default_factory=RandomTransform)
     noise_std: float | Tensor | None = None
+    samples: int = 1600
+    replays: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("refreshed", "bias_correction"):
-            check_parameter("SelfSimulated", name, getattr(self, name))
-        if isinstance(self.refreshed, Tensor) or self.refreshed > 1:
-            raise ParameterError(f"SelfSimulated: refreshed = {self.refreshed}, but it is a part: a number in [0, 1].")
+        check_parameter("SelfSimulated", "bias_correction", self.bias_correction)
+        if self.refreshed is not None:
+            check_parameter("SelfSimulated", "refreshed", self.refreshed)
+            if isinstance(self.refreshed, Tensor) or self.refreshed > 1:
+                raise ParameterError(
+                    f"SelfSimulated: refreshed = {self.refreshed}, but it is a part: a number in [0, 1]."
+                )
         if not isinstance(self.data_correction, bool):
             raise ParameterError(f"SelfSimulated: data_correction = {self.data_correction!r}. Give True or False.")
-        check_count("SelfSimulated", "copies", self.copies)
+        for name in ("copies", "samples", "replays"):
+            check_count("SelfSimulated", name, getattr(self, name))
         if self.noise_std is not None:
             check_parameter("SelfSimulated", "noise_std", self.noise_std)
         if self.transform is not None and not isinstance(self.transform, RandomTransform):
@@ -113,50 +127,63 @@ class SelfSimulated(TrainingTarget):
         return drawn
 
     def lesson(self, context: TargetContext) -> Lesson:
+        answer = context.evaluate(context.observed)
+
+        def evaluate(observed: Observed) -> Any:
+            return answer if observed is context.observed else context.evaluate(observed)
+
+        shown, states = self.simulate(replace(context, evaluate=evaluate))
+
+        def correct(answers: Sequence[Any]) -> list[Corrected]:
+            return [Corrected(trees.scale(trees.subtract(answers[0], states), -1))]
+
+        return Lesson([shown], correct, answer)
+
+    def simulate(self, context: TargetContext) -> tuple[Observed, Any]:
         observed, draws = context.observed, context.draws
         physics = observed.physics
         deviation = self._deviation(observed)
-        answer = context.evaluate(observed)
 
         def simulated(states: Any, noise: Any) -> Observed:
             y = physics.add_noise(physics.forward(states), trees.scale(noise, deviation))
             return context.observe(trees.stop_gradient(y))
 
-        states = self._states(context, answer, simulated)
+        states = self._states(context, simulated)
         copied = trees.tree_map(lambda values: math.expand(values, batch(**{COPY: self.copies})), states)
         if self.transform is not None:
             copied = physics.admissible(self.transform.apply(copied, draws["transform"]))
-        shown = simulated(copied, draws["noise"])
+        return simulated(copied, draws["noise"]), copied
 
-        def correct(answers: Sequence[Any]) -> list[Corrected]:
-            return [Corrected(trees.scale(trees.subtract(answers[0], copied), -1))]
-
-        return Lesson([shown], correct, answer)
-
-    def _states(self, context: TargetContext, answer: Any, simulated: Callable[[Any, Any], Observed]) -> Any:
+    def _states(self, context: TargetContext, simulated: Callable[[Any, Any], Observed]) -> Any:
         """Returns the states s of the observations."""
         observed, draws = context.observed, context.draws
-        physics = observed.physics
+        physics, refreshed = observed.physics, self._refreshed(context)
 
-        def found(observed: Observed, answer: Callable[[], Any]) -> Any:
+        def found(observed: Observed) -> Any:
             """Returns what is made of an observation, by the network and by the inverse."""
-            if self.refreshed == 0:
+            if refreshed == 0:
                 return observed.inverted().x_target
-            if self.refreshed == 1:
-                return answer()
-            from_net = draws["refreshed"] < self.refreshed
-            choices = answer(), observed.inverted().x_target
+            if refreshed == 1:
+                return context.evaluate(observed)
+            from_net = draws["refreshed"] < refreshed
+            choices = context.evaluate(observed), observed.inverted().x_target
             return trees.tree_map(lambda a, b: math.where(from_net, a, b), *choices)
 
-        states = found(observed, lambda: answer)
+        states = found(observed)
         if self.bias_correction:
             other = simulated(states, draws["noise of the bias"])
-            again = found(other, lambda: context.evaluate(other))
+            again = found(other)
             states = trees.add(states, trees.scale(trees.subtract(states, again), self.bias_correction))
         filtered = with_rule(physics, ResidualFilter()) if self.data_correction else None
         if filtered is not None:
             states = invert(filtered, observed.y_target, states, 1.0, None).x_target
         return trees.stop_gradient(physics.admissible(states))
+
+    def _refreshed(self, context: TargetContext) -> float:
+        """Returns the part of the states that the network makes."""
+        if context.taught is False:
+            return 0.0
+        return float(bool(context.taught)) if self.refreshed is None else self.refreshed
 
     def _deviation(self, observed: Observed) -> Tensor:
         """

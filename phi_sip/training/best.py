@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, ParameterError
+from ..teacher import Teacher
 from .checkpointer import restore
 from .checkpoints import CheckpointStore
 from .lock import CHECKPOINTS
@@ -16,7 +17,9 @@ from .state import training_state
 from .stopping import check_quantity
 
 
-def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, schedule: Any = None) -> ValidationRecord:
+def restore_best(
+    folder: str | Path, net: Any, optimizer: Any, quantity: str, schedule: Any = None, teacher: Teacher | None = None
+) -> ValidationRecord:
     """
     Gives a network and its optimizer the state that had the least validation error in a run with `keep_best`, since
     that was first asked for.
@@ -27,6 +30,7 @@ def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, sc
         optimizer: Its optimizer.
         quantity: `"x_l2"` or `"y_l2"`, as given for `keep_best`.
         schedule: As in `train`.
+        teacher: As in `train`; it gets its state of that step as well.
 
     Returns:
         The validation of that state.
@@ -51,5 +55,5 @@ def restore_best(folder: str | Path, net: Any, optimizer: Any, quantity: str, sc
         )
     if is_of_another(store.read(best.step), run):
         raise CheckpointError(f"{place} is the checkpoint of another run. Put that of this run back in its place.")
-    restore(training_state(net, optimizer, schedule), place)
+    restore(training_state(net, optimizer, schedule), place, teacher)
     return best

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..contract.training_state import TrainingState
 from ..errors import CheckpointError, RecordError, RunFolderError, TrainingWarning
+from ..teacher import Teacher
 from .checkpointer import restore
 from .checkpoints import CheckpointStore, Manifest
 from .checkpoints.store import run_of
@@ -53,10 +54,18 @@ class Resumption:
         store: Its checkpoints.
         state: Network and optimizer.
         made_by: What is known of the run before its first batch, by the keys of `FIXED` and `REPORTED`.
+        teacher: That of the network, if it has one.
     """
 
-    def __init__(self, folder: Path, store: CheckpointStore, state: TrainingState, made_by: Mapping[str, Any]) -> None:
-        self._folder, self._store, self._state = folder, store, state
+    def __init__(
+        self,
+        folder: Path,
+        store: CheckpointStore,
+        state: TrainingState,
+        made_by: Mapping[str, Any],
+        teacher: Teacher | None = None,
+    ) -> None:
+        self._folder, self._store, self._state, self._teacher = folder, store, state, teacher
         self._made_by = {"framework": state.framework, **made_by}
 
     def find(self) -> EarlierRun | None:
@@ -115,7 +124,7 @@ class Resumption:
 
     def _restore(self, earlier: EarlierRun, changed: list[str]) -> None:
         """Puts back what was saved, but for the settings of the optimizer that were changed since."""
-        restore(self._state, earlier.checkpoint)
+        restore(self._state, earlier.checkpoint, self._teacher)
         self._state.take_over([key.removeprefix("settings.") for key in changed if key.startswith("settings.")])
         set_random_state(earlier.manifest.content["random"])
 

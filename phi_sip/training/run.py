@@ -19,6 +19,7 @@ from ..interrupts import interrupts_between_steps
 from ..inversion.operator import resolve_solver
 from ..states import trees
 from ..targets import LocalInverse, resolve_target
+from ..teacher import Teacher
 from ..text.terminal import PlainConsole
 from .batches import Data, held_out
 from .callbacks import Callback, check_callbacks
@@ -66,6 +67,7 @@ def train(
     micro_batches: int = 1,
     inputs: Sequence[str | NetworkInput] | None = None,
     targets: str | TrainingTarget | None = None,
+    teacher: Teacher | None = None,
     made_by: Mapping[str, Any] | None = None,
 ) -> RunRecord:
     """
@@ -110,6 +112,8 @@ def train(
         micro_batches: As in `sip_update_weights`.
         inputs: As in `sip_update_weights`. Call `start_from_estimate` before a new run with `"estimate"`.
         targets: As in `sip_update_weights`.
+        teacher: As in `sip_update_weights`; it is kept in checkpoints. Validations are of its averaged weights, which
+            the network gets by `teacher.take_over()`.
         made_by: Plain data that say what else the run is made by, such as a seed or the names of files. They are kept
             in the folder, and compared when the run goes on.
 
@@ -118,9 +122,9 @@ def train(
 
     Raises:
         ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, `data` is no generator
-            function, a callback has methods that are never called, `made_by` is no plain data, a batch of `validation`
-            is empty or has true states of other samples, or an option has no effect: one of the validation
-            without `validation`, one of checkpoints without `folder`.
+            function, a callback has methods that are never called, `made_by` is no plain data, `teacher` is that of
+            another network, a batch of `validation` is empty or has true states of other samples, or an option has no
+            effect: one of the validation without `validation`, one of checkpoints without `folder`.
         NonFiniteError: if `validation` holds NaN or infinity.
         RunFolderError: if another training runs in the folder, or it holds a run of something else.
         CheckpointError: if no checkpoint in the folder can be used, the newest is that of another run, or none can be
@@ -149,17 +153,19 @@ def train(
     facts = check_plain("train", "made_by", {} if made_by is None else made_by)
     options = {"step_size": step_size, "training": training, "compile": compile, "micro_batches": micro_batches}
     options["targets"] = resolve_target(targets)
+    if teacher is not None:
+        teacher.check(net)
     solver, seen = resolve_solver(solver), resolve_inputs(inputs)
     if predict is not None and seen:
         raise ParameterError("train: inputs has no effect with predict=...: leave out one of them.")
-    task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, seen)
+    task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, seen, teacher)
     identity = _identity(task, plan, batches, facts)
     with holding(folder) as place, interrupts_between_steps() as check_interrupt:
         checkpointer = resumption = files = None
         if place is not None:
             store = CheckpointStore(place.path / CHECKPOINTS, plan.keep)
-            checkpointer = Checkpointer(place.path, store, task.state)
-            resumption = Resumption(place.path, store, task.state, identity)
+            checkpointer = Checkpointer(place.path, store, task.state, teacher)
+            resumption = Resumption(place.path, store, task.state, identity, teacher)
             files = RunFiles(place.path)
         shown = (progress_on(PlainConsole(), steps),) if progress else ()
         validated = Validation(batches, physics, task.evaluate, solver) if batches else None
@@ -185,6 +191,7 @@ def _identity(
             "training": identity_of(task.options["training"]),
             "predict": identity_of(task.predict),
             "targets": identity_of(task.options["targets"] or LocalInverse()),
+            "teacher": None if task.teacher is None else {"decay": task.teacher.decay},
             "validation": [trees.describe(batch.y_target) for batch in validation],
         },
         "made_by": made_by,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from ..contract.update import SipUpdate, UpdateRequest
 from ..data.batches import Batch
 from ..step.predict_state import predict_state
 from ..step.prediction import first_prediction
+from ..step.teaching import simulates
 from ..step.update import sip_update_weights
+from ..teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class TrainingTask:
         solver: The numerical inverse, if it is not the physics' own.
         options: Other arguments of `sip_update_weights`.
         inputs: What the network is shown.
+        teacher: That of the network, if it has one.
     """
 
     state: TrainingState
@@ -37,18 +41,21 @@ class TrainingTask:
     solver: InverseSolver | None
     options: Mapping[str, Any]
     inputs: tuple[NetworkInput, ...] = ()
+    teacher: Teacher | None = None
 
     def update(self, batch: Batch) -> SipUpdate:
         """Makes one update of the weights."""
+        is_compared = self.teacher is None or not simulates(self.options["targets"])
         return sip_update_weights(
             self.state.net,
             self.state.optimizer,
             self.physics,
             batch.y_target,
-            x_true=batch.x_true,
+            x_true=batch.x_true if is_compared else None,
             predict=self.predict,
             solver=self.solver,
             inputs=self.inputs or None,
+            teacher=self.teacher,
             **self.options,
         )
 
@@ -61,5 +68,5 @@ class TrainingTask:
     def evaluate(self, y_target: Any) -> Any:
         """Returns x for observations, as the network is used for inference."""
         inputs = self.inputs or None
-        with self.state.evaluating():
+        with self.state.evaluating(), nullcontext() if self.teacher is None else self.teacher.answering():
             return predict_state(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)

@@ -41,6 +41,16 @@ def set_trained(net: Any, weights: Sequence[np.ndarray]) -> None:
     net.parameters = jax.tree_util.tree_unflatten(structure, new)
 
 
+def state(net: Any) -> list[Any]:
+    """Returns the weights, which nobody can change."""
+    return list(jax.tree_util.tree_leaves(net.parameters))
+
+
+def set_state(net: Any, state: Sequence[Any]) -> None:
+    """Gives the network these weights."""
+    net.parameters = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(net.parameters), list(state))
+
+
 def evaluation(net: Any) -> Callable[[Any], Any]:
     """Returns the network as it is used for inference, as a function of native tensors."""
     return lambda native: call_stax(net, native)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from ...errors import CheckpointError
 from ...storage.sizes import check_size
@@ -90,6 +91,17 @@ def trained(net: Any) -> list[np.ndarray]:
 def set_trained(net: Any, weights: Sequence[np.ndarray]) -> None:
     """Gives the trainable variables these values."""
     for variable, value in zip(net.trainable_variables, weights, strict=True):
+        variable.assign(value)
+
+
+def state(net: Any) -> list[Any]:
+    """Returns copies of all variables."""
+    return [tf.identity(tf.convert_to_tensor(variable)) for variable in net.variables]
+
+
+def set_state(net: Any, state: Sequence[Any]) -> None:
+    """Gives all variables these values."""
+    for variable, value in zip(net.variables, state, strict=True):
         variable.assign(value)
 
 

@@ -89,6 +89,22 @@ def _parameters(net: Any) -> list[Any]:
     return [p for module in modules_of(net) for p in module.parameters() if p.requires_grad]
 
 
+def state(net: Any) -> list[Any]:
+    """Returns copies of all parameters and buffers."""
+    return [tensor.detach().clone() for tensor in _tensors(net)]
+
+
+def set_state(net: Any, state: Sequence[Any]) -> None:
+    """Gives all parameters and buffers these values."""
+    with torch.no_grad():
+        for tensor, value in zip(_tensors(net), state, strict=True):
+            tensor.copy_(value)
+
+
+def _tensors(net: Any) -> list[Any]:
+    return [tensor for module in modules_of(net) for tensor in (*module.parameters(), *module.buffers())]
+
+
 def evaluation(net: Any) -> Callable[[Any], Any]:
     """Returns the network as it is used for inference, as a function of native tensors."""
 
