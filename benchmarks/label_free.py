@@ -150,7 +150,7 @@ def trained(problem: Problem, method: str, seed: int, steps: int, samples: int, 
     target, inputs = METHODS[method]
     torch.manual_seed(seed)
     math.seed(seed)
-    net = Network(len(inputs))
+    net = Network(len(inputs)).to(TORCH.get_default_device().ref)
     if "estimate" in inputs:
         start_from_estimate(net, problem.physics, grid(problem.y[:16]), inputs=inputs)
     optimizer = torch.optim.Adam(net.parameters(), rate)
@@ -183,10 +183,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--batch", type=int, default=16, help="samples of the network a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="learning rate, with cosine decay")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor; 1 where many run side by side")
     parser.add_argument("--quick", action="store_true", help="a few steps")
     parser.add_argument("--output", type=Path, default=Path("label_free.jsonl"))
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    if not TORCH.set_default_device(options.device.upper()):
+        parser.error(f"PyTorch finds no {options.device.upper()}")
+    torch.set_num_threads(options.threads)
     math.set_global_precision(32)
     steps, count, held_out = (4, 32, 8) if options.quick else (options.steps, 2048, 256)
     seeds, noises = ([0], options.noise[:1]) if options.quick else (options.seeds, options.noise)

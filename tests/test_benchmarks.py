@@ -105,6 +105,32 @@ def test_performance_runs(tmp_path):
     assert methods == [(6, 6), (6, 6), (6, 6)]
 
 
+GPU = [sys.executable, str(BENCHMARKS / "performance" / "gpu.py"), "--quick", "--framework", "torch"]
+
+
+@pytest.mark.slow
+def test_gpu_benchmark_measures_each_problem_alone(tmp_path):
+    """Two processes prepare at the same time, and measure one after the other."""
+    command = [*GPU, "--repeats", "2", "--processes", "2", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert not [row for row in rows if "error" in row]
+    assert {row["problem"] for row in rows} == {"16², batch 4", "8³, batch 2"}
+    assert len(rows) == 2 * (4 + 4)
+    assert all(row["alone"] and row["ratio"] > 0 for row in rows)
+    assert sum(row["ratio"] == 1 for row in rows) == 2 * 2
+    text = (tmp_path / "table.md").read_text()
+    assert all(f"| {row['case']} |" in text for row in rows)
+
+
+def test_gpu_benchmark_writes_what_it_has_when_the_time_is_over(tmp_path):
+    command = [*GPU, "--seconds", "0", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "nothing was measured" in (tmp_path / "table.md").read_text()
+
+
 @pytest.mark.slow
 def test_inversion_quality_holds(tmp_path):
     command = [
