@@ -216,7 +216,7 @@ def main() -> None:
                 about |= {"seconds given": options.seconds, "inverse alone": float(problem.alone.mean())}
                 with options.output.open("a") as file:
                     file.write(json.dumps({**about, **row}) + "\n")
-    report.show([options.output], options.output.with_suffix(""))
+    print(report.table(report.read([options.output])), end="")
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -19,9 +19,14 @@ Cell = tuple[str, float, int]  # data, σ, cells per side
 LIBRARY = "deepinv"
 
 
+def read(files: Sequence[Path]) -> list[Row]:
+    """All rows."""
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
 def show(files: Sequence[Path], output: Path) -> None:
     """Prints the table, and writes it and the figure beside `output`."""
-    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    rows = read(files)
     text = table(rows)
     print(text, end="")
     output.with_suffix(".md").write_text(text)
