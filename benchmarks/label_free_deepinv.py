@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from phi.field import CenteredGrid, Field
 from phi.geom import Box
+from phi.torch import TORCH
 from phiml import math
 from phiml.math import batch, extrapolation, spatial
 
@@ -187,7 +188,7 @@ def heat(problem: Any) -> Physics:
     kx, ky = 2 * np.pi * np.fft.fftfreq(rows), 2 * np.pi * np.fft.rfftfreq(columns)
     amount = problem.physics.diffusivity * problem.physics.time
     gain = torch.as_tensor(np.exp(-amount * (kx[:, None] ** 2 + ky**2)), dtype=torch.float32)
-    device = native(field(torch.zeros(1, 1, rows, columns))).device
+    device = TORCH.get_default_device().ref
     noise = deepinv.physics.GaussianNoise(problem.noise)
     return Heat(mask=gain[..., None], noise_model=noise, device=device).to(device)
 
