@@ -4,10 +4,12 @@ What a network learns from observations alone, on top of the inverse: squared er
     python benchmarks/label_free.py                                          # all: hours on two cores
     python benchmarks/label_free.py --data rectangles --noise 1e-2 --seeds 0 # one of them
     python benchmarks/label_free.py --quick                                  # tiny, to see that it runs
+    python benchmarks/label_free.py --seconds 60 --methods self-simulated "deepinv SURE, B"   # equal processor time
+    python benchmarks/label_free.py --report label_free.jsonl                # table and figure of what was measured
 
 The same network and 2,048 observations for all methods, on PyTorch. Samples that are held out come from other random
-numbers, and for photographs from other pictures. σ is measured, not told. Needs the packages of `pip install ".[test]"`
-and rich.
+numbers, and for photographs from other pictures. σ is measured, not told, but to the methods of deepinv. Needs the
+packages of `pip install ".[test]"`, and deepinv for its methods.
 
 | method | targets | inputs |
 |---|---|---|
@@ -18,25 +20,28 @@ and rich.
 | the same, refreshed and plain | both | y, estimate, linear |
 | local inverse | `LocalInverse()`, as published | y |
 | labels, y alone | `Labels()` | y |
+| deepinv … | the losses of DeepInverse, see `label_free_deepinv.py` | y, estimate, linear |
+| deepinv …, y alone | the same | y |
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import label_free_deepinv as deepinv
+import label_free_report as report
 import numpy as np
 import torch
+from label_free_budget import Budget
 from phi.field import CenteredGrid, Field
 from phi.geom import Box
 from phi.torch import TORCH
 from phiml import math
 from phiml.math import batch, extrapolation, spatial
-from rich.console import Console
-from rich.table import Table
 
 from phi_sip import (
     HeatEquation,
@@ -65,6 +70,7 @@ METHODS = {
     "local inverse, y alone": (LocalInverse(), ("y",)),
     "labels, y alone": (Labels(), ("y",)),
 }
+ALL_METHODS: dict[str, tuple[Any, Sequence[str]]] = METHODS | deepinv.METHODS
 
 
 class Network(torch.nn.Module):
@@ -124,7 +130,7 @@ class Problem:
     """Observations to train with, and held-out ones."""
 
     def __init__(self, data: str, noise: float, cells: int, seed: int, samples: int, held_out: int) -> None:
-        self.physics = HeatEquation(1.0, 2.0 * (cells / 32) ** 2, regularization=RULES[data])
+        self.noise, self.physics = noise, HeatEquation(1.0, 2.0 * (cells / 32) ** 2, regularization=RULES[data])
         self.truths = states(data, samples, cells, 100 + seed, False)
         self.truths_held = states(data, held_out, cells, 10**7 + seed, True)
         rng = np.random.default_rng(1234 + seed)
@@ -145,75 +151,94 @@ class Problem:
                 yield grid(self.y[part]), grid(self.truths[part])
 
 
-def trained(problem: Problem, method: str, seed: int, steps: int, samples: int, rate: float) -> dict[str, object]:
+class Ours:
+    """Trains and evaluates a network by `phi_sip`."""
+
+    def __init__(
+        self, net: Network, optimizer: torch.optim.Optimizer, physics: HeatEquation, target: Any, inputs: Sequence[str]
+    ) -> None:
+        self.net, self.optimizer, self.physics = net, optimizer, physics
+        self.target, self.inputs = target, inputs
+
+    def update(self, y: Field, x_true: Field) -> None:
+        labels = x_true if isinstance(self.target, Labels) else None
+        how = {"inputs": self.inputs, "targets": self.target}
+        sip_update_weights(self.net, self.optimizer, self.physics, y, x_true=labels, **how)
+
+    def predict(self, y: Field) -> Field:
+        return predict_state(self.net, self.physics, y, inputs=self.inputs)
+
+
+def trained(problem: Problem, method: str, seed: int, budget: Budget, samples: int, rate: float) -> dict[str, Any]:
     """Trains a network with `samples` samples a step, and returns its errors in units of the inverse's."""
-    target, inputs = METHODS[method]
+    target, inputs = ALL_METHODS[method]
     torch.manual_seed(seed)
     math.seed(seed)
-    net = Network(len(inputs))
+    net = Network(len(inputs)).to(TORCH.get_default_device().ref)
     if "estimate" in inputs:
         start_from_estimate(net, problem.physics, grid(problem.y[:16]), inputs=inputs)
     optimizer = torch.optim.Adam(net.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    size = samples // COPIES if isinstance(target, SelfSimulated) else samples
-    batches, start, curve = problem.batches(size, seed), time.process_time(), []
-    for step in range(steps):
-        y, x_true = next(batches)
-        labels = x_true if isinstance(target, Labels) else None
-        sip_update_weights(net, optimizer, problem.physics, y, x_true=labels, inputs=inputs, targets=target)
-        schedule.step()
-        if (step + 1) % max(1, steps // 4) == 0:
-            found = errors(
-                predict_state(net, problem.physics, grid(problem.y_held), inputs=inputs), problem.truths_held
-            )
+    if isinstance(target, deepinv.DeepInverse):
+        trainer: Any = target.trainer(net, optimizer, problem, inputs, seed)
+    else:
+        trainer = Ours(net, optimizer, problem.physics, target, inputs)
+    batches = problem.batches(samples // COPIES if isinstance(target, SelfSimulated) else samples, seed)
+    curve: list[float] = []
+    while budget.done < 1:
+        optimizer.param_groups[0]["lr"] = rate * budget.decay
+        budget.spend(trainer.update, *next(batches))
+        if budget.done >= (len(curve) + 1) / 4:
+            found = errors(trainer.predict(grid(problem.y_held)), problem.truths_held)
             curve.append(float(found.mean() / problem.alone.mean()))
     worse = float((found > problem.alone).mean())
     spread = float((found - curve[-1] * problem.alone).std() / problem.alone.mean() / len(found) ** 0.5)
-    seconds = time.process_time() - start
-    return {"ratio": curve[-1], "standard error": spread, "curve": curve, "worse": worse, "processor seconds": seconds}
+    spent = {"processor seconds": budget.spent, "steps": budget.taken}
+    return {"ratio": curve[-1], "standard error": spread, "curve": curve, "worse": worse, **spent}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=["rectangles", "photographs", "smooth"], choices=list(RULES))
-    parser.add_argument("--noise", nargs="+", type=float, default=[1e-2, 1e-3], help="σ (default 1e-2 1e-3)")
-    parser.add_argument("--cells", nargs="+", type=int, default=[32], help="per side; ν·t grows with its square")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--methods", nargs="+", default=["labels", "self-simulated"], choices=list(METHODS))
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--batch", type=int, default=16, help="samples of the network a step")
-    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate, with cosine decay")
-    parser.add_argument("--quick", action="store_true", help="a few steps")
-    parser.add_argument("--output", type=Path, default=Path("label_free.jsonl"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parse_arguments()
+    if options.report:
+        report.show(options.report, options.output)
+        return
+    torch.set_num_threads(options.threads)
     math.set_global_precision(32)
     steps, count, held_out = (4, 32, 8) if options.quick else (options.steps, 2048, 256)
     seeds, noises = ([0], options.noise[:1]) if options.quick else (options.seeds, options.noise)
-    table = Table("data", "σ", "cells", "seed", "method", "÷ inverse alone", "± ", "worse", "processor s")
     with TORCH:
         for data, noise, cells, seed in (
             (d, n, c, s) for d in options.data for n in noises for c in options.cells for s in seeds
         ):
             problem = Problem(data, noise, cells, seed, count, held_out)
             for method in options.methods:
-                row = trained(problem, method, seed, steps, options.batch, options.rate)
-                about = {"data": data, "noise": noise, "cells": cells, "seed": seed, "method": method, "steps": steps}
-                about["inverse alone"] = float(problem.alone.mean())
+                row = trained(problem, method, seed, Budget(steps, options.seconds), options.batch, options.rate)
+                about = {"data": data, "noise": noise, "cells": cells, "seed": seed, "method": method}
+                about |= {"seconds given": options.seconds, "inverse alone": float(problem.alone.mean())}
                 with options.output.open("a") as file:
                     file.write(json.dumps({**about, **row}) + "\n")
-                table.add_row(
-                    data,
-                    f"{noise:g}",
-                    str(cells),
-                    str(seed),
-                    method,
-                    f"{row['ratio']:.3f}",
-                    f"{row['standard error']:.3f}",
-                    f"{row['worse']:.0%}",
-                    f"{row['processor seconds']:.0f}",
-                )
-    Console().print(table)
+    print(report.table(report.read([options.output])), end="")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["rectangles", "photographs", "smooth"], choices=list(RULES))
+    parser.add_argument("--noise", nargs="+", type=float, default=[1e-2, 1e-3], help="σ (default 1e-2 1e-3)")
+    parser.add_argument("--cells", nargs="+", type=int, default=[32], help="per side; ν·t grows with its square")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", default=["labels", "self-simulated"], choices=list(ALL_METHODS))
+    parser.add_argument("--steps", type=int, default=800, help="at most")
+    parser.add_argument("--seconds", type=float, help="of the processor that a training may take, whatever its steps")
+    parser.add_argument("--batch", type=int, default=16, help="samples of the network a step")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate, with cosine decay")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor; 1 where many run side by side")
+    parser.add_argument("--quick", action="store_true", help="a few steps")
+    parser.add_argument("--output", type=Path, default=Path("label_free.jsonl"))
+    parser.add_argument("--report", type=Path, nargs="+", metavar="FILE", help="show what is in files of --output only")
+    options = parser.parse_args()
+    if not TORCH.set_default_device(options.device.upper()):
+        parser.error(f"PyTorch finds no {options.device.upper()}")
+    return options
 
 
 if __name__ == "__main__":

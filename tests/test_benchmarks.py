@@ -105,6 +105,32 @@ def test_performance_runs(tmp_path):
     assert methods == [(6, 6), (6, 6), (6, 6)]
 
 
+GPU = [sys.executable, str(BENCHMARKS / "performance" / "gpu.py"), "--quick", "--framework", "torch"]
+
+
+@pytest.mark.slow
+def test_gpu_benchmark_measures_each_problem_alone(tmp_path):
+    """Two processes prepare at the same time, and measure one after the other."""
+    command = [*GPU, "--repeats", "2", "--processes", "2", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert not [row for row in rows if "error" in row]
+    assert {row["problem"] for row in rows} == {"16², batch 4", "8³, batch 2"}
+    assert len(rows) == 2 * (4 + 4)
+    assert all(row["alone"] and row["ratio"] > 0 for row in rows)
+    assert sum(row["ratio"] == 1 for row in rows) == 2 * 2
+    text = (tmp_path / "table.md").read_text()
+    assert all(f"| {row['case']} |" in text for row in rows)
+
+
+def test_gpu_benchmark_writes_what_it_has_when_the_time_is_over(tmp_path):
+    command = [*GPU, "--seconds", "0", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "nothing was measured" in (tmp_path / "table.md").read_text()
+
+
 @pytest.mark.slow
 def test_inversion_quality_holds(tmp_path):
     command = [
@@ -151,12 +177,83 @@ def test_the_loop_is_measured():
     assert "A step of train ÷ a bare one: " in done.stdout
 
 
+@pytest.fixture
+def label_free(monkeypatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)  # what it imports beside it
+    return load(BENCHMARKS / "label_free.py")
+
+
 @pytest.mark.slow
-def test_label_free_runs(tmp_path):
+def test_label_free_runs(tmp_path, label_free):
     """Every method, on a few samples."""
-    methods = list(load(BENCHMARKS / "label_free.py").METHODS)
+    others = label_free.deepinv.METHODS if importlib.util.find_spec("deepinv") else {}
+    methods = [*label_free.METHODS, *others]
     command = [sys.executable, str(BENCHMARKS / "label_free.py"), "--quick", "--data", "rectangles"]
-    subprocess.run([*command, "--methods", *methods], cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run([*command, "--methods", *methods], cwd=tmp_path, check=True, capture_output=True, text=True)
     rows = [json.loads(line) for line in (tmp_path / "label_free.jsonl").read_text().splitlines()]
     assert [row["method"] for row in rows] == methods
-    assert all(np.isfinite(row["ratio"]) for row in rows)
+    assert all(np.isfinite(row["ratio"]) and row["steps"] == 4 for row in rows)
+    assert all(f"| {method} |" in done.stdout for method in methods)
+
+
+def test_label_free_gives_all_methods_the_same_time(label_free, monkeypatch):
+    """The rate of learning goes to zero when the time is over, however many steps it was enough for."""
+    clock = [0.0]
+    monkeypatch.setattr(sys.modules[label_free.Budget.__module__].time, "process_time", lambda: clock[0])
+
+    def step(seconds: float) -> None:
+        clock[0] += seconds
+
+    budget, decays = label_free.Budget(1000, 10.0), []
+    while budget.done < 1:
+        decays.append(budget.decay)
+        budget.spend(step, 2.5)
+        step(7.0)  # evaluation, which does not count
+    assert budget.taken == 4
+    np.testing.assert_allclose(decays, [1.0, 0.5 + 0.125**0.5, 0.5, 0.5 - 0.125**0.5])
+    by_steps = label_free.Budget(2, None)
+    by_steps.spend(step, 2.5)
+    assert (by_steps.done, by_steps.taken) == (0.5, 1)
+
+
+def test_label_free_report(label_free, tmp_path, capsys):
+    def row(method: str, seed: int, ratio: float, data: str = "rectangles") -> dict[str, object]:
+        about = {"data": data, "noise": 0.01, "cells": 32, "seed": seed, "method": method}
+        return {**about, "ratio": ratio, "worse": 0.25, "processor seconds": 30.4, "steps": 400}
+
+    rows = [
+        row("deepinv SURE", 0, 0.97),
+        row("labels", 0, 0.70),
+        row("self-simulated", 0, 0.84),
+        row("self-simulated", 1, 0.86),
+        row("self-simulated", 0, 0.99, "photographs"),
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    label_free.report.show([file], tmp_path / "found")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| error ÷ inverse alone | rectangles, 32², σ = 0.01 | photographs, 32², σ = 0.01 |")
+    assert lines[2:] == [
+        "| labels | 0.700 |  | 25% | 30 | 400 | 1 |",
+        "| self-simulated | **0.850** (0.840 – 0.860) | **0.990** | 25% | 30 | 400 | 2 |",
+        "| deepinv SURE | 0.970 |  | 25% | 30 | 400 | 1 |",
+    ]
+    assert (tmp_path / "found.md").read_text().splitlines() == lines
+    assert (tmp_path / "found.png").stat().st_size > 10_000
+
+
+def test_deepinv_is_given_the_same_problem(label_free):
+    pytest.importorskip("deepinv")
+    theirs = label_free.deepinv
+    with label_free.TORCH:
+        problem = label_free.Problem("rectangles", 1e-2, 16, 0, 4, 2)
+        x, y = label_free.grid(problem.truths), theirs.native(label_free.grid(problem.y))
+        heat = theirs.heat(problem)
+        simulated = theirs.native(problem.physics.forward(x))
+        np.testing.assert_allclose(heat.A(theirs.native(x)), simulated, atol=1e-5)
+        z = heat.prox_l2(0, y, 100.0)  # (AᵀA + 1/γ) z = Aᵀ y
+        np.testing.assert_allclose(heat.A_adjoint(heat.A(z)) + z / 100.0, heat.A_adjoint(y), atol=1e-5)
+        net, given = label_free.Network(3), label_free.grid(problem.y)
+        ours = label_free.predict_state(net, problem.physics, given, inputs=theirs.ALL)
+        shown = theirs.Shown(net, problem.physics, theirs.ALL)(y).detach()
+        np.testing.assert_allclose(shown, theirs.native(ours), atol=1e-5)

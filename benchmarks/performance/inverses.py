@@ -9,15 +9,14 @@ import chapter
 import independent
 import numpy as np
 from native import use
-from phi.field import Field
 from phiml import math
-from problem import array, compiled, heat, observed_rectangles
+from problem import array, inversion, observed_rectangles
 from settings import Settings, Sizes
 from timing import Row, Times, comparison, interleaved
 
 from phi_sip import EmpiricalBayes, PowerLaw, ProbabilisticDamping, Regularization, Tikhonov, TotalVariation, Wiener
 
-Inversion = Callable[[], np.ndarray]
+Inversion = Callable[[], Any]
 TRANSFORMS = "two real FFTs"
 ALPHA, BALANCE = 1e-6, 1e-3
 RULES: dict[str, Regularization | None] = {
@@ -53,11 +52,6 @@ def cases_of(settings: Settings) -> dict[str, Inversion]:
     for name, rule in RULES.items():
         cases[name] = inversion(rule, [y_target, guess, y_guess])
     return cases
-
-
-def inversion(rule: Regularization | None, states: list[Field]) -> Inversion:
-    physics = heat(rule)
-    return compiled(lambda y_target, x, y: physics.inverse(y_target, x, y).dx, states)
 
 
 def libraries(sizes: Sizes) -> dict[str, Inversion]:

@@ -58,9 +58,10 @@ def array(field: Field) -> np.ndarray:
     return values
 
 
-def compiled(function: Callable[..., Field], states: Sequence[Field]) -> Callable[[], np.ndarray]:
-    """A function of states, compiled over their values as a training step is; ends with the result on the host."""
+def compiled(function: Callable[..., Field], states: Sequence[Field]) -> Callable[[], Any]:
+    """A function of states, compiled over their values as a training step is; ends when native values are there."""
     backend = default_backend()
+    native = use(backend.name)
     templates = [trees.tree_map(without_values, state) for state in states]
     precision = trees.precision_of(states[0])
 
@@ -71,9 +72,15 @@ def compiled(function: Callable[..., Field], states: Sequence[Field]) -> Callabl
 
     call = operations_of(backend).compile(run)
     inputs = [trees.natives(state)[0] for state in states]
-    return lambda: np.asarray(call(*inputs))
+    return lambda: native.finished(call(*inputs))
 
 
 def forward_and_inverse(physics: InvertiblePhysics, y_target: Field, x: Field) -> Field:
     """Δx at x, as a training step computes it."""
     return physics.inverse(y_target, x, physics.forward(x)).dx
+
+
+def inversion(rule: Regularization | None, states: Sequence[Field]) -> Callable[[], Any]:
+    """Δx of y*, x and P(x) by a rule, see `compiled`."""
+    physics = heat(rule)
+    return compiled(lambda y_target, x, y: physics.inverse(y_target, x, y).dx, states)

@@ -86,10 +86,11 @@ def machines(found: dict[str, dict[str, Any]]) -> str:
 
 
 def _markdown(found: dict[str, dict[str, Any]]) -> str:
-    return "\n\n".join(f"**{title}**\n\n{_markdown_table(rows)}" for title, rows in tables(found).items())
+    return "\n\n".join(f"**{title}**\n\n{markdown_table(rows)}" for title, rows in tables(found).items())
 
 
-def _markdown_table(rows: list[Row]) -> str:
+def markdown_table(rows: list[Row]) -> str:
+    """A table with the columns of the first row."""
     rows = [_with_quartiles(row) for row in rows]
     columns = _columns(rows)
     lines = [[heading for heading, _ in columns], ["---" if is_text else "--:" for _, is_text in columns]]

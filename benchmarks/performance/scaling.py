@@ -53,7 +53,7 @@ def per_cell(samples: int, cells: tuple[int, ...], seconds: float, low: float, h
     return total | {"ns_per_n_log_n": 1e9 * seconds / work, "low": 1e9 * low / work, "high": 1e9 * high / work}
 
 
-def inversion(samples: int, cells: tuple[int, ...]) -> Callable[[], np.ndarray]:
+def inversion(samples: int, cells: tuple[int, ...]) -> Callable[[], Any]:
     """Forward and inverse of random numbers, as their values do not matter to the time."""
     physics, x, y_target = heat(ProbabilisticDamping()), noise(samples, cells, 0), noise(samples, cells, 1)
     return compiled(lambda y_target, x: forward_and_inverse(physics, y_target, x), [y_target, x])

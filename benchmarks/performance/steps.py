@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +19,7 @@ from phi_sip import EmpiricalBayes, ProbabilisticDamping, Regularization, TotalV
 from phi_sip.data import prefetched
 
 Step = Callable[[], float]
+ANY: Mapping[str, Any] = {}  # options of the network: those of the settings
 FLOOR = "supervised, framework only"
 DAMPING, DEFAULT, CHAPTER = "SIP, damping", "SIP, default rule", "chapter's SIP"
 INLINE, AHEAD = "SIP, damping, data inline", "SIP, damping, data made ahead"
@@ -75,16 +76,22 @@ def with_data(settings: Settings, ahead: Generator[Pair, None, None]) -> dict[st
     return cases
 
 
-def floor(settings: Settings, x: Field, y: Field) -> Step:
+def floor(settings: Settings, x: Field, y: Field, network: Mapping[str, Any] = ANY) -> Step:
     """What no step of this network can be faster than."""
-    net, optimizer = new_network(settings)
+    net, optimizer = new_network(settings, **network)
     return use(settings.framework).supervised_step(net, optimizer, array(y), array(x))
 
 
-def sip(settings: Settings, data: Callable[[], Pair], rule: Regularization | None = None, **options: Any) -> Step:
+def sip(
+    settings: Settings,
+    data: Callable[[], Pair],
+    rule: Regularization | None = None,
+    network: Mapping[str, Any] = ANY,
+    **options: Any,
+) -> Step:
     """The step as a user calls it, on what `data` returns."""
     physics = heat(rule)
-    net, optimizer = new_network(settings)
+    net, optimizer = new_network(settings, **network)
 
     def step() -> float:
         x, y = data()

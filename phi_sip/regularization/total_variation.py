@@ -25,7 +25,7 @@ from .evidence import fit_power_law
 from .gaussian import posterior_variance
 from .spectra import SpectrumEstimate
 
-BLOCK = 2**16  # cells that are iterated on at once where nothing is compiled, so that they stay in the cache
+BLOCK = 2**16  # cells that a processor iterates on at once where nothing is compiled, so that they stay in its cache
 
 _compiled = CompiledIterations()
 
@@ -142,7 +142,8 @@ def _run(limits: Limits, basis: SpectralBasis, backend: Backend, observed: Obser
     framework = operations_of(backend)
     if framework.COMPILES:
         return _compiled.run(backend, framework.compile, make, settings, *observed)
-    if not all(backend.is_available(native) for native in observed):
+    on_processor = backend.get_device(observed.target).device_type == "CPU"
+    if not on_processor or not all(backend.is_available(native) for native in observed):
         return make(None)(*observed)
     return _in_blocks(make(None), basis, backend, observed)
 
@@ -150,7 +151,8 @@ def _run(limits: Limits, basis: SpectralBasis, backend: Backend, observed: Obser
 def _in_blocks(
     minimize: Callable[..., Any], basis: SpectralBasis, backend: Backend, observed: Observed
 ) -> tuple[Any, ...]:
-    """Computes some rows after the other: where nothing is compiled, each operation passes over all of its data."""
+    """Computes some rows after the other: where nothing is compiled, each operation passes over all of its data. A GPU
+    is given all rows at once, as there each operation costs the same for few rows as for many."""
     size = max(1, BLOCK // basis.resolution.volume)
     starts = range(0, observed.target.shape[0], size)
     blocks = [minimize(*(v if v.shape[0] == 1 else v[i : i + size] for v in observed)) for i in starts]

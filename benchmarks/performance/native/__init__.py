@@ -45,7 +45,16 @@ class Native(Protocol):
         """A training step with labels as one writes it for this framework; returns the loss. Arrays (batch, x, y)."""
 
     def fft_pair(self, values: np.ndarray) -> Callable[[], Any]:
-        """A real Fourier transform over the last two axes and its inverse, compiled where that pays."""
+        """A real Fourier transform over all axes but the first and its inverse, compiled where that pays."""
+
+    def finished(self, result: Any) -> Any:
+        """Waits until a native result is there, on whichever device it is, and returns it."""
+
+    def restart_peak(self) -> None:
+        """Begins to look for the peak of the memory on a GPU; where that cannot be, it goes on."""
+
+    def peak_bytes(self) -> int | None:
+        """Largest memory in use on the GPU so far; `None` where there is none."""
 
 
 def use(framework: str) -> Native:

@@ -46,5 +46,19 @@ def supervised_step(net: Any, optimizer: OptaxOptimizer, y: np.ndarray, x: np.nd
 
 def fft_pair(values: np.ndarray) -> Callable[[], Any]:
     array = jnp.asarray(values)
-    pair = jax.jit(lambda a: jnp.fft.irfft2(jnp.fft.rfft2(a), a.shape[-2:]))
-    return lambda: np.asarray(pair(array))
+    axes = tuple(range(1, array.ndim))
+    pair = jax.jit(lambda a: jnp.fft.irfftn(jnp.fft.rfftn(a, axes=axes), a.shape[1:], axes=axes))
+    return lambda: finished(pair(array))
+
+
+def finished(result: Any) -> Any:
+    return jax.block_until_ready(result)
+
+
+def restart_peak() -> None:
+    """JAX has no way to do so."""
+
+
+def peak_bytes() -> int | None:
+    found = jax.devices()[0].memory_stats()
+    return None if found is None else found["peak_bytes_in_use"]

@@ -36,5 +36,25 @@ def supervised_step(net: Any, optimizer: Any, y: np.ndarray, x: np.ndarray) -> C
 
 def fft_pair(values: np.ndarray) -> Callable[[], Any]:
     tensor = tf.constant(values)
-    pair = tf.function(lambda t: tf.signal.irfft2d(tf.signal.rfft2d(t), t.shape[-2:]), autograph=False)
-    return lambda: pair(tensor).numpy()
+    forward, back = {
+        2: (tf.signal.rfft, tf.signal.irfft),
+        3: (tf.signal.rfft2d, tf.signal.irfft2d),
+        4: (tf.signal.rfft3d, tf.signal.irfft3d),
+    }[tensor.ndim]
+    pair = tf.function(lambda t: back(forward(t), t.shape[1:]), autograph=False)
+    return lambda: finished(pair(tensor))
+
+
+def finished(result: Any) -> Any:
+    tf.test.experimental.sync_devices()
+    return result
+
+
+def restart_peak() -> None:
+    for device in tf.config.list_logical_devices("GPU"):
+        tf.config.experimental.reset_memory_stats(device.name)
+
+
+def peak_bytes() -> int | None:
+    found = [tf.config.experimental.get_memory_info(d.name)["peak"] for d in tf.config.list_logical_devices("GPU")]
+    return found[0] if found else None

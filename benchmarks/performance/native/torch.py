@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import phi.torch.flow  # noqa: F401 makes PyTorch the default
 import torch
+from phi.torch import TORCH
 from phiml import math, nn
 
 
@@ -20,7 +21,7 @@ def adam(net: Any, rate: float) -> Any:
 
 
 def supervised_step(net: Any, optimizer: Any, y: np.ndarray, x: np.ndarray) -> Callable[[], float]:
-    given, label = (torch.as_tensor(values[:, None]).float() for values in (y, x))
+    given, label = (torch.as_tensor(values[:, None], device=device()).float() for values in (y, x))
 
     def step() -> float:
         with math.precision(32):  # networks of PhiML look at it
@@ -34,5 +35,27 @@ def supervised_step(net: Any, optimizer: Any, y: np.ndarray, x: np.ndarray) -> C
 
 
 def fft_pair(values: np.ndarray) -> Callable[[], Any]:
-    tensor = torch.as_tensor(values)
-    return lambda: torch.fft.irfft2(torch.fft.rfft2(tensor), s=tensor.shape[-2:]).numpy()
+    tensor = torch.as_tensor(values, device=device())
+    axes = tuple(range(1, tensor.ndim))
+    return lambda: finished(torch.fft.irfftn(torch.fft.rfftn(tensor, dim=axes), s=tensor.shape[1:], dim=axes))
+
+
+def device() -> str:
+    """Where PhiFlow makes its tensors."""
+    found: str = TORCH.get_default_device().ref
+    return found
+
+
+def finished(result: Any) -> Any:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return result
+
+
+def restart_peak() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_bytes() -> int | None:
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
