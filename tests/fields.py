@@ -10,6 +10,8 @@ from phi.geom import Box
 from phiml import math
 from phiml.math import batch, channel, extrapolation, spatial
 
+from phi_sip import InvertiblePhysics
+
 AXES = "xyz"
 
 
@@ -38,6 +40,17 @@ def array(field: Any) -> np.ndarray:
     """(batch, x, [y, [z]], [vector]) from a grid or tensor."""
     values = field.values if isinstance(field, Field) else field
     return values.numpy([*values.shape.batch.names, *sorted(values.shape.spatial.names), *values.shape.channel.names])
+
+
+def states(samples: int = 4, n: int = 16, seed: int = 0) -> Field:
+    """Smooth random states with the mean 1."""
+    return periodic(1 + smooth(np.random.default_rng(seed), samples, n, n))
+
+
+def observed(physics: InvertiblePhysics, noise_std: float, samples: int = 4, n: int = 16, seed: int = 0) -> Field:
+    """y* = P(x) + σ n for the states x of the same seed."""
+    noise = noise_std * np.random.default_rng(seed + 100).standard_normal((samples, n, n))
+    return physics.forward(states(samples, n, seed)) + periodic(noise)
 
 
 def smooth(rng: np.random.Generator, *shape: int) -> np.ndarray:

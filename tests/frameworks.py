@@ -27,11 +27,12 @@ class Framework:
     backend: Backend
     weights: Callable[[Any], list[np.ndarray]]
 
-    def u_net(self, channels: int = 1, in_spatial: int = 2, **options: Any) -> Any:
+    def u_net(self, channels: int = 1, channels_out: int | None = None, in_spatial: int = 2, **options: Any) -> Any:
+        """A small network, the same each time, with as many channels out as in unless it is told otherwise."""
         self.seed(0)
         options = {"levels": 1, "filters": 4, **options}
         with self.backend, math.precision(32):
-            return phiml.nn.u_net(channels, channels, in_spatial=in_spatial, **options)
+            return phiml.nn.u_net(channels, channels_out or channels, in_spatial=in_spatial, **options)
 
     def adam(self, net: Any, learning_rate: float = 1e-3, epsilon: float = 1e-7) -> Any:
         if self.name == "jax":

@@ -284,7 +284,7 @@ def test_what_is_not_finite_in_a_compiled_update_changes_nothing(compiling, what
 
 
 def test_few_kinds_are_kept(compiling, runs, monkeypatch):
-    monkeypatch.setattr(kinds, "KEPT", 4)
+    monkeypatch.setattr(kinds, "KEPT", 2)
     net = compiling.u_net(levels=1, filters=2)
     optimizer = compiling.adam(net)
     for samples in range(1, kinds.KEPT + 3):

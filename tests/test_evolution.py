@@ -57,6 +57,10 @@ def orders(errors: list[float]) -> np.ndarray:
     return np.log2(np.array(errors[:-1]) / errors[1:])
 
 
+# Properties of the scheme, over many steps: that all frameworks make the same steps, the others show.
+ALIKE = pytest.mark.slow_on("tensorflow", "jax")
+
+
 # Wave
 
 
@@ -75,6 +79,7 @@ def test_wave_inverse_is_exact_from_anywhere(framework, double, solver):
         assert np.abs(array(found) - array(true)).max() < 1e-12
 
 
+@ALIKE
 def test_plane_wave_converges_with_second_order(framework, double):
     """u = cos(k·x − ωt), ω = c |k|; cells and time steps are halved together."""
     errors = []
@@ -93,6 +98,7 @@ def test_plane_wave_converges_with_second_order(framework, double):
     assert np.all(np.abs(orders(errors) - 2) < 0.2)
 
 
+@ALIKE
 def test_wave_energy_does_not_drift(framework, double):
     def energy(state: tuple[Field, Field]) -> np.ndarray:
         u, v = (array(s) for s in state)
@@ -256,6 +262,7 @@ def test_flow_inverse_does_not_depend_on_the_unit_of_the_marker(framework, facto
     assert relative(*steps) < 1e-3
 
 
+@ALIKE
 def test_flow_inverse_descends_for_every_sample_where_the_marker_moves_by_its_structures(framework, double):
     x, physics = swirl(16, 16), IncompressibleFlow(markers(16, 16), 0.2, 10)
     y_target = physics.forward(x)

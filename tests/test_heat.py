@@ -118,7 +118,14 @@ def test_parameters_with_batch_dims_act_per_entry(framework, double):
         np.testing.assert_allclose(array(step.x_target)[i], array(single.x_target), atol=1e-12)
 
 
-@pytest.mark.parametrize(("rule", "tolerance"), [(EmpiricalBayes(), 1e-12), (None, 1e-5)], ids=["linear", "default"])
+ON_OTHERS = pytest.mark.slow_on("jax")  # which compiles each operation of the default for three shapes
+
+
+@pytest.mark.parametrize(
+    ("rule", "tolerance"),
+    [(EmpiricalBayes(), 1e-12), pytest.param(None, 1e-5, marks=ON_OTHERS)],
+    ids=["linear", "default"],
+)
 def test_any_number_of_batch_dims(framework, double, rule, tolerance):
     """Total variation, part of the default, iterates in single precision."""
     values = np.random.default_rng(2).standard_normal((6, 8, 8))

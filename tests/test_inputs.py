@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 import numpy as np
 import phiml.nn
 import pytest
 import torch
-from fields import array, periodic, smooth
+from fields import array, observed, periodic, smooth, states
 from phi.tf import TENSORFLOW
 from phi.torch import TORCH
 from phiml import math
@@ -40,21 +42,11 @@ from phi_sip.step.network import state_shown
 
 PHYSICS = HeatEquation(1.0, 1.0, 1e-2, ProbabilisticDamping())  # compiles quickly
 INPUTS = ("y", "estimate")
-
-
-def observations(samples: int = 4, n: int = 16, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    return PHYSICS.forward(periodic(1 + smooth(rng, samples, n, n))) + periodic(1e-2 * rng.normal(size=(samples, n, n)))
-
-
-def u_net(framework, channels_in: int, channels_out: int = 1):
-    framework.seed(0)
-    with math.precision(32):
-        return phiml.nn.u_net(channels_in, channels_out, in_spatial=2, levels=1, filters=4)
+observations = partial(observed, PHYSICS, 1e-2)
 
 
 def test_a_network_begins_with_the_estimate(framework):
-    net, y = u_net(framework, 2), observations()
+    net, y = framework.u_net(2, 1), observations()
     before = framework.weights(net)
     start_from_estimate(net, PHYSICS, y[{"batch": slice(0, 1)}])
     changed = [not np.array_equal(a, b) for a, b in zip(before, framework.weights(net), strict=True)]
@@ -115,7 +107,7 @@ def test_a_network_without_a_linear_end_is_refused_and_kept():
 
 
 def test_the_network_adds_to_the_estimate(framework):
-    net, y = u_net(framework, 3), observations()
+    net, y = framework.u_net(3, 1), observations()
     inputs = ("y", "estimate", "uncertainty")
     x = predict_state(net, PHYSICS, y, inputs=inputs)
     step = sip_inverse(PHYSICS, y, PHYSICS.constrain(y * 0, y))
@@ -130,8 +122,8 @@ def test_the_network_adds_to_the_estimate(framework):
 
 
 def test_the_update_is_what_one_would_write(framework):
-    y, x_true = observations(), periodic(1 + smooth(np.random.default_rng(0), 4, 16, 16))
-    nets = [u_net(framework, 2) for _ in range(2)]
+    y, x_true = observations(), states()
+    nets = [framework.u_net(2, 1) for _ in range(2)]
     optimizers = [framework.sgd(net, 1e-3) for net in nets]
 
     def predict(y):
@@ -153,7 +145,7 @@ def test_compiled_updates_are_the_same(framework):
         pytest.skip("PyTorch runs step by step")
     y, found = observations(), []
     for way in (False, None):
-        net = u_net(framework, 2)
+        net = framework.u_net(2, 1)
         optimizer = framework.adam(net, 1e-3, epsilon=1.0)
         for _ in range(2):
             sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, compile=way, micro_batches=2)
@@ -163,7 +155,7 @@ def test_compiled_updates_are_the_same(framework):
 
 
 def test_axes_may_be_stored_in_any_order(framework):
-    net = u_net(framework, 2)
+    net = framework.u_net(2, 1)
     with NUMPY, math.precision(64):
         y = observations()
         turned = y.with_values(
@@ -173,12 +165,13 @@ def test_axes_may_be_stored_in_any_order(framework):
     np.testing.assert_allclose(*found, atol=1e-6)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation of a flow
 def test_states_of_other_channels_than_observations(framework):
     """The flow of a marker: one channel is observed, the state is a velocity."""
     rng = np.random.default_rng(0)
     physics = IncompressibleFlow(periodic(1 + 0.3 * smooth(rng, 1, 16, 16))[{"batch": 0}], 0.25, 2)
     y = physics.forward(periodic(0.1 * rng.standard_normal((2, 16, 16, 2)), vector=True))
-    net = u_net(framework, 3, 2)
+    net = framework.u_net(3, 2)
     training_framework(framework.name).set_weights(net, [0 * w for w in framework.weights(net)])
     x = predict_state(net, physics, y, inputs=("y", Estimate(iterations=2)))
     first = sip_inverse(physics, y, physics.initial_state(y)).x_target
@@ -221,7 +214,7 @@ def test_trained_inverses_know_their_inputs(framework, tmp_path):
 
 
 def test_training_of_what_adds_to_the_estimate_goes_on(framework, tmp_path):
-    y, x = observations(), periodic(1 + smooth(np.random.default_rng(0), 4, 16, 16))
+    y, x = observations(), states()
     estimate = sip_inverse(PHYSICS, y, y * 0).x_target
 
     def trained(folder, steps, net, inputs=INPUTS):
@@ -239,17 +232,17 @@ def test_training_of_what_adds_to_the_estimate_goes_on(framework, tmp_path):
             progress=False,
         )
 
-    run = trained(tmp_path / "run", 2, u_net(framework, 2))
+    run = trained(tmp_path / "run", 2, framework.u_net(2, 1))
     error = 0.5 * np.sum((array(estimate) - array(x)) ** 2, (1, 2)).mean()
     assert run.steps[0].x_l2 == pytest.approx(error, rel=1e-3)
-    whole = u_net(framework, 2)
+    whole = framework.u_net(2, 1)
     trained(tmp_path / "whole", 4, whole)
-    again = u_net(framework, 2)
+    again = framework.u_net(2, 1)
     trained(tmp_path / "run", 4, again)
     for a, b in zip(framework.weights(whole), framework.weights(again), strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(Exception, match="inputs"):
-        trained(tmp_path / "run", 6, u_net(framework, 1), inputs=None)
+        trained(tmp_path / "run", 6, framework.u_net(1, 1), inputs=None)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +267,7 @@ def test_what_cannot_be_shown_is_refused(inputs, error, message):
 
 
 def test_inputs_and_predict_exclude_each_other(framework):
-    net, y = u_net(framework, 2), observations()
+    net, y = framework.u_net(2, 1), observations()
     with pytest.raises(ParameterError, match="leave out one"):
         sip_update_weights(net, framework.adam(net), PHYSICS, y, inputs=INPUTS, predict=lambda y: y)
     with pytest.raises(ParameterError, match="leave out one"):
@@ -282,14 +275,15 @@ def test_inputs_and_predict_exclude_each_other(framework):
 
 
 def test_a_network_with_the_wrong_channels_is_told_which(framework):
-    net, y = u_net(framework, 2, 2), observations()
+    net, y = framework.u_net(2), observations()
     with pytest.raises(NetworkOutputError, match=r"2 channel\(s\) in and 1 out"):
         predict_state(net, PHYSICS, y, inputs=INPUTS)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation of two rules and a flow
 def test_a_linear_estimate_needs_a_rule(framework):
     physics = HeatEquation(1.0, 1.0, 1e-2, Tikhonov())
-    net, y = u_net(framework, 3), observations()
+    net, y = framework.u_net(3, 1), observations()
     predict_state(net, physics, y, inputs=("y", "estimate", "linear"))
     flow = IncompressibleFlow(periodic(np.ones((1, 16, 16)))[{"batch": 0}], 0.25, 2)
     with pytest.raises(UnsupportedError, match="no linear estimate"):
@@ -305,9 +299,9 @@ def test_quantities_of_other_cells_are_refused():
 
 def test_observations_at_several_times_have_one_estimate(framework):
     physics = HeatEquation(1.0, math.tensor([0.5, 1.0], channel("times")), 1e-2, ProbabilisticDamping())
-    y = physics.forward(periodic(1 + smooth(np.random.default_rng(0), 2, 16, 16)))
+    y = physics.forward(states(2))
     assert "times" in y.shape
-    net = u_net(framework, 3)
+    net = framework.u_net(3, 1)
     start_from_estimate(net, physics, y)
     x = predict_state(net, physics, y, inputs=INPUTS)
     assert "times" not in x.shape
