@@ -75,6 +75,7 @@ from .regularization import (
     Wiener,
 )
 from .regularization.noise import EmptyModes
+from .risk import RiskEstimate
 from .solvers.conjugate_gradient import ConjugateGradient
 from .solvers.gauss_newton import GaussNewton
 from .solvers.lbfgs import LBFGS
@@ -145,6 +146,7 @@ __all__ = [
     "RecordWarning",
     "Regularization",
     "ResidualFilter",
+    "RiskEstimate",
     "Reversible",
     "RotatedSine",
     "RunFolderError",

@@ -180,5 +180,5 @@ def stopping_rules(stop: Stop) -> list[StoppingRule]:
     if stop.seconds is not None:
         rules.append(WallTime(stop.seconds))
     if stop.patience is not None:
-        rules.append(EarlyStopping(patience=stop.patience))
+        rules.append(EarlyStopping(stop.patience_of or "y_l2", patience=stop.patience))
     return rules

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from phiml import math
@@ -47,12 +48,38 @@ def predict_state(
         ParameterError: if both `inputs` and `predict` are given.
         UnsupportedError: if no plugin knows the network.
     """
+    return state_prediction(net, physics, y_target, inputs=inputs, predict=predict)()
+
+
+def state_prediction(
+    net: Any,
+    physics: InvertiblePhysics,
+    y_target: Any,
+    *,
+    inputs: Sequence[str | NetworkInput] | None = None,
+    predict: Callable[[Any], Any] | None = None,
+) -> Callable[[], Any]:
+    """
+    Returns what evaluates a network on some observations, as `predict_state` does, with the weights that it then has.
+    What the network is shown is computed once.
+    """
     if predict is not None and inputs is not None:
         raise ParameterError("predict_state: inputs has no effect with predict=...: leave out one of them.")
     check_physics_type(physics)
     check_finite("y_target", y_target, "Remove or repair these samples.")
     framework = framework_for(net)
-    with framework.evaluating(net), framework.backend, math.precision(trees.precision_of(y_target)):
+
+    @contextmanager
+    def evaluating() -> Iterator[None]:
+        with framework.evaluating(net), framework.backend, math.precision(trees.precision_of(y_target)):
+            yield
+
+    with evaluating():
         observed = InvertedObservation(physics, trees.to_backend(y_target, framework.backend))
-        x = prediction(framework.evaluation(net), observed, resolve_inputs(inputs), predict)()
-        return trees.stop_gradient(x)
+        compute = prediction(framework.evaluation(net), observed, resolve_inputs(inputs), predict)
+
+    def evaluate() -> Any:
+        with evaluating():
+            return trees.stop_gradient(compute())
+
+    return evaluate

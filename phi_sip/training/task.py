@@ -12,7 +12,7 @@ from ..contract.solver import InverseSolver
 from ..contract.training_state import TrainingState
 from ..contract.update import SipUpdate, UpdateRequest
 from ..data.batches import Batch
-from ..step.predict_state import predict_state
+from ..step.predict_state import state_prediction
 from ..step.prediction import first_prediction
 from ..step.update import sip_update_weights
 
@@ -58,8 +58,14 @@ class TrainingTask:
         request = UpdateRequest(self.physics, y_target, self.predict, inputs=self.inputs)
         trainable.prepare(first_prediction(trainable, request))
 
-    def evaluate(self, y_target: Any) -> Any:
-        """Returns x for observations, as the network is used for inference."""
+    def evaluation(self, y_target: Any) -> Callable[[], Any]:
+        """Returns what computes x for these observations, as the network is used for inference, whenever called."""
         inputs = self.inputs or None
         with self.state.evaluating():
-            return predict_state(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)
+            compute = state_prediction(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)
+
+        def evaluate() -> Any:
+            with self.state.evaluating():
+                return compute()
+
+        return evaluate
