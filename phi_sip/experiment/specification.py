@@ -169,6 +169,8 @@ class Training(Table):
         solver: Numerical inverse by name; without it the physics' own. `gradient` is training through the physics.
         step_size: η.
         micro_batches: Parts of a batch.
+        guard: Whether the trained inverse keeps, of what the network adds to the inverse, only what the validation
+            samples do not speak against, see `fit_guard`.
         targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, or a table with a `type`.
         stop: What ends it earlier.
     """
@@ -181,6 +183,7 @@ class Training(Table):
     solver: str | None = None
     step_size: Positive = 1.0
     micro_batches: Count = 1
+    guard: bool = False
     targets: str | Arguments = "local-inverse"
     stop: Stop = Field(default_factory=Stop)
 

@@ -14,6 +14,7 @@ from ..errors import ParameterError
 from ..frameworks import framework_for
 from ..inputs import resolve_inputs
 from ..inversion.observed import InvertedObservation
+from ..risk import Guard
 from ..states import trees
 from ..states.checks import check_finite
 from .prediction import check_physics_type, prediction
@@ -26,6 +27,7 @@ def predict_state(
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
     predict: Callable[[Any], Any] | None = None,
+    guard: Guard | None = None,
 ) -> Any:
     """
     Evaluates a network on observations as it is used for inference, without derivatives:
@@ -38,6 +40,7 @@ def predict_state(
         y_target: Observations y*: `Field`, `Tensor` or tree.
         inputs: As in `sip_update_weights`: what the network was trained with.
         predict: As in `sip_update_weights`.
+        guard: Keeps x from being worse than the inverse, see `fit_guard`.
 
     Returns:
         States x in the precision of y*. `physics.constrain` is imposed, unless `predict` is given.
@@ -48,7 +51,7 @@ def predict_state(
         ParameterError: if both `inputs` and `predict` are given.
         UnsupportedError: if no plugin knows the network.
     """
-    return state_prediction(net, physics, y_target, inputs=inputs, predict=predict)()
+    return state_prediction(net, physics, y_target, inputs=inputs, predict=predict, guard=guard)()
 
 
 def state_prediction(
@@ -58,6 +61,7 @@ def state_prediction(
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
     predict: Callable[[Any], Any] | None = None,
+    guard: Guard | None = None,
 ) -> Callable[[], Any]:
     """
     Returns what evaluates a network on some observations, as `predict_state` does, with the weights that it then has.
@@ -76,7 +80,7 @@ def state_prediction(
 
     with evaluating():
         observed = InvertedObservation(physics, trees.to_backend(y_target, framework.backend))
-        compute = prediction(framework.evaluation(net), observed, resolve_inputs(inputs), predict)
+        compute = prediction(framework.evaluation(net), observed, resolve_inputs(inputs), predict, guard=guard)
 
     def evaluate() -> Any:
         with evaluating():
