@@ -33,6 +33,7 @@ from phiml import math
 from phiml.math import batch, extrapolation, spatial
 
 from phi_sip import EmpiricalBayes, HeatEquation, sip_inverse
+from phi_sip.teacher import WeightAverage
 
 if TYPE_CHECKING:
     from deepinv.loss import Loss
@@ -128,6 +129,7 @@ class Trainer:
         for loss in self.losses:
             model = loss.adapt_model(model)
         self.model = model
+        self.average = WeightAverage(model)
 
     def update(self, y: Field, x_true: Field) -> None:
         """One step, of which the true state is no part."""
@@ -138,11 +140,12 @@ class Trainer:
         found = [loss(x_net=x, y=given, physics=self.physics, model=self.model) for loss in self.losses]
         sum(loss.mean() for loss in found).backward()
         self.optimizer.step()
+        self.average.follow()
 
     def predict(self, y: Field) -> Field:
         """x = f(y*) for inference."""
         self.model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.average.answering():
             return field(self.model(native(y), self.physics))
 
 

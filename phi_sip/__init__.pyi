@@ -75,12 +75,14 @@ from .regularization import (
     Wiener,
 )
 from .regularization.noise import EmptyModes
+from .risk import Guard, RiskEstimate
 from .solvers.conjugate_gradient import ConjugateGradient
 from .solvers.gauss_newton import GaussNewton
 from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
+from .step.guard import fit_guard
 from .step.predict_state import predict_state
 from .step.start import start_from_estimate
 from .step.update import sip_update_weights
@@ -115,6 +117,7 @@ __all__ = [
     "GaussNewton",
     "GeneralizedCrossValidation",
     "GridMismatchError",
+    "Guard",
     "HeatEquation",
     "IncompressibleFlow",
     "InverseSolver",
@@ -147,6 +150,7 @@ __all__ = [
     "Regularization",
     "ResidualFilter",
     "Reversible",
+    "RiskEstimate",
     "RotatedSine",
     "RunFolderError",
     "RunRecord",
@@ -179,6 +183,7 @@ __all__ = [
     "available_physics",
     "available_solvers",
     "available_targets",
+    "fit_guard",
     "get_input",
     "get_physics",
     "get_solver",

@@ -165,8 +165,8 @@ def test_formats_to_come_are_refused(torch_model):
     content = json.loads((torch_model / "manifest.json").read_text())["manifest"]["content"]
     assert content["format"] == 2
     (torch_model / "manifest.json").unlink()
-    write_manifest(torch_model, 0, "torch", {**content, "format": 4})
-    with pytest.raises(CheckpointError, match="has format 4, but this version of phi_sip reads formats up to 3"):
+    write_manifest(torch_model, 0, "torch", {**content, "format": 5})
+    with pytest.raises(CheckpointError, match="has format 5, but this version of phi_sip reads formats up to 4"):
         load_inverse(torch_model)
 
 

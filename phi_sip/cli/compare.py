@@ -20,6 +20,7 @@ COLUMNS = {
     "final": "last error",
     "best": "best error",
     "best_step": "at step",
+    "risk": "risk",
     "ratio": "÷ first",
     "seconds_to_common": "s to common error",
 }
@@ -55,10 +56,11 @@ def compare(
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("run", overflow="fold")
-    for heading in COLUMNS.values():
-        table.add_column(heading, justify="right")
+    known = [name for name in COLUMNS if name != "risk" or any(row[name] is not None for row in rows)]
+    for name in known:
+        table.add_column(COLUMNS[name], justify="right")
     for row in rows:
-        table.add_row(row["name"], *(_text(row[name]) for name in COLUMNS))
+        table.add_row(row["name"], *(_text(row[name]) for name in known))
     return table
 
 

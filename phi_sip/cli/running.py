@@ -106,11 +106,18 @@ def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     best = built.restore_best(path)
     built.finish()
     observations = built.validation.y_target
-    save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs)
+    guard = built.fit_guard()
+    save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs, guard=guard)
     page = write_report([path], path / "report.html")
     console().print(f"Report: {page}")
     of = f", of step {best.step}, the best" if best else ""
     console().print(f"Trained inverse{of}: {path / MODEL}")
+    if guard is not None:
+        console().print(
+            f"Guard: {guard.gain:.0%} of what the network adds to the inverse is kept; its risk less that of the "
+            f"inverse is {guard.risk:.3g} ± {guard.risk_error:.2g}",
+            soft_wrap=True,
+        )
     console().print(f"Use it: phi-sip invert {path / MODEL} FILE -o STATES", soft_wrap=True)
     if record.last_step < built.experiment.training.steps and "data are at their end" in record.info["ended"]:
         raise typer.Exit(ExitCode.FAULT)

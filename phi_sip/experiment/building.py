@@ -21,7 +21,9 @@ from ..errors import UnsupportedError
 from ..frameworks import training_framework
 from ..inputs import resolve_inputs
 from ..plugins.references import Untrusted, trusted
+from ..risk import Guard
 from ..states import trees
+from ..step.guard import check_guard, fit_guard
 from ..step.start import start_from_estimate
 from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
@@ -101,6 +103,13 @@ class Built:
                 made_by=made_by(self.experiment),
             )
 
+    def fit_guard(self) -> Guard | None:
+        """Fits the guard to the validation samples, if there is to be one."""
+        if not self.experiment.training.guard:
+            return None
+        with math.precision(self.experiment.experiment.precision):
+            return fit_guard(self.net, self.physics, self.validation.y_target, inputs=self.inputs)
+
     def restore_best(self, folder: Path) -> ValidationRecord | None:
         """Goes back to the best state of the run, if one is kept."""
         quantity = self.experiment.training.keep_best
@@ -144,6 +153,8 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     optimizer, schedule = made_by_name(framework, net, experiment.optimizer)
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
+        if experiment.training.guard:
+            check_guard(physics, validation.y_target)
     inputs = resolve_inputs([construct(item) for item in experiment.network.inputs])
     named = experiment.training.targets
     targets = None if named == LocalInverse.name else resolve_target(construct(named))
@@ -191,5 +202,5 @@ def stopping_rules(stop: Stop) -> list[StoppingRule]:
     if stop.seconds is not None:
         rules.append(WallTime(stop.seconds))
     if stop.patience is not None:
-        rules.append(EarlyStopping(patience=stop.patience))
+        rules.append(EarlyStopping(stop.patience_of or "y_l2", patience=stop.patience))
     return rules

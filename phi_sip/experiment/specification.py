@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..frameworks import training_frameworks
@@ -139,13 +139,21 @@ class Stop(Table):
     Attributes:
         seconds: Ends after so many seconds of training.
         x_l2, y_l2: Ends when this validation error is reached.
-        patience: Ends after so many validations without a new least error y_l2.
+        patience: Ends after so many validations without a new least error.
+        patience_of: Which error: `x_l2`, `y_l2` (default), or `risk`, see `train`.
     """
 
     seconds: Positive | None = None
     x_l2: Positive | None = None
     y_l2: Positive | None = None
     patience: Count | None = None
+    patience_of: Literal["x_l2", "y_l2", "risk"] | None = None
+
+    @model_validator(mode="after")
+    def _patience_is_given(self) -> Stop:
+        if self.patience_of is not None and self.patience is None:
+            raise PydanticCustomError("patience", "patience_of has no effect without patience. Give patience too")
+        return self
 
 
 class Average(Table):
@@ -167,11 +175,13 @@ class Training(Table):
         steps: Number of steps.
         validate_every, checkpoint_every: In steps.
         keep: Number of checkpoints that are kept.
-        keep_best: `x_l2` or `y_l2`: the state with the least such validation error is kept besides, and becomes the
-            trained inverse; without it, the last state does.
+        keep_best: `x_l2`, `y_l2` or `risk`: the state with the least such validation error is kept besides, and becomes
+            the trained inverse; without it, the last state does.
         solver: Numerical inverse by name; without it the physics' own. `gradient` is training through the physics.
         step_size: η.
         micro_batches: Parts of a batch.
+        guard: Whether the trained inverse keeps, of what the network adds to the inverse, only what the validation
+            samples do not speak against, see `fit_guard`.
         targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, or a table with a `type`.
         teacher: The average of the weights, which `self-simulated` learns from, and which becomes the trained inverse.
         stop: What ends it earlier.
@@ -181,10 +191,11 @@ class Training(Table):
     validate_every: Count = 50
     checkpoint_every: Count = 100
     keep: Count = 3
-    keep_best: Literal["x_l2", "y_l2"] | None = None
+    keep_best: Literal["x_l2", "y_l2", "risk"] | None = None
     solver: str | None = None
     step_size: Positive = 1.0
     micro_batches: Count = 1
+    guard: bool = False
     targets: str | Arguments = "local-inverse"
     teacher: Average | None = None
     stop: Stop = Field(default_factory=Stop)

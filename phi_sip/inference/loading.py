@@ -14,6 +14,7 @@ from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import training_framework, training_frameworks
 from ..inputs import resolve_inputs
 from ..plugins.references import Resolver, Untrusted, trusted
+from ..risk import Guard
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import Manifest, read_manifest
 from .folder import FORMAT, KIND
@@ -55,6 +56,8 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         misfit = manifest.content.get("misfit") and TrainingMisfit.of_description(manifest.content["misfit"])
     with _reading("inputs", folder):
         inputs = resolve_inputs(construct(manifest.content.get("inputs")) or None)
+    with _reading("guard", folder):
+        guard = manifest.content.get("guard") and Guard.of_description(manifest.content["guard"])
     if not isinstance(physics, InvertiblePhysics):
         raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
     framework = training_framework(manifest.framework)
@@ -76,7 +79,9 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
                 f"by another version? Then: {manifest.content.get('versions')}"
             ) from error
     description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
-    return TrainedInverse(physics, network, grid, backend, description, framework.evaluation(net), misfit, inputs)
+    return TrainedInverse(
+        physics, network, grid, backend, description, framework.evaluation(net), misfit, inputs, guard
+    )
 
 
 def _manifest_of(folder: Path) -> Manifest:

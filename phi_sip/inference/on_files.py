@@ -103,6 +103,7 @@ def _about(inverse: TrainedInverse, refine: int) -> dict[str, str]:
         "source": f"phi_sip {version('phi-sip')}, a network trained to invert {type(inverse.physics).__name__}",
         **{key: inverse.description[key] for key in ("framework", "physics", "network", "files")},
         "refine": refine,
+        **({} if inverse.guard is None else {"guard": inverse.guard.describe()}),
         "uncertainty": "standard deviation per cell of a state inverted by the physics' own inverse",
     }
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}

@@ -16,11 +16,12 @@ from ..descriptions.to_data import describe
 from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import framework_for
 from ..inputs import resolve_inputs
+from ..risk import Guard
 from ..states import trees
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import write_manifest
 from ..training.run_folder import installed_versions
-from .folder import KIND, WITH_INPUTS, WITHOUT
+from .folder import KIND, WITH_GUARD, WITH_INPUTS, WITHOUT
 from .grid import TrainingGrid
 from .misfit import SAMPLES, TrainingMisfit
 from .replacing import replaced_folder
@@ -35,6 +36,7 @@ def save_inverse(
     observations: Any = None,
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
+    guard: Guard | None = None,
 ) -> Path:
     """
     Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
@@ -48,6 +50,7 @@ def save_inverse(
             with other axes, lengths of cells or another boundary will be refused, and those that it explains much worse
             than these warned of; without, anything is inverted, without a word.
         inputs: What the network was shown in training, see `sip_update_weights`.
+        guard: Keeps its states from being worse than those of the inverse, see `fit_guard`.
 
     Raises:
         UnsupportedError: if the physics cannot be written as plain data, no plugin knows the network, or its weights
@@ -62,14 +65,16 @@ def save_inverse(
     is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
     grid = TrainingGrid.of(observations) if is_grid else None
     shown = resolve_inputs(inputs)
-    inverse = TrainedInverse(physics, network, None, framework.backend, {}, framework.evaluation(net), inputs=shown)
+    evaluate = framework.evaluation(net)
+    inverse = TrainedInverse(physics, network, None, framework.backend, {}, evaluate, inputs=shown, guard=guard)
     misfit = None if observations is None else _misfit(inverse, observations)
     content = {
         "kind": KIND,
-        "format": WITH_INPUTS if shown else WITHOUT,
+        "format": WITH_GUARD if guard is not None else WITH_INPUTS if shown else WITHOUT,
         "physics": describe(physics),
         "network": network.describe(),
         "inputs": describe(shown),
+        "guard": None if guard is None else guard.describe(),
         "grid": None if grid is None else grid.describe(),
         "misfit": None if misfit is None else misfit.describe(),
         "versions": installed_versions(),

@@ -17,6 +17,7 @@ from ..descriptions.networks import NetworkSpec
 from ..errors import NetworkOutputError, ParameterError, SipError
 from ..inversion.observed import InvertedObservation
 from ..inversion.operator import sip_inverse
+from ..risk import Guard
 from ..states import trees
 from ..states.checks import check_finite
 from ..step.prediction import prediction
@@ -58,6 +59,7 @@ class TrainedInverse:
         description: What its folder says: framework, physics, network, grid, misfit, versions, SHA-256 of its files.
         misfit: How well it explained observations like those of the training, if that is known.
         inputs: What the network is shown.
+        guard: Keeps its states from being worse than those of the inverse, if it has one.
     """
 
     physics: InvertiblePhysics
@@ -68,11 +70,13 @@ class TrainedInverse:
     evaluate: Callable[[Any], Any]
     misfit: TrainingMisfit | None = None
     inputs: tuple[NetworkInput, ...] = ()
+    guard: Guard | None = None
 
     def predict(self, y_target: Field | Tensor) -> Any:
         """
-        x = f(y*; θ), with what y* says exactly imposed by `physics.constrain`. The network takes axes and named
-        components in the order in which it was trained, whatever the order in which y* is stored.
+        x = f(y*; θ), with what y* says exactly imposed by `physics.constrain`, and with the guard, if there is one. The
+        network takes axes and named components in the order in which it was trained, whatever the order in which y* is
+        stored.
 
         Args:
             y_target: Observations: `Field` or `Tensor` with the channels that the network has.
@@ -91,7 +95,7 @@ class TrainedInverse:
             observed = InvertedObservation(self.physics, y_target)
             axes = () if self.grid is None else self.grid.axes
             try:
-                return prediction(self.evaluate, observed, self.inputs, axes=axes)()
+                return prediction(self.evaluate, observed, self.inputs, axes=axes, guard=self.guard)()
             except SipError:
                 raise
             except Exception as error:

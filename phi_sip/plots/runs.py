@@ -11,22 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..training.callbacks import Arrays
-from ..training.records import RunRecord
+from ..training.records import RISK, RunRecord
 from .samples import drawings_of_samples
 from .style import COLORS, DASHES, LABELS, MARKERS, as_label, label_log_axis
 
 
 def plot_curves(runs: Sequence[RunRecord]) -> Figure:
     """
-    Draws the errors in x, where they are known, and in y over steps and over time.
+    Draws the errors in x, where they are known, in y, and the risk, where it is known, over steps and over time.
 
     Lines are of the training, marks of the validation.
 
     Args:
         runs: One or several; a color and a line style each.
     """
-    known = any(record.x_l2 is not None for run in runs for record in run.steps)
-    quantities = ("x_l2", "y_l2") if known else ("y_l2",)
+    validations = [record for run in runs for record in run.validations]
+    quantities = ["x_l2"] if any(record.x_l2 is not None for run in runs for record in run.steps) else []
+    quantities += ["y_l2", RISK] if any(record.risk is not None for record in validations) else ["y_l2"]
     figure = Figure(figsize=(9.5, 3.4 * len(quantities) + 0.5), layout="constrained")
     grid = figure.subplots(len(quantities), 2, squeeze=False, sharey="row", sharex="col")
     for row, quantity in zip(grid, quantities, strict=True):
@@ -35,8 +36,11 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
                 _curve(axes, run, quantity, place, i)
         row[0].set_ylabel(LABELS[quantity])
         for axes in row:
-            axes.set_yscale("log")
             axes.grid(True, which="both", alpha=0.25)
+            if quantity == RISK:  # which is below 0 where all is well
+                axes.axhline(0, color="0.5", lw=1)
+                continue
+            axes.set_yscale("log")
             label_log_axis(axes.yaxis)
     grid[-1, 0].set_xlabel("training step")
     grid[-1, 1].set_xlabel("seconds of training")
@@ -58,7 +62,8 @@ def _curve(axes: Axes, run: RunRecord, quantity: str, place: str, i: int) -> Non
         ),
     ]
     for records, label, extra in kinds:
-        points = [(getattr(r, place), getattr(r, quantity)) for r in records if getattr(r, quantity) is not None]
+        values = [(getattr(r, place), getattr(r, quantity, None)) for r in records]
+        points = [(at, value) for at, value in values if value is not None]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, color=color, markeredgecolor="white", **extra)
 

@@ -16,7 +16,12 @@ STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":
 COLORS = (*(color for color, _ in STYLES), "#E69F00", "#56B4E9", "#882255", "#332288", "#999933")
 MARKERS = "osD^vP*X<>hp"
 DASHES = ("-", "--", "-.", ":")
-LABELS = {"x_l2": "½ ‖x − x*‖²  (mean over batch)", "y_l2": "½ ‖y − y*‖²  (mean over batch)", "loss": "½ ‖x − x̃‖²"}
+LABELS = {
+    "x_l2": "½ ‖x − x*‖²  (mean over batch)",
+    "y_l2": "½ ‖y − y*‖²  (mean over batch)",
+    "loss": "½ ‖x − x̃‖²",
+    "risk": "estimated risk − that of the inverse",
+}
 
 
 class DecimalLogFormatter(LogFormatter):

@@ -27,6 +27,7 @@ class Row:
         best, best_step: Least validation error, and when.
         ratio: `final` ÷ that of the first run.
         seconds_to_common: Seconds until the error that all runs reach, the largest of their least ones.
+        risk: Last risk, see `ValidationRecord`; `None` where it is not known.
         ended: How it ended.
     """
 
@@ -40,6 +41,7 @@ class Row:
     best_step: int | None
     ratio: float | None
     seconds_to_common: float | None
+    risk: float | None
     ended: str
 
 
@@ -81,6 +83,7 @@ def _row(run: RunRecord, quantity: str, common: float | None, first: float | Non
         best.step if best else None,
         _ratio(final, first),
         reached,
+        run.validations[-1].risk if run.validations else None,
         ending(run),
     )
 

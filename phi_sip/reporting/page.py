@@ -41,9 +41,11 @@ def write_report(paths: list[Path], page: Path) -> Path:
     try:
         if len(folders) == 1:
             save_pictures(of_runs[0], folders[0].path / "figures")
+        rows = rows_of([folder.run for folder in folders])
         html = template.render(
             title=" against ".join(folder.run.name for folder in folders),
-            rows=rows_of([folder.run for folder in folders]),
+            rows=rows,
+            risks=any(row.risk is not None for row in rows),
             comparing=pictures_of(comparing),
             runs=[(folder.run, facts_of(folder), pictures_of(d)) for folder, d in zip(folders, of_runs, strict=True)],
         )

@@ -16,7 +16,7 @@ from ..storage.atomic import refuse_link, written_file
 
 DPI = 130
 CAPTIONS = {
-    "curves": "Errors over steps and time: lines of the training, marks of the validation.",
+    "curves": "Errors, and the risk if asked for, over steps and time: lines of the training, marks of the validation.",
     "final": "Last validation error.",
     "reconstructions": "A validation sample: what was observed, predicted, and what the inverse corrects it to.",
     "spectra": "Mean power over wavenumber: what is smoothed out shows at the right.",

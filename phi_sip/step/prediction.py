@@ -13,6 +13,7 @@ from ..contract.trainable import Predict, Trainable
 from ..contract.update import UpdateRequest
 from ..errors import UnsupportedError
 from ..inversion.observed import InvertedObservation
+from ..risk import Guard
 from ..states import trees
 from ..states.checks import check_finite
 from .network import state_shown
@@ -32,12 +33,13 @@ def prediction(
     inputs: Sequence[NetworkInput] = (),
     predict: Callable[[Any], Any] | None = None,
     axes: Sequence[str] = (),
+    guard: Guard | None = None,
 ) -> Predict:
     """
     Returns the function that computes x from y* in the precision of y*: `predict`, or the network, followed by
-    `physics.constrain`,
+    `physics.constrain`, and by the guard, if there is one,
 
-        x = net(y*; θ)   or   x = x̂ + net(y*, x̂, …; θ)
+        x = net(y*; θ)   or   x = x̂ + net(y*, x̂, …; θ),   x̂ + g (x − x̂)
 
     What the network is shown is computed here, and no derivative is taken through it.
 
@@ -47,6 +49,7 @@ def prediction(
         inputs: What the network is shown; nothing: the observation.
         predict: See `sip_update_weights`.
         axes: See `state_shown`.
+        guard: See `fit_guard`.
     """
     y_target, physics = observed.y_target, observed.physics
     precision = trees.precision_of(y_target)
@@ -55,7 +58,7 @@ def prediction(
         estimate = next((state for quantity, state in zip(inputs, seen, strict=True) if quantity.is_estimate), None)
         like = estimate if estimate is not None else physics.initial_state(y_target) if inputs else y_target
 
-    def evaluate() -> Any:
+    def predicted() -> Any:
         if predict is not None:
             return trees.cast(predict(y_target), precision)
         x = trees.cast(state_shown(call, seen or [y_target], like, axes), precision)
@@ -64,7 +67,10 @@ def prediction(
                 x = trees.add(estimate, x)
             return physics.constrain(x, y_target)
 
-    return evaluate
+    if guard is None:
+        return predicted
+    alone = trees.stop_gradient(observed.inverted().x_target)
+    return lambda: guard.guarded(predicted(), alone)
 
 
 def shown_to_network(observed: Observed, inputs: Sequence[NetworkInput]) -> Sequence[Any]:

@@ -28,7 +28,7 @@ def restore_best(
         folder: Folder of the run.
         net: Network of the run, or one like it that has been evaluated once.
         optimizer: Its optimizer.
-        quantity: `"x_l2"` or `"y_l2"`, as given for `keep_best`.
+        quantity: `"x_l2"`, `"y_l2"` or `"risk"`, as given for `keep_best`.
         schedule: As in `train`.
         teacher: As in `train`; it gets its state of that step as well.
 

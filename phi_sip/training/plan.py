@@ -43,6 +43,11 @@ class Plan:
         if self.steps is None and not self.stop:
             raise ParameterError("train: nothing ends the training. Give steps=, or stop=[WallTime(seconds)].")
 
+    @property
+    def needs(self) -> set[str]:
+        """The validation errors by which the run ends or states are kept."""
+        return {needed for needed in (self.keep_best, *(rule.needs for rule in self.stop)) if needed is not None}
+
     def check_needs(self, validation: Sequence[Batch]) -> None:
         """
         Checks that the validation errors are known by which the run ends or states are kept.
@@ -50,14 +55,14 @@ class Plan:
         Raises:
             ParameterError: if one is not.
         """
-        for needed in {self.keep_best, *(rule.needs for rule in self.stop)} - {None}:
+        for needed in self.needs:
             if not validation:
                 raise ParameterError(
                     f"train: {needed} of the validation is asked for, but there is none. Give validation=."
                 )
             if needed == "x_l2" and any(batch.x_true is None for batch in validation):
                 raise ParameterError(
-                    "train: x_l2 of the validation is not known, as its samples have no x_true. Give them, or use y_l2."
+                    "train: x_l2 of the validation is not known, as its samples have no x_true. Give them, or use risk."
                 )
 
     def best_step(self, run: RunRecord) -> int | None:

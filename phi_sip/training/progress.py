@@ -15,7 +15,7 @@ from rich.progress import (
 
 from ..text.printable import in_one_line, printable, sentence
 from .callbacks import Arrays, Callback
-from .records import RunRecord, StepRecord, ValidationRecord
+from .records import RISK, RunRecord, StepRecord, ValidationRecord
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -85,4 +85,5 @@ def progress_on(console: Console, steps: int | None) -> Callback:
 def losses(record: StepRecord | ValidationRecord) -> str:
     """Says the errors of a record, in short."""
     known = "" if record.x_l2 is None else f"x error {record.x_l2:.4g}, "
-    return f"{known}y error {record.y_l2:.4g}"
+    risk = getattr(record, RISK, None)
+    return f"{known}y error {record.y_l2:.4g}" + ("" if risk is None else f", risk {risk:.4g}")

@@ -133,5 +133,5 @@ def _is_right(name: str, value: Any) -> bool:
     if name == FURTHER:
         return type(value) is dict and all(_is_right("", number) for number in value.values())
     if value is None:
-        return name in ("x_l2", "learning_rate")
+        return name in ("x_l2", "risk", "learning_rate")
     return type(value) in (int, float) and abs(value) < sys.float_info.max

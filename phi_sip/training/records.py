@@ -12,7 +12,8 @@ import numpy as np
 
 from ..contract.update import SipUpdate
 
-QUANTITIES = ("x_l2", "y_l2")  # errors of a validation
+RISK = "risk"
+QUANTITIES = ("x_l2", "y_l2", RISK)  # errors of a validation
 SAVED = "saved"  # key of run.json: the step of the last checkpoint
 KEPT_AFTER = "best_states_after"  # key of run.json: best states are kept of validations after this step
 
@@ -53,12 +54,15 @@ class ValidationRecord:
         elapsed: Seconds of training before.
         y_l2: ½ ‖P(x) − y*‖².
         x_l2: ½ ‖x − x_true‖²; `None` where the truth is not known.
+        risk: Estimated error less that of the inverse alone, without a truth, see `RiskEstimate`: below 0 where the
+            network is better. `None` where nobody has asked for it.
     """
 
     step: int
     elapsed: float
     y_l2: float
     x_l2: float | None = None
+    risk: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,9 @@ class RunRecord:
         return self.steps[-1].elapsed if self.steps else 0.0
 
     def errors(self, quantity: str) -> list[float]:
-        """Returns the validation errors `x_l2` or `y_l2`, one per validation, all of which must know it."""
-        return [getattr(record, quantity) for record in self.validations]
+        """Returns the validation errors `x_l2`, `y_l2` or `risk`, one for each validation that knows it."""
+        found = (getattr(record, quantity) for record in self.validations)
+        return [error for error in found if error is not None]
 
     def best(self, quantity: str, after: int = 0) -> ValidationRecord | None:
         """Returns the first validation with the least error, of those after so many steps; `None` if there is none."""

@@ -33,12 +33,13 @@ from .loop import TrainingLoop
 from .plain_data import check_plain
 from .plan import Plan, plan_of
 from .progress import progress_on
-from .records import RunRecord
+from .records import RISK, RunRecord
 from .resumption import Resumption
 from .state import training_state
 from .stopping import StoppingRule
 from .task import TrainingTask
 from .validation import Validation
+from .validation_risk import ValidationRisk
 from .whole_run import train_to_end
 
 
@@ -100,8 +101,9 @@ def train(
         folder: Folder of the run.
         checkpoint_every: Steps between checkpoints, default 100; the end is always saved.
         keep: How many checkpoints are kept, default 3.
-        keep_best: `"x_l2"` or `"y_l2"`: each validation with the least such error so far is saved, and kept
-            besides. See `restore_best`.
+        keep_best: `"x_l2"`, `"y_l2"`, or `"risk"`, the error in x as it is estimated from observations alone, see
+            `RiskEstimate`: each validation with the least such error so far is saved, and kept besides. See
+            `restore_best`.
         callbacks: Are told what happens, in this order.
         progress: Whether losses are shown: a bar on a terminal, else a line every ten seconds.
         predict: As in `sip_update_weights`.
@@ -123,8 +125,9 @@ def train(
     Raises:
         ParameterError: if neither `steps` nor `stop` ends the run, a number is out of range, `data` is no generator
             function, a callback has methods that are never called, `made_by` is no plain data, `teacher` is that of
-            another network, a batch of `validation` is empty or has true states of other samples, or an option has no
-            effect: one of the validation without `validation`, one of checkpoints without `folder`.
+            another network, a batch of `validation` is empty or has true states of other samples, `"risk"` is asked for
+            where σ of the noise is not known, or an option has no effect: one of the validation without `validation`,
+            one of checkpoints without `folder`.
         NonFiniteError: if `validation` holds NaN or infinity.
         RunFolderError: if another training runs in the folder, or it holds a run of something else.
         CheckpointError: if no checkpoint in the folder can be used, the newest is that of another run, or none can be
@@ -160,6 +163,8 @@ def train(
         raise ParameterError("train: inputs has no effect with predict=...: leave out one of them.")
     task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, seen, teacher)
     identity = _identity(task, plan, batches, facts)
+    backend = task.state.trainable.backend
+    risk = ValidationRisk(batches, physics, task.evaluation, backend) if RISK in plan.needs else None
     with holding(folder) as place, interrupts_between_steps() as check_interrupt:
         checkpointer = resumption = files = None
         if place is not None:
@@ -168,7 +173,7 @@ def train(
             resumption = Resumption(place.path, store, task.state, identity, teacher)
             files = RunFiles(place.path)
         shown = (progress_on(PlainConsole(), steps),) if progress else ()
-        validated = Validation(batches, physics, task.evaluate, solver) if batches else None
+        validated = Validation(batches, physics, task.evaluation, solver, risk) if batches else None
         listeners = Listeners(files, (*shown, *told))
         loop = TrainingLoop(plan, task, validated, checkpointer, listeners, check_interrupt)
         return train_to_end(loop, resumption, data)

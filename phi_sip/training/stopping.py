@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError
 from ..states.checks import check_count, check_parameter
-from .records import QUANTITIES, RunRecord
+from .records import QUANTITIES, RISK, RunRecord
 
 
 class StoppingRule(ABC):
@@ -15,7 +15,7 @@ class StoppingRule(ABC):
 
     @property
     def needs(self) -> str | None:
-        """The validation error, `x_l2` or `y_l2`, without which it cannot decide; `None` if it needs none."""
+        """The validation error, `x_l2`, `y_l2` or `risk`, without which it cannot decide; `None` if it needs none."""
         return None
 
     @abstractmethod
@@ -47,8 +47,8 @@ class Target(StoppingRule):
     Ends when a validation error is small enough.
 
     Args:
-        quantity: `"x_l2"` or `"y_l2"` of the validation.
-        value: Error ≥ 0.
+        quantity: `"x_l2"`, `"y_l2"` or `"risk"` of the validation.
+        value: Error ≥ 0; of the risk any number, as it is less than 0 where the network is better than the inverse.
     """
 
     quantity: str
@@ -56,7 +56,7 @@ class Target(StoppingRule):
 
     def __post_init__(self) -> None:
         check_quantity("Target", "quantity", self.quantity)
-        check_parameter("Target", "value", self.value)
+        check_parameter("Target", "value", self.value, signed=self.quantity == RISK)
 
     @property
     def needs(self) -> str:
@@ -73,9 +73,9 @@ class EarlyStopping(StoppingRule):
     Ends when a validation error has not become smaller for a while.
 
     Args:
-        quantity: `"x_l2"` or `"y_l2"` of the validation.
+        quantity: `"x_l2"`, `"y_l2"` or `"risk"` of the validation.
         patience: Number ≥ 1 of validations without a new least error.
-        improvement: Fraction ≥ 0 of the least error by which another must be smaller to count.
+        improvement: Fraction ≥ 0 of the size of the least error by which another must be smaller to count.
     """
 
     quantity: str = "y_l2"
@@ -94,7 +94,7 @@ class EarlyStopping(StoppingRule):
     def reason(self, run: RunRecord) -> str | None:
         least, since = float("inf"), 0
         for error in run.errors(self.quantity):
-            better = error < least * (1 - self.improvement) or least == float("inf")
+            better = least == float("inf") or error < least - self.improvement * abs(least)
             least, since = (error, 0) if better else (least, since + 1)
         if since < self.patience:
             return None

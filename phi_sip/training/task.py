@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..contract.solver import InverseSolver
 from ..contract.training_state import TrainingState
 from ..contract.update import SipUpdate, UpdateRequest
 from ..data.batches import Batch
-from ..step.predict_state import predict_state
+from ..step.predict_state import state_prediction
 from ..step.prediction import first_prediction
 from ..step.teaching import simulates
 from ..step.update import sip_update_weights
@@ -65,8 +65,20 @@ class TrainingTask:
         request = UpdateRequest(self.physics, y_target, self.predict, inputs=self.inputs)
         trainable.prepare(first_prediction(trainable, request))
 
-    def evaluate(self, y_target: Any) -> Any:
-        """Returns x for observations, as the network is used for inference."""
+    def evaluation(self, y_target: Any) -> Callable[[], Any]:
+        """Returns what computes x for these observations, as the network is used for inference, whenever called."""
         inputs = self.inputs or None
+        with self._answering():
+            compute = state_prediction(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)
+
+        def evaluate() -> Any:
+            with self._answering():
+                return compute()
+
+        return evaluate
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """The network is used for inference within, with the weights of its teacher, if it has one."""
         with self.state.evaluating(), nullcontext() if self.teacher is None else self.teacher.answering():
-            return predict_state(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)
+            yield

@@ -21,7 +21,9 @@ from ..states import trees
 from ..states.checks import check_same_grid
 from ..states.order import by_name, in_canonical_order
 from .callbacks import Arrays
+from .predictions import Predictions
 from .records import ValidationRecord
+from .validation_risk import ValidationRisk
 
 SHOWN = 4  # samples that are kept as arrays
 
@@ -33,18 +35,21 @@ class Validation:
     Args:
         batches: Samples, seen by the optimizer never.
         physics: The process.
-        evaluate: Maps y* to x as the network is used for inference.
+        evaluation: See `Predictions`.
         solver: Of the training, for the corrected states.
+        risk: Estimates the risk of the network; `None`: nobody asks for it.
     """
 
     def __init__(
         self,
         batches: Sequence[Batch],
         physics: InvertiblePhysics,
-        evaluate: Callable[[Any], Any],
+        evaluation: Callable[[Any], Callable[[], Any]],
         solver: str | InverseSolver | None,
+        risk: ValidationRisk | None = None,
     ) -> None:
-        self._batches, self._physics, self._evaluate, self._solver = batches, physics, evaluate, solver
+        self._batches, self._physics, self._solver, self._risk = batches, physics, solver, risk
+        self._predictions = Predictions([batch.y_target for batch in batches], evaluation)
 
     @property
     def first(self) -> Batch:
@@ -58,10 +63,10 @@ class Validation:
         Raises:
             GridMismatchError: if it cannot.
         """
-        for batch in self._batches:
+        if all(batch.x_true is None for batch in self._batches):
+            return
+        for batch, x in zip(self._batches, self._predictions.states(), strict=True):
             if batch.x_true is not None:
-                with math.precision(trees.precision_of(batch.y_target)):
-                    x = self._evaluate(batch.y_target)
                 check_same_grid("x_true of the validation", batch.x_true, "what the network predicts there", x)
 
     def run(self, step: int, elapsed: float) -> tuple[ValidationRecord, Arrays]:
@@ -73,21 +78,22 @@ class Validation:
         """
         y_errors: list[float] = []
         x_errors: list[float] | None = []
-        for batch in self._batches:
+        states = self._predictions.states()
+        for batch, x in zip(self._batches, states, strict=True):
             with math.precision(trees.precision_of(batch.y_target)):
-                x = self._evaluate(batch.y_target)
                 y_errors += _losses(self._physics.forward(x), batch.y_target)
                 known = x_errors is not None and batch.x_true is not None
                 x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
-        return ValidationRecord(step, elapsed, _mean("y_l2", y_errors), x_l2), self._samples()
+        y_l2, risk = _mean("y_l2", y_errors), None if self._risk is None else self._risk.of(states)
+        return ValidationRecord(step, elapsed, y_l2, x_l2, risk), self._samples(states[0])
 
-    def _samples(self) -> Arrays:
+    def _samples(self, x: Any) -> Arrays:
         y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
         if not _is_grid(y_target):
             return {}
         with math.precision(trees.precision_of(y_target)):
-            x = self._evaluate(y_target)
+            x = trees.tree_map(lambda values: _first(values, SHOWN), x)
             return samples_of(sip_inverse(self._physics, y_target, x, solver=self._solver), y_target, x_true)
 
 

@@ -1,0 +1,27 @@
+"""What a network predicts of the same observations again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class Predictions:
+    """
+    The states that a network predicts of some observations with the weights that it has when asked. What it is shown
+    of them is computed when it is first asked, and kept.
+
+    Args:
+        observations: Batches of observations y*.
+        evaluation: Returns what computes x = f(y*) of one batch, as the network is used for inference.
+    """
+
+    def __init__(self, observations: Sequence[Any], evaluation: Callable[[Any], Callable[[], Any]]) -> None:
+        self._observations, self._evaluation = observations, evaluation
+        self._computations: list[Callable[[], Any]] = []
+
+    def states(self) -> list[Any]:
+        """Returns x = f(y*) of each batch."""
+        if not self._computations:
+            self._computations = [self._evaluation(y_target) for y_target in self._observations]
+        return [compute() for compute in self._computations]
