@@ -65,13 +65,18 @@ from phi_sip.data.photographs import PICTURES
 HELD_OUT = ("camera", "coffee", "grass")  # pictures that are not trained on
 RULES = {"rectangles": TotalVariation(minimum=0.0), "photographs": None, "smooth": None}
 INPUTS = ("y", "estimate", "linear")
-COPIES = 4
+
+
+class Untaught(SelfSimulated):
+    """Without a teacher: the states of all observations of a batch are simulated anew in each step."""
+
+
 METHODS = {
     "labels": (Labels(), INPUTS),
     "self-simulated": (SelfSimulated(), INPUTS),
     "self-simulated, plain": (SelfSimulated(bias_correction=0.0, data_correction=False), INPUTS),
     "self-simulated, of the inverse": (SelfSimulated(0.0), INPUTS),
-    "self-simulated, no buffer": (SelfSimulated(copies=COPIES), INPUTS),
+    "self-simulated, no buffer": (Untaught(), INPUTS),
     "local inverse, y alone": (LocalInverse(), ("y",)),
     "labels, y alone": (Labels(), ("y",)),
 }
@@ -168,15 +173,15 @@ class Ours:
         self.net, self.optimizer, self.physics = net, optimizer, physics
         self.target, self.inputs = target, inputs
         self.teacher = Teacher(net)
-        self.keeps_buffer = not isinstance(target, SelfSimulated) or target.copies == 1
 
     def update(self, y: Field, x_true: Field) -> None:
         labels = x_true if isinstance(self.target, Labels) else None
         how: dict[str, Any] = {"inputs": self.inputs, "targets": self.target}
-        how |= {"teacher": self.teacher} if self.keeps_buffer else {}
-        sip_update_weights(self.net, self.optimizer, self.physics, y, x_true=labels, **how)
-        if not self.keeps_buffer:
+        if isinstance(self.target, Untaught):
+            sip_update_weights(self.net, self.optimizer, self.physics, y, **how)
             self.teacher.average.follow()
+        else:
+            sip_update_weights(self.net, self.optimizer, self.physics, y, x_true=labels, teacher=self.teacher, **how)
 
     def predict(self, y: Field, guard: Guard | None = None) -> Field:
         with self.teacher.answering():
@@ -200,7 +205,7 @@ def trained(problem: Problem, method: str, seed: int, budget: Budget, samples: i
         trainer: Any = target.trainer(net, optimizer, problem, inputs, seed)
     else:
         trainer = Ours(net, optimizer, problem.physics, target, inputs)
-    batches = problem.batches(samples // getattr(target, "copies", 1), seed)
+    batches = problem.batches(samples, seed)
     curve: list[float] = []
     while budget.done < 1:
         optimizer.param_groups[0]["lr"] = rate * budget.decay

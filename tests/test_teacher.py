@@ -38,7 +38,7 @@ from phi_sip.training import restore_best
 SIGMA = 0.05
 PHYSICS = HeatEquation(1.0, 0.5, SIGMA, ProbabilisticDamping())  # compiles quickly
 INPUTS = ("y", "estimate")
-TARGET = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, samples=8, replays=2)
+TARGET = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, copies=1, batches=2, replays=2)
 
 
 def observations(seed: int = 0, samples: int = 4, n: int = 8):
@@ -127,7 +127,7 @@ def test_own_weights_come_back_after_an_error(framework):
 def test_an_update_is_that_with_labels_of_what_was_simulated(framework):
     """By hand: the buffer's one batch, its states as labels, what the network is shown computed anew."""
     net, other, y = u_net(framework), u_net(framework), observations()
-    teacher, target = Teacher(net), dataclasses.replace(TARGET, samples=1)
+    teacher, target = Teacher(net), dataclasses.replace(TARGET, batches=1)
     optimizer = framework.adam(net, 1e-3, epsilon=1.0)
     math.seed(0)
     update = sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, targets=target, teacher=teacher)
@@ -163,7 +163,7 @@ def test_the_buffer_is_filled_by_the_inverse_and_then_every_second_time_by_the_n
     with TORCH:
         net = u_net(frameworks.TABLE[1])
         teacher, optimizer = Teacher(net), torch.optim.Adam(net.parameters())
-        target = Noted(bias_correction=0.0, data_correction=False, transform=None, samples=7, replays=2)
+        target = Noted(bias_correction=0.0, data_correction=False, transform=None, copies=1, batches=2, replays=2)
         counts = []
         for t in range(6):
             y = observations(t)
@@ -171,12 +171,12 @@ def test_the_buffer_is_filled_by_the_inverse_and_then_every_second_time_by_the_n
             counts.append(len(made))
     assert counts == [1, 2, 2, 3, 3, 4]
     assert made == [False, False, True, True]
-    assert len(teacher.buffer) == 2  # of 4 observations each, for 7
+    assert len(teacher.buffer) == 2
 
 
 def test_states_are_those_of_the_average():
     """A network of one weight: its averaged weight times the observation."""
-    target = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, samples=1, replays=1)
+    target = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, copies=1, batches=1, replays=1)
     with TORCH, math.precision(64):
         net = Gain(0.5)
         teacher, optimizer = Teacher(net, decay=0.99), torch.optim.SGD(net.parameters(), 1e-3)
@@ -208,7 +208,7 @@ def test_a_gaussian_prior_stays_near_the_posterior_mean():
         with TORCH, math.precision(64):
             net = Gain(0.5)
             optimizer, teacher = torch.optim.SGD(net.parameters(), 1e-4), Teacher(net, 0.9)
-            target = SelfSimulated(bias_correction=0.0, data_correction=corrected, samples=32, replays=1)
+            target = SelfSimulated(bias_correction=0.0, data_correction=corrected, copies=1, batches=4, replays=1)
             math.seed(0)
             for _ in range(40):
                 y = periodic(rng.normal(size=(8, 16, 16)) + rng.normal(size=(8, 16, 16)))
@@ -343,7 +343,7 @@ def test_linear_inputs_are_kept_with_the_buffer(framework):
         physics,
         observations(),
         inputs=("y", "estimate", "linear"),
-        targets=SelfSimulated(samples=8),
+        targets=SelfSimulated(batches=2),
         teacher=teacher,
         compile=False,
     )

@@ -139,15 +139,19 @@ class SimulatingTarget(TrainingTarget):
     each batch of them is used several times.
 
     Attributes:
-        samples: How many simulated observations a teacher keeps.
+        batches: How many batches of simulated observations a teacher keeps.
         replays: In how many updates each is used, on average.
         copied_along: Batch dim along which each state is simulated several times, if there is one.
     """
 
     copied_along: ClassVar[str | None] = None
 
-    samples: int
+    batches: int
     replays: int
+
+    def with_teacher(self) -> SimulatingTarget:
+        """Returns the target as it is with a teacher, if that changes what was not said."""
+        return self
 
     @abstractmethod
     def simulate(self, context: TargetContext) -> tuple[Observed, Any]:

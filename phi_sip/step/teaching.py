@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math as numbers
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
@@ -71,7 +70,7 @@ def taught_update(
     """
     target = request.targets
     if simulates(target):
-        made = replace(update(trainable, _of_simulated(trainable, request, target, teacher)), x_l2=None)
+        made = replace(update(trainable, _of_simulated(trainable, request, target.with_teacher(), teacher)), x_l2=None)
     else:
         made = update(trainable, request)
     if bool(made.applied):
@@ -84,12 +83,11 @@ def _of_simulated(
 ) -> UpdateRequest:
     """Returns the request with observations that the teacher has simulated, whose states are the labels."""
     request.check_uses((*target.uses, "compile", "targets"), type(target).__name__)
-    most = max(1, numbers.ceil(target.samples / _batch_size(request.y_target)))
 
     def make(is_taught: bool) -> Sequence[Replayed]:
         return _copies(_simulated(trainable, request, target, teacher, is_taught), target.copied_along)
 
-    batch = teacher.next_batch(make, most, target.replays, trainable.backend)
+    batch = teacher.next_batch(make, target.batches, target.replays, trainable.backend)
     return replace(
         request, physics=batch.physics, y_target=batch.y, x_true=batch.x, seen=batch.seen or None, targets=Labels()
     )
@@ -130,7 +128,3 @@ def _copies(batch: Replayed, dim: str | None) -> Sequence[Replayed]:
         return batch.map(lambda state: trees.tree_map(lambda tensor: tensor[{dim: i}], state))
 
     return [of(i) for i in range(shape.get_size(dim))]
-
-
-def _batch_size(y_target: Any) -> int:
-    return int(math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target))).volume)

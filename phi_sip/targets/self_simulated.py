@@ -56,11 +56,13 @@ class SelfSimulated(SimulatingTarget):
         bias_correction: c ≥ 0. It costs another simulation and inversion.
         data_correction: Whether K is applied, the Wiener filter of `EmpiricalBayes()`, to physics that take a
             `regularization` rule. Others are left as they are.
-        copies: How many simulated observations each state gives, with transforms and noise of their own. Each is a
-            sample of the batch of the network.
+        copies: How many simulated observations each state gives, with transforms and noise of their own. Default: 4
+            with a teacher, each for a batch of its own, as states cost most; without, 1, and each is a sample of the
+            batch of the network.
         transform: Random transform of the states; `None`: they stay as they are.
         noise_std: σ of the observations. Default: as the physics says, or measures it in each observation.
-        samples: How many simulated observations a teacher keeps, in whole batches.
+        batches: How many batches of simulated observations a teacher keeps. Each takes memory for its observations,
+            their states, and what the network is shown of them.
         replays: In how many updates each is used, on average.
 
     Raises:
@@ -77,10 +79,10 @@ class SelfSimulated(SimulatingTarget):
     refreshed: float | None = None
     bias_correction: float = 0.5
     data_correction: bool = True
-    copies: int = 1
+    copies: int | None = None
     transform: RandomTransform | None = field(default_factory=RandomTransform)
     noise_std: float | Tensor | None = None
-    samples: int = 1600
+    batches: int = 100
     replays: int = 3
 
     def __post_init__(self) -> None:
@@ -93,14 +95,22 @@ class SelfSimulated(SimulatingTarget):
                 )
         if not isinstance(self.data_correction, bool):
             raise ParameterError(f"SelfSimulated: data_correction = {self.data_correction!r}. Give True or False.")
-        for name in ("copies", "samples", "replays"):
-            check_count("SelfSimulated", name, getattr(self, name))
+        for name in ("copies", "batches", "replays"):
+            if getattr(self, name) is not None:
+                check_count("SelfSimulated", name, getattr(self, name))
         if self.noise_std is not None:
             check_parameter("SelfSimulated", "noise_std", self.noise_std)
         if self.transform is not None and not isinstance(self.transform, RandomTransform):
             raise ParameterError(
                 f"SelfSimulated: transform is a {type(self.transform).__name__}. Give a RandomTransform, or None."
             )
+
+    def with_teacher(self) -> SelfSimulated:
+        return replace(
+            self,
+            refreshed=1.0 if self.refreshed is None else self.refreshed,
+            copies=4 if self.copies is None else self.copies,
+        )
 
     def draws(self, physics: InvertiblePhysics, y_target: Any, random: Random) -> Any:
         values = y_target.values if isinstance(y_target, Field) else y_target
@@ -110,7 +120,7 @@ class SelfSimulated(SimulatingTarget):
                 f"observations on centers, e.g. y.at_centers()."
             )
         shape = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
-        samples = shape & batch(**{COPY: self.copies})
+        samples = shape & batch(**{COPY: self.copies or 1})
 
         def noise(dims: Shape) -> Any:
             return trees.tree_map(lambda leaf: random.normal(_in_order(leaf.shape & dims)), values)
@@ -149,7 +159,7 @@ class SelfSimulated(SimulatingTarget):
             return context.observe(trees.stop_gradient(y))
 
         states = self._states(context, simulated)
-        copied = trees.tree_map(lambda values: math.expand(values, batch(**{COPY: self.copies})), states)
+        copied = trees.tree_map(lambda values: math.expand(values, batch(**{COPY: self.copies or 1})), states)
         if self.transform is not None:
             copied = physics.admissible(self.transform.apply(copied, draws["transform"]))
         return simulated(copied, draws["noise"]), copied
@@ -180,10 +190,8 @@ class SelfSimulated(SimulatingTarget):
         return trees.stop_gradient(physics.admissible(states))
 
     def _refreshed(self, context: TargetContext) -> float:
-        """Returns the part of the states that the network makes."""
-        if context.taught is False:
-            return 0.0
-        return float(bool(context.taught)) if self.refreshed is None else self.refreshed
+        """Returns the part of the states that the network makes: none until there is a buffer to learn from."""
+        return 0.0 if context.taught is False else self.refreshed or 0.0
 
     def _deviation(self, observed: Observed) -> Tensor:
         """
