@@ -113,5 +113,5 @@ def draw(axes: Axes, rows: Sequence[Row], methods: Sequence[str], cell: Cell) ->
     axes.set(xlim=(None, 1.03 * most), yticks=range(len(methods)), title=f"{data}, {size}², σ = {noise:g}")
     axes.set_yticklabels(methods)
     axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.set_xlabel("error ÷ inverse alone")
+    axes.set_xlabel(f"error ÷ inverse alone ({most}: that or more)")
     axes.grid(axis="x", alpha=0.3)

@@ -8,7 +8,8 @@ What training costs on a GPU, as ratios, in a few minutes: `rows.jsonl`, written
 
 with the peak of the memory on the GPU, and what one call copies between host and device, counted by CUDA's own
 profiler. All problems of one framework are compiled at the same time, each in a process of its own, and then measured
-one after the other while nothing else runs. Problems that do not fit the time are left out.
+one after the other while nothing else runs. Problems that do not fit the time are left out. Copies are counted for the
+first problem.
 
     bash benchmarks/gpu.sh                             # installs the wheels that it finds in .whl, then this
     python benchmarks/performance/gpu.py --seconds 240
@@ -44,8 +45,8 @@ PROBLEMS = (
 )
 TINY = (Problem((16, 16), 4), Problem((8, 8, 8), 2, precision=64))
 FOR_COMPILING = 0.7  # of the time of a framework
-SHARES = {"tensorflow": 2.0, "torch": 1.0, "jax": 2.0}  # of the time: those that compile need more
-COLUMNS = ("framework", "problem", "precision", "case", "ratio", "seconds", "first", "peak_mb", "alone")
+SHARES = {"tensorflow": 1.5, "torch": 1.0, "jax": 1.5}  # of the time: those that compile need more
+COLUMNS = ("framework", "problem", "precision", "case", "ratio", "seconds", "first", "peak_mb")
 
 
 def main() -> int:
@@ -91,7 +92,9 @@ def measure(options: argparse.Namespace, rows: Path) -> None:
             if left > 0:
                 together = problems[start : start + options.processes]
                 stop = time.time() + FOR_COMPILING * left
-                run([Job(framework, p, options.quick, options.repeats, stop, until, str(rows)) for p in together])
+                about = {"quick": options.quick, "repeats": options.repeats, "rows": str(rows)}
+                when = {"prepare_until": stop, "end": until}
+                run([Job(framework, p, counts=p == problems[0], **about, **when) for p in together])
 
 
 def run(jobs: list[Job]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import copies
 import numpy as np
@@ -74,6 +74,7 @@ class Job:
         problem: Of which all cases are measured.
         quick: Whether the network is tiny.
         repeats: Turns that count.
+        counts: Whether copies are counted, which takes seconds.
         prepare_until: When nothing more is compiled, as the clock says.
         end: When the process is ended.
         rows: File to which rows are added.
@@ -83,6 +84,7 @@ class Job:
     problem: Problem
     quick: bool
     repeats: int
+    counts: bool
     prepare_until: float
     end: float
     rows: str
@@ -111,11 +113,12 @@ def work(job: Job) -> None:
         use(job.framework)
         with math.precision(job.problem.precision):
             groups = {FLOOR: dict(prepared(job, steps_of(job))), TRANSFORMS: dict(prepared(job, inverses_of(job)))}
-            is_alone = wait_for_others(lock, job)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             for baseline, cases in groups.items():
                 if baseline in cases:
-                    measure(job, baseline, cases, is_alone)
-            for cases in groups.values():
+                    measure(job, baseline, cases)
+            for cases in groups.values() if job.counts else ():
                 count_copies(job, cases)
 
 
@@ -155,19 +158,7 @@ def prepared(job: Job, cases: Iterator[tuple[str, Callable[[], Case]]]) -> Itera
             write(job, name, error=f"{type(error).__name__}: {str(error)[:200]}")
 
 
-def wait_for_others(lock: IO[str], job: Job) -> bool:
-    """Waits until no other process runs anything, but not for ever; tells whether that is so."""
-    fcntl.flock(lock, fcntl.LOCK_UN)
-    while time.time() < 0.5 * (job.prepare_until + job.end):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.05)
-    return False
-
-
-def measure(job: Job, baseline: str, cases: dict[str, Prepared], is_alone: bool) -> None:
+def measure(job: Job, baseline: str, cases: dict[str, Prepared]) -> None:
     """Writes a row for each case, as they take turns."""
     runs = {name: case.run for name, case in cases.items()}
     times = interleaved(runs, job.repeats, f"{job.framework}, {job.problem.name}, {baseline}")
@@ -175,7 +166,7 @@ def measure(job: Job, baseline: str, cases: dict[str, Prepared], is_alone: bool)
         name = found.pop("case")
         case = cases[name]
         peak = {} if case.peak is None else {"peak_mb": case.peak / 1e6}
-        write(job, name, **found | {"first": case.first}, **peak, baseline=baseline, alone=is_alone)
+        write(job, name, **found | {"first": case.first}, **peak, baseline=baseline)
 
 
 def count_copies(job: Job, cases: dict[str, Prepared]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from .at_once import all_finite, finite
+
 
 class Snapshot:
     """
@@ -52,12 +54,14 @@ class Snapshot:
     def made_non_finite(self) -> bool:
         """Tells whether a number that was finite is not any more, or one in a new tensor of the optimizer is not."""
         known = {id(tensor) for tensor, _ in self.tensors}
-        new = (tensor for tensor in tensors_in(vars(self._optimizer), {}) if id(tensor) not in known)
+        new = [tensor for tensor in tensors_in(vars(self._optimizer), {}) if id(tensor) not in known]
+        if all_finite([*(tensor for tensor, _ in self.tensors), *new]):
+            return False
         changed = (
             not bool(finite(tensor).all()) and bool((finite(before) & ~finite(tensor)).any())
             for tensor, before in self.tensors
         )
-        return any(changed) or not all(bool(finite(tensor).all()) for tensor in new)
+        return any(changed) or not all_finite(new)
 
     def _keep(self, item: Any) -> None:
         if id(item) in self._seen:
@@ -90,13 +94,6 @@ def tensors_in(item: Any, seen: dict[int, Any]) -> Iterator[torch.Tensor]:
         yield item
     for part in _parts(item):
         yield from tensors_in(part, seen)
-
-
-def finite(tensor: torch.Tensor) -> torch.Tensor:
-    """Tells element by element whether a tensor, dense or sparse, of any type, is finite."""
-    if tensor.layout != torch.strided:
-        tensor = tensor.coalesce().values() if tensor.layout == torch.sparse_coo else tensor.values()
-    return torch.isfinite(tensor)
 
 
 def _parts(item: Any) -> Iterable[Any]:

@@ -15,9 +15,10 @@ from ...contract.update import UpdateRequest
 from ...errors import ParameterError, SipError, UnsupportedError
 from ...states import trees
 from ...text.printable import sentence
+from .at_once import all_equal, all_finite
 from .call import call_module, evaluating, modules_of
 from .ranks import Ranks
-from .snapshots import Snapshot, finite
+from .snapshots import Snapshot
 
 
 class TorchTrainable(Trainable):
@@ -115,7 +116,7 @@ class TorchTrainable(Trainable):
         def is_known() -> bool:
             same = (a is b.grad for a, b in zip(self.gradients, self.parameters, strict=True))
             untouched = (g is None or g._version == v for g, v in zip(self.gradients, versions, strict=True))
-            return all(same) and all(untouched) and all(torch.equal(p, start[id(p)]) for p in self.parameters)
+            return all(same) and all(untouched) and all_equal([(p, start[id(p)]) for p in self.parameters])
 
         def closure() -> Any:
             if is_known():
@@ -145,7 +146,7 @@ class TorchTrainable(Trainable):
             ) from error
 
     def is_finite(self, values: Sequence[Any]) -> Any:
-        return all(bool(finite(value).all()) for value in values if value is not None)
+        return all_finite(value for value in values if value is not None)
 
     def is_state_finite(self) -> Any:
         return not self._saved.made_non_finite()
