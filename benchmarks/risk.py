@@ -9,7 +9,8 @@ Networks and data are those of `benchmarks/label_free.py`: on top of the inverse
 measured, not told. A row says, for the validation samples of a run: Spearman's rank correlation of risk and ½ ‖x − x*‖²
 over the run, the true error ÷ that of the inverse alone at its end, at its best, and where the risk is least. Then, for
 256 other samples, the error of the network ÷ that of the inverse alone without and with the guard, which is fitted to
-the observations of the validation, and its gain g. Needs the packages of `pip install ".[test]"` and rich.
+the observations of the validation, and its gain g; and the part of the true values that lie in the 95 % interval around
+the guarded states, which is fitted likewise. Needs the packages of `pip install ".[test]"` and rich.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from label_free import COPIES, METHODS, RULES, Network, Problem, errors, grid
+from phi.field import Field
 from phi.torch import TORCH
 from phiml import math
 from rich.console import Console
@@ -35,13 +37,15 @@ from phi_sip import (
     Labels,
     SelfSimulated,
     fit_guard,
+    fit_interval,
     predict_state,
+    sip_inverse,
     start_from_estimate,
     train,
 )
 
 NEVER = 10**6  # validations
-SHOWN = ("rank correlation", "last", "best", "least risk", "others", "guarded", "gain")
+SHOWN = ("rank correlation", "last", "best", "least risk", "others", "guarded", "gain", "within")
 
 
 def run(
@@ -76,20 +80,28 @@ def run(
         targets=target,
     )
     risks, ratios = record.errors("risk"), np.array(record.errors("x_l2")) / problem.alone.mean()
-    guard = fit_guard(net, problem.physics, grid(problem.y_held), inputs=inputs)
+    physics, y = problem.physics, grid(others.y_held)
+    guard = fit_guard(net, physics, grid(problem.y_held), inputs=inputs)
+    interval = fit_interval(net, physics, grid(problem.y_held), inputs=inputs, guard=guard)
 
-    def ratio(guard: Guard | None) -> float:
-        x = predict_state(net, problem.physics, grid(others.y_held), inputs=inputs, guard=guard)
+    def found(guard: Guard | None) -> Field:
+        return predict_state(net, physics, y, inputs=inputs, guard=guard)
+
+    def ratio(x: Field) -> float:
         return float(errors(x, others.truths_held).mean() / others.alone.mean())
 
+    width = interval.half_width(sip_inverse(physics, y, physics.initial_state(y)).uncertainty)
+    off, widest = (found(guard) - grid(others.truths_held)).values.numpy("batch,x,y"), width.values.numpy("batch,x,y")
     return {
         "rank correlation": float(spearmanr(risks, ratios).statistic),
         "last": float(ratios[-1]),
         "best": float(ratios.min()),
         "least risk": float(ratios[np.argmin(risks)]),
-        "others": ratio(None),
-        "guarded": ratio(guard),
+        "others": ratio(found(None)),
+        "guarded": ratio(found(guard)),
         **guard.describe(),
+        "within": float((np.abs(off) <= widest).mean()),
+        **interval.describe(),
         "risks": risks,
         "errors": ratios.tolist(),
     }

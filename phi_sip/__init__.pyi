@@ -75,7 +75,7 @@ from .regularization import (
     Wiener,
 )
 from .regularization.noise import EmptyModes
-from .risk import Guard, RiskEstimate
+from .risk import Guard, Interval, RiskEstimate
 from .solvers.conjugate_gradient import ConjugateGradient
 from .solvers.gauss_newton import GaussNewton
 from .solvers.lbfgs import LBFGS
@@ -83,6 +83,7 @@ from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
 from .step.guard import fit_guard
+from .step.interval import fit_interval
 from .step.predict_state import predict_state
 from .step.start import start_from_estimate
 from .step.update import sip_update_weights
@@ -120,6 +121,7 @@ __all__ = [
     "Guard",
     "HeatEquation",
     "IncompressibleFlow",
+    "Interval",
     "InverseSolver",
     "InvertiblePhysics",
     "LCurve",
@@ -184,6 +186,7 @@ __all__ = [
     "available_solvers",
     "available_targets",
     "fit_guard",
+    "fit_interval",
     "get_input",
     "get_physics",
     "get_solver",

@@ -257,3 +257,14 @@ def test_deepinv_is_given_the_same_problem(label_free):
         ours = label_free.predict_state(net, problem.physics, given, inputs=theirs.ALL)
         shown = theirs.Shown(net, problem.physics, theirs.ALL)(y).detach()
         np.testing.assert_allclose(shown, theirs.native(ours), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_risk_runs(tmp_path):
+    """On top of the inverse and on y alone, on a few samples."""
+    command = [sys.executable, str(BENCHMARKS / "risk.py"), "--quick", "--noise", "1e-2"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    rows = [json.loads(line) for line in (tmp_path / "risk.jsonl").read_text().splitlines()]
+    assert [row["method"] for row in rows] == ["self-simulated", "local inverse, y alone"]
+    assert all(np.isfinite(row["rank correlation"]) and 0 <= row["gain"] <= 1 for row in rows)
+    assert rows[1]["guarded"] < 0.5 * rows[1]["others"]  # which has learned nothing yet

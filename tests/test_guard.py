@@ -206,6 +206,7 @@ inputs = ["y", "estimate"]
 [training]
 steps = 2
 guard = true
+interval = true
 """
 
 
@@ -214,7 +215,9 @@ def test_experiments_end_with_it(tmp_path):
     result = CliRunner().invoke(app, ["train", *map(str, (tmp_path / "experiment.toml", "-o", tmp_path / "run"))])
     assert result.exit_code == 0, result.output
     assert "of what the network adds to the inverse is kept" in result.output
-    assert load_inverse(tmp_path / "run" / "model").guard is not None
+    inverse = load_inverse(tmp_path / "run" / "model")
+    assert inverse.guard is not None
+    assert inverse.interval is not None
 
 
 def test_experiments_without_noise_to_be_known_are_refused_first(tmp_path):

@@ -52,8 +52,9 @@ def invert(
     Invert the observations in a file by a trained network.
 
     Writes the variables state, and uncertainty, the standard deviation per
-    cell, where the physics knows one. A model may come from anybody: it is
-    data. Only with --trust it may name code of its own.
+    cell, where the physics knows one. If the model has an interval, it is
+    written too: state ± interval holds most true values. A model may come
+    from anybody: it is data. Only with --trust it may name code of its own.
 
     \b
     Examples:

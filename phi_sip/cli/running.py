@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -107,7 +108,8 @@ def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     built.finish()
     observations = built.validation.y_target
     guard = built.fit_guard()
-    save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs, guard=guard)
+    limits: dict[str, Any] = {"guard": guard, "interval": built.fit_interval(guard)}
+    save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs, **limits)
     page = write_report([path], path / "report.html")
     console().print(f"Report: {page}")
     of = f", of step {best.step}, the best" if best else ""

@@ -21,9 +21,10 @@ from ..errors import UnsupportedError
 from ..frameworks import training_framework
 from ..inputs import resolve_inputs
 from ..plugins.references import Untrusted, trusted
-from ..risk import Guard
+from ..risk import Guard, Interval
 from ..states import trees
 from ..step.guard import check_guard, fit_guard
+from ..step.interval import check_interval, fit_interval
 from ..step.start import start_from_estimate
 from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
@@ -110,6 +111,13 @@ class Built:
         with math.precision(self.experiment.experiment.precision):
             return fit_guard(self.net, self.physics, self.validation.y_target, inputs=self.inputs)
 
+    def fit_interval(self, guard: Guard | None) -> Interval | None:
+        """Fits the interval to the validation samples, if there is to be one."""
+        if not self.experiment.training.interval:
+            return None
+        with math.precision(self.experiment.experiment.precision):
+            return fit_interval(self.net, self.physics, self.validation.y_target, inputs=self.inputs, guard=guard)
+
     def restore_best(self, folder: Path) -> ValidationRecord | None:
         """Goes back to the best state of the run, if one is kept."""
         quantity = self.experiment.training.keep_best
@@ -155,6 +163,8 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         data, validation = source(physics, general.seed)
         if experiment.training.guard:
             check_guard(physics, validation.y_target)
+        if experiment.training.interval:
+            check_interval(physics, validation.y_target)
     inputs = resolve_inputs([construct(item) for item in experiment.network.inputs])
     named = experiment.training.targets
     targets = None if named == LocalInverse.name else resolve_target(construct(named))

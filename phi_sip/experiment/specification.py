@@ -182,6 +182,8 @@ class Training(Table):
         micro_batches: Parts of a batch.
         guard: Whether the trained inverse keeps, of what the network adds to the inverse, only what the validation
             samples do not speak against, see `fit_guard`.
+        interval: Whether the trained inverse says within which interval the true states are, see `fit_interval`; the
+            network is then evaluated on half as many cells.
         targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, or a table with a `type`.
         teacher: The average of the weights, which `self-simulated` learns from, and which becomes the trained inverse.
         stop: What ends it earlier.
@@ -196,6 +198,7 @@ class Training(Table):
     step_size: Positive = 1.0
     micro_batches: Count = 1
     guard: bool = False
+    interval: bool = False
     targets: str | Arguments = "local-inverse"
     teacher: Average | None = None
     stop: Stop = Field(default_factory=Stop)

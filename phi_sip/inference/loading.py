@@ -14,7 +14,7 @@ from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import training_framework, training_frameworks
 from ..inputs import resolve_inputs
 from ..plugins.references import Resolver, Untrusted, trusted
-from ..risk import Guard
+from ..risk import Guard, Interval
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import Manifest, read_manifest
 from .folder import FORMAT, KIND
@@ -58,6 +58,8 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
         inputs = resolve_inputs(construct(manifest.content.get("inputs")) or None)
     with _reading("guard", folder):
         guard = manifest.content.get("guard") and Guard.of_description(manifest.content["guard"])
+    with _reading("interval", folder):
+        interval = manifest.content.get("interval") and Interval.of_description(manifest.content["interval"])
     if not isinstance(physics, InvertiblePhysics):
         raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
     framework = training_framework(manifest.framework)
@@ -79,9 +81,8 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
                 f"by another version? Then: {manifest.content.get('versions')}"
             ) from error
     description = {**manifest.content, "framework": manifest.framework, "files": dict(manifest.files)}
-    return TrainedInverse(
-        physics, network, grid, backend, description, framework.evaluation(net), misfit, inputs, guard
-    )
+    evaluate = framework.evaluation(net)
+    return TrainedInverse(physics, network, grid, backend, description, evaluate, misfit, inputs, guard, interval)
 
 
 def _manifest_of(folder: Path) -> Manifest:

@@ -38,7 +38,8 @@ def invert_file(
     Args:
         inverse: See `load_inverse`.
         observations: File of observations y*, see `read_grid`.
-        states: File for `state` x, and `uncertainty`, a standard deviation, where there is one; `.npy` holds x only.
+        states: File for `state` x, and where they are known `uncertainty`, a standard deviation, and `interval`, half
+            the width of an interval around x; `.npy` holds x only.
         variable: See `read_grid`.
         dims: See `read_grid`.
         boundary: What holds at the sides, see `stored`. Default: that of the file, or that of the training.
@@ -71,8 +72,9 @@ def invert_file(
     for part in _batches(grid, batch_size):
         inversion = inverse.answer(part.to_field(precision=precision), refine)
         found = {"state": inversion.x}
-        if inversion.uncertainty is not None and states.suffix != ".npy":
-            found["uncertainty"] = inversion.uncertainty
+        if states.suffix != ".npy":
+            more = {"uncertainty": inversion.uncertainty, "interval": inversion.interval}
+            found |= {name: field for name, field in more.items() if field is not None}
         parts.append(
             {name: replace(_like(grid, GridArray.of_field(field)), units=grid.units) for name, field in found.items()}
         )
@@ -106,4 +108,9 @@ def _about(inverse: TrainedInverse, refine: int) -> dict[str, str]:
         **({} if inverse.guard is None else {"guard": inverse.guard.describe()}),
         "uncertainty": "standard deviation per cell of a state inverted by the physics' own inverse",
     }
+    if inverse.interval is not None and not refine:
+        facts["interval"] = (
+            f"half the width per cell: state ± interval holds the true value in {inverse.interval.coverage:.0%} of the "
+            f"cells, as far as true states are like those of the training, seen at half their size"
+        )
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}

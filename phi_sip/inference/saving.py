@@ -16,12 +16,12 @@ from ..descriptions.to_data import describe
 from ..errors import CheckpointError, SipError, UnsupportedError
 from ..frameworks import framework_for
 from ..inputs import resolve_inputs
-from ..risk import Guard
+from ..risk import Guard, Interval
 from ..states import trees
 from ..text.printable import sentence
 from ..training.checkpoints.manifest import write_manifest
 from ..training.run_folder import installed_versions
-from .folder import KIND, WITH_GUARD, WITH_INPUTS, WITHOUT
+from .folder import KIND, WITH_INPUTS, WITH_LIMITS, WITHOUT
 from .grid import TrainingGrid
 from .misfit import SAMPLES, TrainingMisfit
 from .replacing import replaced_folder
@@ -37,6 +37,7 @@ def save_inverse(
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
     guard: Guard | None = None,
+    interval: Interval | None = None,
 ) -> Path:
     """
     Saves a trained network and what it inverts; what was in the folder before is replaced when all is written.
@@ -51,6 +52,7 @@ def save_inverse(
             than these warned of; without, anything is inverted, without a word.
         inputs: What the network was shown in training, see `sip_update_weights`.
         guard: Keeps its states from being worse than those of the inverse, see `fit_guard`.
+        interval: How far the true states are from its own, see `fit_interval`.
 
     Raises:
         UnsupportedError: if the physics cannot be written as plain data, no plugin knows the network, or its weights
@@ -70,11 +72,12 @@ def save_inverse(
     misfit = None if observations is None else _misfit(inverse, observations)
     content = {
         "kind": KIND,
-        "format": WITH_GUARD if guard is not None else WITH_INPUTS if shown else WITHOUT,
+        "format": WITH_LIMITS if guard is not None or interval is not None else WITH_INPUTS if shown else WITHOUT,
         "physics": describe(physics),
         "network": network.describe(),
         "inputs": describe(shown),
         "guard": None if guard is None else guard.describe(),
+        "interval": None if interval is None else interval.describe(),
         "grid": None if grid is None else grid.describe(),
         "misfit": None if misfit is None else misfit.describe(),
         "versions": installed_versions(),

@@ -17,7 +17,7 @@ from ..descriptions.networks import NetworkSpec
 from ..errors import NetworkOutputError, ParameterError, SipError
 from ..inversion.observed import InvertedObservation
 from ..inversion.operator import sip_inverse
-from ..risk import Guard
+from ..risk import Guard, Interval
 from ..states import trees
 from ..states.checks import check_finite
 from ..step.prediction import prediction
@@ -38,12 +38,15 @@ class Inversion:
             physics' own inverse, which the network was trained to give; `None` if the physics knows none.
         misfit_ratio: `y_l2` of each sample per value ÷ what 95 % of the samples stayed below with which the network was
             saved; far above 1 for observations unlike those. `None` if it was saved without.
+        interval: Half the width per cell of the interval around `x` that is to hold the true state, see `fit_interval`;
+            `None` if it was saved without, the inverse does not know its uncertainty, or states were refined.
     """
 
     x: Any
     y_l2: Tensor
     uncertainty: Any
     misfit_ratio: Tensor | None = None
+    interval: Any = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class TrainedInverse:
         misfit: How well it explained observations like those of the training, if that is known.
         inputs: What the network is shown.
         guard: Keeps its states from being worse than those of the inverse, if it has one.
+        interval: How far the true states are from its own, if that is known.
     """
 
     physics: InvertiblePhysics
@@ -71,6 +75,7 @@ class TrainedInverse:
     misfit: TrainingMisfit | None = None
     inputs: tuple[NetworkInput, ...] = ()
     guard: Guard | None = None
+    interval: Interval | None = None
 
     def predict(self, y_target: Field | Tensor) -> Any:
         """
@@ -138,4 +143,9 @@ class TrainedInverse:
             for _ in range(refine):
                 step = sip_inverse(self.physics, y_target, step.x_target)
             ratio = None if self.misfit is None else self.misfit.ratio(step.residual, y_target)
-        return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty, ratio)
+            interval = None if refine or step.uncertainty is None else self._interval(step.uncertainty)
+        return Inversion(step.x, trees.l2_loss(step.residual), step.uncertainty, ratio, interval)
+
+    def _interval(self, uncertainty: Any) -> Any:
+        """Returns half the width of the interval around what the network gives, if that is known."""
+        return None if self.interval is None else self.interval.half_width(uncertainty)

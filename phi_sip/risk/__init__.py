@@ -2,5 +2,6 @@
 
 from .estimate import RiskEstimate
 from .guard import Guard
+from .interval import Interval
 
-__all__ = ["Guard", "RiskEstimate"]
+__all__ = ["Guard", "Interval", "RiskEstimate"]

@@ -13,8 +13,9 @@ from phiml.math import Tensor
 from ..contract.physics import InvertiblePhysics
 from ..inversion.noise import ObservationNoise
 from ..inversion.observed import InvertedObservation
-from ..states import order, trees
+from ..states import trees
 from .weight import Weight, weight_for
+from .white_noise import white_noise
 
 STEP = 0.1  # of y*, in units of σ, along which an estimator is differentiated
 SEED = 20081  # of its direction, the same in each validation of a run
@@ -69,7 +70,7 @@ class RiskEstimate:
         with math.precision(trees.precision_of(y_target)):
             observed = InvertedObservation(physics, y_target)
             noise = ObservationNoise.of("The risk", observed)
-            direction = trees.scale(_white_noise(y_target), noise.std)
+            direction = trees.scale(white_noise(y_target, SEED), noise.std)
             probed = physics.add_noise(y_target, trees.scale(direction, STEP))
             weight = weight_for(observed)
             reference = weight.reference(observed)
@@ -125,15 +126,3 @@ def _inner(a: Any, b: Any) -> Tensor:
     """Computes Σ a b over all values of each sample."""
     products = zip(trees.leaves(a), trees.leaves(b, like=a), strict=True)
     return sum((math.sum(u * v, (u * v).shape.non_batch) for u, v in products), math.wrap(0.0))
-
-
-def _white_noise(like: Any) -> Any:
-    """Returns white noise like a state, the same numbers for the same dims, however they are stored."""
-    generator = np.random.default_rng(SEED)
-
-    def drawn(leaf: Tensor) -> Tensor:
-        dims = leaf.shape.only(order.canonical(leaf.shape), reorder=True)
-        values = generator.standard_normal(dims.sizes).astype(f"float{trees.precision_of(leaf)}")
-        return order.in_order_of(math.reshaped_tensor(values, [*dims], convert=False), leaf.shape)
-
-    return trees.with_leaves(like, [drawn(leaf) for leaf in trees.leaves(like)])
