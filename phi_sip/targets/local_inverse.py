@@ -14,7 +14,7 @@ from ..contract.physics import InvertiblePhysics
 from ..contract.target import Corrected, Lesson, Random, TargetContext, TrainingTarget
 from ..errors import ParameterError
 from ..inversion.operator import invert
-from ..inversion.rules import rule_of, with_rule
+from ..inversion.rules import rule_of
 from ..regularization.subsampled import Subsampled
 from ..states import order, trees
 
@@ -92,6 +92,6 @@ class LocalInverse(TrainingTarget):
             )
         rule = rule_of(physics)
         assert rule is not None, "numbers are drawn for physics with a rule"
-        subsampled = with_rule(physics, Subsampled(rule, self.subset, numbers))
+        subsampled = context.observed.by_rule(Subsampled(rule, self.subset, numbers))
         assert subsampled is not None, "physics with a rule takes another one"
         return subsampled
