@@ -13,7 +13,7 @@ RULE = "regularization"
 
 def rule_of(physics: InvertiblePhysics) -> Regularization | None:
     """
-    Returns the rule that the closed-form inverse of a physics obeys; `None` if it takes no rules, or does not say which.
+    Returns the rule that the closed-form inverse of a physics obeys; `None` if it takes none, or does not say which.
 
     Args:
         physics: Process. One whose `regularization` is `None` says by `rule` which rule it takes then.

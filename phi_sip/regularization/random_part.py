@@ -33,14 +33,15 @@ class RandomPart:
     @property
     def weight(self) -> float:
         """How many samples there are for each that is chosen."""
-        return self._samples.volume / self._size
+        return float(self._samples.volume / self._size)
 
     def of(self, values: Tensor) -> Tensor:
         """Returns the values of the samples that are chosen; those that all samples share stay as they are."""
         if not values.shape.only(self._samples):
             return values
         rest = values.shape.without(self._samples)
-        native = self._backend.gather(self._native(math.expand(values, self._samples), self._samples, rest), self._chosen, 0)
+        whole = self._native(math.expand(values, self._samples), self._samples, rest)
+        native = self._backend.gather(whole, self._chosen, 0)
         return math.reshaped_tensor(native, [batch(**{_CHOSEN: self._size}), *rest], convert=False)
 
     def spread(self, values: Tensor) -> Tensor:

@@ -41,9 +41,7 @@ class Subsampled(Regularization):
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         assert self.rule.control is not None, f"{type(self.rule).__name__} has no control"
-        others = [dim for dim in self.numbers.shape.names if dim not in problem.target.shape]
-        numbers = self.numbers[dict.fromkeys(others, 0)]  # of several observations of one x
-        chosen = RandomPart(numbers, max(1, round(self.part * numbers.shape.volume)))
+        chosen = RandomPart(self.numbers, max(1, round(self.part * self.numbers.shape.volume)))
         some = chosen.of_problem(problem)
         control, wanted = self.rule.control.estimate(problem), self.rule.estimate(some)
         found = _state(control, problem)
