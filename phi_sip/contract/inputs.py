@@ -39,6 +39,16 @@ class Observed(ABC):
             The last step; its `x_target` is the estimate x̂.
         """
 
+    @abstractmethod
+    def by_rule(self, rule: Any) -> InvertiblePhysics | None:
+        """
+        Returns the physics with another regularization rule, to invert this observation only: what rules fit to it is
+        fitted once. `None` if the physics takes no rules.
+
+        Args:
+            rule: `Regularization`.
+        """
+
 
 class NetworkInput(ABC):
     """

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from ..contract.inputs import NetworkInput, Observed
 from ..errors import UnsupportedError
 from ..inversion.observed import InvertedObservation
-from ..inversion.rules import with_rule
 from ..regularization import EmpiricalBayes
 
 
@@ -22,7 +21,7 @@ class LinearEstimate(NetworkInput):
     name: ClassVar[str] = "linear"
 
     def of(self, observed: Observed) -> Any:
-        linear = with_rule(observed.physics, EmpiricalBayes())
+        linear = observed.by_rule(EmpiricalBayes())
         if linear is None:
             raise UnsupportedError(
                 f"{type(observed.physics).__name__} takes no regularization rule, so there is no linear estimate to "

@@ -1,4 +1,4 @@
-"""Physics with another regularization rule."""
+"""The regularization rule of physics, and physics with another one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from ..regularization import Regularization
 RULE = "regularization"
 
 
+def rule_of(physics: InvertiblePhysics) -> Regularization | None:
+    """
+    Returns the rule that the closed-form inverse of a physics obeys; `None` if it takes none, or does not say which.
+
+    Args:
+        physics: Process. One whose `regularization` is `None` says by `rule` which rule it takes then.
+    """
+    if not _takes_rules(physics):
+        return None
+    rule = getattr(physics, "rule", getattr(physics, RULE))
+    return rule if isinstance(rule, Regularization) else None
+
+
 def with_rule(physics: InvertiblePhysics, rule: Regularization) -> InvertiblePhysics | None:
     """
     Returns the same physics, inverted by another rule; `None` if it takes no rules.
@@ -19,8 +32,12 @@ def with_rule(physics: InvertiblePhysics, rule: Regularization) -> InvertiblePhy
         physics: Process.
         rule: Regularization rule.
     """
-    has_field = RULE in {field.name for field in dataclasses.fields(physics)}
-    if not has_field or not isinstance(getattr(physics, RULE), (Regularization, type(None))):
+    if not _takes_rules(physics):
         return None
     made: Any = dataclasses.replace(physics, **{RULE: rule})
     return made if isinstance(made, InvertiblePhysics) else None
+
+
+def _takes_rules(physics: InvertiblePhysics) -> bool:
+    has_field = RULE in {field.name for field in dataclasses.fields(physics)}
+    return has_field and isinstance(getattr(physics, RULE), (Regularization, type(None)))

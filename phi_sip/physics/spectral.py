@@ -44,6 +44,7 @@ class SpectralPhysics(InvertiblePhysics):
 
     sign: ClassVar[float] = 1.0
     sees_constant: ClassVar[bool] = True
+    rules_see_observation_only: ClassVar[bool] = True
 
     noise_std: float | Tensor | EmptyModes | str
     regularization: Regularization | None

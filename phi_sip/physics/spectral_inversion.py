@@ -15,6 +15,7 @@ from ..contract.physics import Correction
 from ..regularization import Regularization, SpectralProblem
 from ..regularization.arguments import estimate_noise
 from ..regularization.base import power
+from ..regularization.evidence import fit_power_law
 from ..regularization.noise import EmptyModes
 from ..regularization.plateau import NoiseEstimate
 from ..spectral import SpectralBasis
@@ -130,6 +131,7 @@ class SpectralInversion:
             noise.std,
             basis,
             self.before,
+            fit_power_law,
         )
         estimate = rule.estimate(problem)
         dx = basis.inverse(estimate.coefficients)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from phiml import math
 from phiml.backend import Backend
-from phiml.math import Tensor
+from phiml.math import DType, Tensor
 
 from ..compilation.iterations import repeat
 from ..spectral import SpectralBasis
@@ -22,6 +22,7 @@ THRESHOLD = 0.6  # λ/ρ in units of the fluctuation of y*; 0.4 … 0.8 converge
 EVIDENCE = 1.5  # factor on the evidence fixed point of λ; 0.5 … 5 train alike
 REFIT = (0, 4, 8)  # iterations at which λ is fitted again
 CHECK_EVERY = 4  # iterations
+VANISHING = 1e-20  # factors of the pull below are 0 in single precision, whose range they would leave
 LEAST_VARIATION = 0.1  # of that of the first estimate, below which λ is not fitted
 ROUNDING = 1e-6  # per cell and threshold: a smaller variation is but rounding
 
@@ -30,8 +31,9 @@ class Minimization:
     """
     The iteration for one problem.
 
-    Gains are in units of the largest one, x in units of the threshold λ/ρ, so that |u| ≤ 1. It runs in the precision of
-    the data, so that all frameworks give the same to rounding.
+    Gains are in units of the largest one, x in units of the threshold λ/ρ, so that |u| ≤ 1. What is split off is found
+    in single precision, whose rounding is far below what more iterations would change. What the data say enters in
+    their own precision, x̂ = offset + factor · pull: where they determine a mode, the factor is next to nothing.
 
     Args:
         limits: What it obeys.
@@ -45,6 +47,8 @@ class Minimization:
         self.limits, self.basis, self.determined, self.floor = limits, basis, observed.determined, observed.floor
         self.axes = tuple(range(1, basis.resolution.rank + 1))
         self.real, self.kind = b.dtype(observed.noise), b.dtype(observed.target)
+        self.single = DType(float, 32)
+        self.single_kind = self.single if self.kind.kind is float else DType(complex, 64)
         self.smallest = float(np.finfo(f"float{self.real.precision}").tiny)
         log_unit = b.max(observed.log_gain, self.axes, keepdims=True)
         unit, gain = b.exp(log_unit), b.exp(observed.log_gain - log_unit)
@@ -53,35 +57,42 @@ class Minimization:
         self.threshold = THRESHOLD * b.sqrt(variance)
         self.data = observed.target * self._of_kind(gain / (unit * self.threshold))
         damping = self._constant(1 - basis.is_constant) * self.noise / variance
-        bounds = [Bound(b, self.floor / self.threshold)] if limits.minimum else []
+        bounds = [Bound(b, b.cast(self.floor / self.threshold, self.single))] if limits.minimum else []
         self.parts: list[Split] = [*(Edges(b, step) for step in differences(basis, b)), *bounds]
         curvature = eigenvalues(basis) + len(bounds)
         self.curvature = self._constant(curvature)
         self.is_pulled = self._constant(curvature > 0)  # not the constant, of which a pull is but rounding
         self.start = self._start(self.data * self._of_kind(1 / (self.squared_gain + damping + self.smallest)))
-        self.variation = self._variation([part.apply(self.start.x) for part in self.parts])
+        with math.precision(32):
+            first = [part.apply(self.start.x) for part in self.parts]
+        self.variation = self._variation(first)
         self.least = b.maximum(LEAST_VARIATION * self.variation, ROUNDING * basis.resolution.volume)
 
     def run(self) -> tuple[Any, Any]:
         """Returns the coefficients of the minimizer, and the number of iterations of each row."""
-        state = self.start
+        b, state = self.backend, self.start
         refits = [iteration for iteration in REFIT if iteration < self.limits.iterations]
         for begin, end in pairwise((*refits, self.limits.iterations)):
             offset, factor = self._step(self._strength(self._variation(state.z) if begin else self.variation))
             iterate = self._iteration(offset, factor, stops=begin == max(REFIT))
-            state = repeat(self.backend, iterate, state, end - begin)
-        return self._finish(offset + factor * state.pull), state.count
+            with math.precision(32):  # to which PhiML converts
+                state = repeat(b, iterate, state, end - begin)
+        return self._finish(offset + self._of_kind(factor) * self._of_kind(state.pull)), b.cast(state.count, self.real)
 
     def _start(self, coefficients: Any) -> AdmmState:
         """Returns the state at an estimate of x with these coefficients, where nothing has been split off."""
-        x, threshold = self._cells(coefficients), self._per_row(self.threshold)
-        nothing = tuple(part.apply(x) * 0 for part in self.parts)
-        return AdmmState(threshold > 0, threshold * 0, x, coefficients, nothing, nothing)
+        b, threshold = self.backend, self._per_row(self.threshold)
+        x = b.cast(self._cells(coefficients), self.single)
+        count, pull = b.cast(threshold * 0, self.single), b.cast(coefficients, self.single_kind)
+        with math.precision(32):
+            nothing = tuple(part.apply(x) * 0 for part in self.parts)
+        return AdmmState(threshold > 0, count, x, pull, nothing, nothing)
 
     def _iteration(self, offset: Any, factor: Any, *, stops: bool) -> Callable[[AdmmState], AdmmState]:
         """Returns one iteration. If it `stops`, rows come to rest."""
         b = self.backend
-        offset, factor = RELAXATION * offset, RELAXATION * factor
+        offset = b.cast(RELAXATION * offset, self.single_kind)
+        factor = b.cast(b.where(factor > VANISHING, RELAXATION * factor, factor * 0), self.single_kind)
 
         def iterate(state: AdmmState) -> AdmmState:
             pulled = [part.move(state.x, z, u) for part, z, u in zip(self.parts, state.z, state.u, strict=True)]
@@ -91,7 +102,7 @@ class Minimization:
             x = self._cells(offset + factor * pull)
             going_on = state.moving & self._moves(x - state.x, state.count) if stops else state.moving
             z, u = zip(*pulled, strict=True)
-            return AdmmState(going_on, state.count + b.cast(state.moving, self.real), x, pull, z, u)
+            return AdmmState(going_on, state.count + b.cast(state.moving, self.single), x, pull, z, u)
 
         return iterate
 
@@ -113,7 +124,7 @@ class Minimization:
     def _step(self, penalty: Any) -> tuple[Any, Any]:
         """Computes x̂ = (h ŷ + ρ pull) / (h² + ρ |A|²) as offset + factor · pull."""
         weight = 1 / (self.squared_gain + penalty * self.curvature + self.smallest)
-        return self.data * self._of_kind(weight), self._of_kind(penalty * weight * self.is_pulled)
+        return self.data * self._of_kind(weight), penalty * weight * self.is_pulled
 
     def _finish(self, coefficients: Any) -> Any:
         """Returns the coefficients of x in its own unit, moved into its bound."""
@@ -125,7 +136,7 @@ class Minimization:
     def _variation(self, split: Sequence[Any]) -> Any:
         """Computes Σ_a ‖z_a‖₁ per row."""
         b, edges = self.backend, split[: self.basis.resolution.rank]
-        return sum(b.sum(b.abs(part), self.axes, keepdims=True) for part in edges)
+        return b.cast(sum(b.sum(b.abs(part), self.axes, keepdims=True) for part in edges), self.real)
 
     def _variance(self, target: Any, unit: Any) -> Any:
         """Computes the square of what the signal in y* fluctuates by, per row."""

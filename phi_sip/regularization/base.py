@@ -15,6 +15,20 @@ from phiml.math import Tensor
 from ..spectral import SpectralBasis
 
 
+@dataclass(frozen=True)
+class SpectrumEstimate:
+    """
+    What is known about S_k.
+
+    Attributes:
+        log_power: log S_k, or its mean if S_k is uncertain.
+        log_mean: Computes log of the mean of S_k when called; more than `log_power` by what is uncertain about it.
+    """
+
+    log_power: Tensor
+    log_mean: Callable[[], Tensor] = field(repr=False)
+
+
 @dataclass(frozen=True, eq=False)
 class SpectralProblem:
     """
@@ -34,6 +48,7 @@ class SpectralProblem:
         basis: The modes.
         offset: What has been subtracted from x and y per cell to have these modes, the steady state of the boundary
             values.
+        fit: Fits a power law to this observation, or to all that are pooled; see `power_law`.
     """
 
     compute_target: Callable[[], Tensor]
@@ -44,6 +59,8 @@ class SpectralProblem:
     noise_std: Tensor
     basis: SpectralBasis
     offset: Tensor
+    fit: Callable[[SpectralProblem, bool], SpectrumEstimate]
+    _fitted: dict[bool, SpectrumEstimate] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def target(self) -> Tensor:
@@ -94,6 +111,17 @@ class SpectralProblem:
         variance = math.maximum(self.noise_std**2, rounding)
         return math.where(variance > 0, variance, 1.0)
 
+    def power_law(self, *, pooled: bool = False) -> SpectrumEstimate:
+        """
+        Returns S_k as a power law that is fitted to the observation: once, whichever rules ask for it.
+
+        Args:
+            pooled: Whether all batch entries, of all workers, share one law.
+        """
+        if pooled not in self._fitted:
+            self._fitted[pooled] = self.fit(self, pooled)
+        return self._fitted[pooled]
+
 
 @dataclass(frozen=True)
 class SpectralEstimate:
@@ -126,6 +154,14 @@ class Regularization(ABC):
     @abstractmethod
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         """Computes x̃, or the correction of x, for `problem`."""
+
+    @property
+    def control(self) -> Regularization | None:
+        """
+        A rule that costs much less and is often right where this one is: what it gives needs to be corrected for a part
+        of the samples only, see `Subsampled`. Default: `None`, as the rule costs little itself.
+        """
+        return None
 
     def admissible(self, values: Tensor) -> Tensor:
         """Returns the nearest values per cell that the rule allows in x. Default: the values as they are."""

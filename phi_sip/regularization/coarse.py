@@ -10,8 +10,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..spectral import SpectralBasis
-from .base import SpectralProblem
-from .spectra import SpectrumEstimate
+from .base import SpectralProblem, SpectrumEstimate
 
 FEWEST_CELLS = 16  # of the coarse grid, per axis
 LARGEST_LOSS = 1e-4  # largest gain of the modes that the coarse grid lacks, in units of the largest gain

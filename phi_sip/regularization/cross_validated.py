@@ -13,11 +13,10 @@ from phiml.math import Tensor, expand, spatial
 
 from ..errors import ParameterError
 from ..spectral import SpectralBasis
-from .base import Regularization, SpectralEstimate, SpectralProblem, power
+from .base import Regularization, SpectralEstimate, SpectralProblem, SpectrumEstimate, power
 from .coarse import UNSEEN, coarsened
 from .empirical_bayes import EmpiricalBayes
 from .gaussian import GaussianPrior
-from .spectra import SpectrumEstimate
 from .total_variation import TotalVariation
 
 HELD_OUT = 0.2  # fraction of the modes of the band
@@ -64,6 +63,10 @@ class CrossValidated(Regularization):
 
     def admissible(self, values: Tensor) -> Tensor:
         return self.edges.admissible(values)
+
+    @property
+    def control(self) -> Regularization:
+        return self.linear
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         spectrum = self.linear.spectrum_of(problem)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .base import SpectralProblem
-from .evidence import fit_power_law
+from .base import SpectralProblem, SpectrumEstimate
 from .gaussian import GaussianPrior
-from .spectra import SpectrumEstimate
 
 
 @dataclass(frozen=True)
@@ -31,4 +29,4 @@ class EmpiricalBayes(GaussianPrior):
     name: ClassVar[str] = "empirical-bayes"
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
-        return fit_power_law(problem, pooled=False)
+        return problem.power_law()

@@ -9,10 +9,9 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .base import SpectralProblem
+from .base import SpectralProblem, SpectrumEstimate
 from .law_evidence import LawEvidence
 from .power_laws import EXPONENT, Laws, features_in, normalized
-from .spectra import SpectrumEstimate
 
 EXPONENTS = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.5, 9.0])
 REFINEMENTS = (0.3, 0.075)  # of the grid around the best law, of a fraction of β
@@ -22,7 +21,7 @@ NOTHING = -80.0  # log (S_k h_max² / σ²) where there is none
 _FIT = ("_family", "_exponent")
 
 
-def fit_power_law(problem: SpectralProblem, *, pooled: bool) -> SpectrumEstimate:
+def fit_power_law(problem: SpectralProblem, pooled: bool) -> SpectrumEstimate:
     """
     Computes S_k, averaged over power laws with their evidence as weight, see `EmpiricalBayes`.
 

@@ -8,8 +8,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
-from .base import Regularization, SpectralEstimate, SpectralProblem
-from .spectra import SpectrumEstimate
+from .base import Regularization, SpectralEstimate, SpectralProblem, SpectrumEstimate
 
 CERTAIN = 1e4  # added to log S_k of the constant, which has no prior
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from phi.field import Field
 from phiml import math
@@ -14,20 +13,6 @@ from ..errors import GridMismatchError, ParameterError, UnsupportedError
 from ..spectral import SpectralBasis
 from ..states.checks import check_parameter
 from .base import power
-
-
-@dataclass(frozen=True)
-class SpectrumEstimate:
-    """
-    What is known about S_k.
-
-    Attributes:
-        log_power: log S_k, or its mean if S_k is uncertain.
-        log_mean: Computes log of the mean of S_k when called; more than `log_power` by what is uncertain about it.
-    """
-
-    log_power: Tensor
-    log_mean: Callable[[], Tensor] = field(repr=False)
 
 
 class Spectrum(ABC):

@@ -20,10 +20,9 @@ from ..spectral import SpectralBasis
 from ..states.checks import check_count, check_parameter
 from .admm import Minimization
 from .admm_state import Limits, Observed
-from .base import Regularization, SpectralEstimate, SpectralProblem
-from .evidence import fit_power_law
+from .base import Regularization, SpectralEstimate, SpectralProblem, SpectrumEstimate
+from .empirical_bayes import EmpiricalBayes
 from .gaussian import posterior_variance
-from .spectra import SpectrumEstimate
 
 BLOCK = 2**16  # cells that a processor iterates on at once where nothing is compiled, so that they stay in its cache
 
@@ -78,8 +77,12 @@ class TotalVariation(Regularization):
     def admissible(self, values: Tensor) -> Tensor:
         return values if self.minimum is None else math.maximum(values, self.minimum)
 
+    @property
+    def control(self) -> Regularization:
+        return EmpiricalBayes()
+
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
-        return self.minimize(problem, fit_power_law(problem, pooled=False))
+        return self.minimize(problem, problem.power_law())
 
     def minimize(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> SpectralEstimate:
         """Computes the estimate, with γ from the spectrum S_k."""

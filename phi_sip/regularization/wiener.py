@@ -9,10 +9,9 @@ from phi.field import Field
 from phiml import math
 
 from ..errors import ParameterError
-from .base import SpectralProblem
-from .evidence import fit_power_law
+from .base import SpectralProblem, SpectrumEstimate
 from .gaussian import GaussianPrior
-from .spectra import MeasuredSpectrum, Spectrum, SpectrumEstimate
+from .spectra import MeasuredSpectrum, Spectrum
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Wiener(GaussianPrior):
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
         if self.spectrum is None:
-            return fit_power_law(problem, pooled=True)
+            return problem.power_law(pooled=True)
         precision = problem.noise_std.dtype.precision
         log_power = math.cast(self.spectrum.log_power(problem.basis), math.DType(float, precision))
         return SpectrumEstimate(log_power, lambda: log_power)

@@ -82,8 +82,9 @@ def sip_update_weights(
             observation (default); `"estimate"`, the answer x̂ of the inverse alone, to which the network then adds:
             x = x̂ + net(y*, x̂); `"linear"`, `"uncertainty"`, and those of plugins. For two such of one channel each a
             network has two channels in and one out, e.g. `u_net(2, 1)`. See `start_from_estimate`.
-        targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above;
-            `SelfSimulated()`, states that are simulated from estimates; `Labels()`, `x_true`; and those of plugins.
+        targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above, or with a
+            `subset` of the batch for edge-aware rules, which then cost less; `SelfSimulated()`, states that are
+            simulated from estimates; `Labels()`, `x_true`; and those of plugins.
         teacher: Average of the weights, which follows this update, and which `SelfSimulated()` learns from.
 
     Returns:

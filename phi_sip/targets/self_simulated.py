@@ -16,7 +16,6 @@ from ..contract.physics import InvertiblePhysics
 from ..contract.target import Corrected, Lesson, Random, SimulatingTarget, TargetContext
 from ..errors import ParameterError, UnsupportedError
 from ..inversion.operator import invert
-from ..inversion.rules import with_rule
 from ..regularization import ResidualFilter
 from ..states import order, trees
 from ..states.checks import check_count, check_parameter
@@ -184,7 +183,7 @@ class SelfSimulated(SimulatingTarget):
             other = simulated(states, draws["noise of the bias"])
             again = found(other)
             states = trees.add(states, trees.scale(trees.subtract(states, again), self.bias_correction))
-        filtered = with_rule(physics, ResidualFilter()) if self.data_correction else None
+        filtered = observed.by_rule(ResidualFilter()) if self.data_correction else None
         if filtered is not None:
             states = invert(filtered, observed.y_target, states, 1.0, None).x_target
         return trees.stop_gradient(physics.admissible(states))
