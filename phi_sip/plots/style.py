@@ -45,13 +45,14 @@ def label_log_axis(axis: Axis) -> None:
 def draw_level(axes: Axes, value: float, label: str, number: int = 0) -> None:
     """
     Draws what does not change over the steps, such as the error of the inverse alone, as a level line on a logarithmic
-    axis. Where it is far below all that is drawn there, the legend says so in its place.
+    axis. Where it is far below all that is drawn there, a text at the foot says so in its place.
     """
     style: dict[str, Any] = {"color": "0.35", "linestyle": LEVELS[number % len(LEVELS)], "lw": 1.6, "zorder": 1}
     if value > FAR_BELOW * axes.dataLim.minposy:
         axes.axhline(value, label=label, **style)
     else:
-        axes.plot([], [], label=f"{label}: {value:.1g}, far below", **style)
+        text, place = f"↓ {label}: {value:.1g}", (0.02, 0.03 + 0.07 * number)
+        axes.annotate(text, place, xycoords="axes fraction", color=style["color"])
 
 
 def show_cells(
