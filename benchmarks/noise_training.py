@@ -2,8 +2,8 @@
 Label-free training under noise against training with labels, on the same data, from the same weights, step by step.
 
 For each noise level, seed and kind of data one network per rule and one with labels take turns; `noise_std="auto"`.
-Reported are the x loss at the end relative to that with labels, and the time of a step relative to that with labels
-(medians of interleaved steps).
+Reported are the x loss at the end, that of the inverse alone by the same rule on the same samples, and the time of a
+step (medians of interleaved steps), all relative to training with labels.
 
     python benchmarks/noise_training.py                                   # heat rectangles, all noise levels, seed 0
     python benchmarks/noise_training.py --noise 1e-3 --seeds 0 1 2 --steps 1000
@@ -18,14 +18,14 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from phi.field import Field
+from phi.field import Field, l2_loss
 from phiml import math, nn
 from phiml.math import batch, spatial
 from rich.console import Console
@@ -40,6 +40,7 @@ from phi_sip import (
     OptaxOptimizer,
     ProbabilisticDamping,
     TotalVariation,
+    sip_inverse,
     sip_update_weights,
 )
 from phi_sip.data import heat_photographs, heat_rectangles, smooth_fields
@@ -66,6 +67,7 @@ class Run:
     solver: Callable[[Field], InverseSolver | None]
     x_l2: list[float]
     seconds: list[float]
+    alone: list[float] = field(default_factory=list)
 
     def step(self, x: Field, y_target: Field) -> None:
         start = time.perf_counter()
@@ -73,12 +75,23 @@ class Run:
         self.x_l2.append(float(update.x_l2.mean))
         self.seconds.append(time.perf_counter() - start)
 
+    def invert_alone(self, x: Field, y_target: Field) -> None:
+        """The error of what the inverse gives without a network."""
+        found = sip_inverse(self.physics, y_target, self.physics.initial_state(y_target)).x_target
+        self.alone.append(float(l2_loss(found - x).mean))
+
 
 def main() -> None:
     options = parse_arguments()
     importlib.import_module(FLOW[options.framework])
     table = Table(title=f"{options.framework}, batch {options.batch}, {options.steps} steps, relative to labels")
-    for column in ("data", "noise σ", "seed", "x loss with labels", *(f"{rule}: loss, time" for rule in options.rules)):
+    for column in (
+        "data",
+        "noise σ",
+        "seed",
+        "x loss with labels",
+        *(f"{rule}: loss, alone, time" for rule in options.rules),
+    ):
         table.add_column(column, justify="left" if column == "data" else "right")
     results = []
     with math.precision(options.precision):
@@ -123,7 +136,14 @@ def train(options: argparse.Namespace, data: Callable[..., Field], noise: float,
         y_target = runs["labels"].physics.forward(x) + math.tensor(observed, batch("batch"), spatial("x,y"))
         for run in runs.values():
             run.step(x, y_target)
+        for rule in options.rules if step >= options.steps - last_of(options.steps) else ():
+            runs[rule].invert_alone(x, y_target)
     return runs
+
+
+def last_of(steps: int) -> int:
+    """How many steps final errors are means over."""
+    return max(1, min(20, steps // 2))
 
 
 def make_run(framework: str, seed: int, physics: HeatEquation, solver: Callable[..., Any]) -> Run:
@@ -144,7 +164,7 @@ def make_run(framework: str, seed: int, physics: HeatEquation, solver: Callable[
 
 def summary(data: str, noise: float, seed: int, runs: dict[str, Run]) -> dict[str, Any]:
     labels = runs["labels"]
-    last = max(1, min(20, len(labels.x_l2) // 2))
+    last = last_of(len(labels.x_l2))
 
     def final(run: Run) -> float:
         return float(np.mean(run.x_l2[-last:]))
@@ -152,6 +172,7 @@ def summary(data: str, noise: float, seed: int, runs: dict[str, Run]) -> dict[st
     ratios = {
         rule: {
             "loss": final(run) / final(labels),
+            "alone": float(np.mean(run.alone)) / final(labels),
             "time": float(
                 np.median(np.asarray(run.seconds[1:] or run.seconds)) / np.median(labels.seconds[1:] or labels.seconds)
             ),
@@ -164,7 +185,8 @@ def summary(data: str, noise: float, seed: int, runs: dict[str, Run]) -> dict[st
 
 def cells(result: dict[str, Any], rules: list[str]) -> list[str]:
     head = [result["data"], f"{result['noise']:g}", str(result["seed"]), f"{result['labels']:.2f}"]
-    return head + [f"{result['ratios'][rule]['loss']:.3f}, {result['ratios'][rule]['time']:.2f}" for rule in rules]
+    found = [result["ratios"][rule] for rule in rules]
+    return head + [f"{r['loss']:.3f}, {r['alone']:.3f}, {r['time']:.2f}" for r in found]
 
 
 if __name__ == "__main__":

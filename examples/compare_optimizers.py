@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from figures.comparison import level, plot_comparison
+from inverse_alone import NAME, invert_alone
 from phi.field import Field
 from phi.torch import TORCH
 from phiml import math, nn
@@ -262,22 +263,36 @@ def plain_update(problem: Problem, method: Method, net: Any, optimizer: Any, x_t
 def report(results: Results, options: argparse.Namespace, console: Console) -> None:
     """Prints the summaries and writes figure, records and summaries to the output folder."""
     options.output.mkdir(parents=True, exist_ok=True)
-    summaries = [print_table(problem, found, console) for problem, found in results.items()]
+    with math.precision(64):
+        alone = {
+            problem: [error_alone(PROBLEMS[problem], seed) for seed in range(options.seeds)] for problem in results
+        }
+    summaries = [print_table(problem, found, alone[problem], console) for problem, found in results.items()]
     (options.output / "summary.md").write_text("\n".join(summaries))
     runs = {problem: [run for c in found.values() for run in c.runs] for problem, found in results.items()}
     save_records([run for found in runs.values() for run in found], options.output / "records.json")
-    plot_comparison(runs).savefig(options.output / "comparison.png", dpi=150)
+    plot_comparison(runs, {problem: float(np.mean(errors)) for problem, errors in alone.items()}).savefig(
+        options.output / "comparison.png", dpi=150
+    )
     console.print(f"comparison.png, records.json and summary.md are in {options.output}")
 
 
-def print_table(problem: str, found: dict[str, Compared], console: Console) -> str:
-    """Prints the comparison on one problem and returns it as Markdown."""
+def error_alone(problem: Problem, seed: int) -> float:
+    """½ ‖x − x*‖² of the inverse that SIP uses, without a network, on the first samples that networks see."""
+    x_true = problem.make_data(seed, 0)
+    x = invert_alone(problem.physics, problem.physics.forward(x_true), solver=problem.solver)
+    return float(trees.l2_loss(trees.subtract(x, x_true)).mean)
+
+
+def print_table(problem: str, found: dict[str, Compared], alone: Sequence[float], console: Console) -> str:
+    """Prints the comparison on one problem, with the errors of the inverse alone, and returns it as Markdown."""
     steps = min(len(run.x_l2) for compared in found.values() for run in compared.runs if np.isfinite(run.x_l2).all())
     rows = [["method", "learning rate", "ms a step", "x loss, same time", f"x loss, {steps} steps"]]
     for method, compared in found.items():
         milliseconds = 1000 * np.median([second for run in compared.runs for second in run.seconds])
         spread = [mean_and_spread([level(run, end) for run in compared.runs]) for end in (None, steps)]
         rows.append([method, f"{compared.rate:g}", f"{milliseconds:.0f}", *spread])
+    rows.append([f"the {NAME}", "", "", *[mean_and_spread(alone)] * 2])
     title = f"{problem}: ½ ‖x − x*‖² on samples not seen before, mean ± standard deviation over seeds"
     table = Table(title=title)
     for name in rows[0]:

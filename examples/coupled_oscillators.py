@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from inverse_alone import NAME, invert_alone
 from phiml import math, nn
 from phiml.math import Tensor, batch, channel
 from rich.console import Console
@@ -83,16 +84,18 @@ def main() -> None:
     importlib.import_module(FLOW[options.framework])
     console = Console()
     table = Table(title=f"Mean ½ ‖x − x*‖² after {options.steps} steps, each method with its best of {RATES}")
-    for column in ("stiffness", "condition number", *METHODS):
+    columns = ("stiffness", "condition number", *METHODS, NAME)
+    for column in columns:
         table.add_column(column, justify="right")
-    lines = ["| stiffness | condition number | " + " | ".join(METHODS) + " |", "|" + "---|" * (2 + len(METHODS))]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     try:
         with interrupts_between_steps() as check_interrupt:
             for stiffness in options.stiffness:
                 physics = Oscillators(options.masses, stiffness=stiffness)
                 found = [best_loss(method, physics, options, console, check_interrupt) for method in METHODS]
                 condition = np.linalg.cond(physics.matrix(physics.time))
-                cells = [f"{stiffness:g}", f"{condition:.3g}", *(f"{loss:.3g}" for loss in found)]
+                alone = loss_alone(physics, options)
+                cells = [f"{stiffness:g}", f"{condition:.3g}", *(f"{loss:.3g}" for loss in found), f"{alone:.1g}"]
                 table.add_row(*cells)
                 lines.append("| " + " | ".join(cells) + " |")
     except KeyboardInterrupt:
@@ -119,11 +122,22 @@ def train(method: str, physics: Oscillators, rate: float, options: argparse.Name
     losses = []
     for step in range(options.steps):
         check_interrupt()
-        samples = np.random.default_rng(step).standard_normal((100, 2 * physics.masses)).astype(np.float32)
-        x = math.tensor(samples, batch("batch"), channel("vector"))
+        x = make_states(physics, step)
         update = sip_update_weights(net, optimizer, physics, physics.forward(x), x_true=x, solver=METHODS[method](x))
         losses.append(float(update.x_l2.mean))
     return float(np.mean(losses[-max(1, options.steps // 10) :]))
+
+
+def make_states(physics: Oscillators, step: int) -> Tensor:
+    """Unseen states, the same for every method."""
+    samples = np.random.default_rng(step).standard_normal((100, 2 * physics.masses)).astype(np.float32)
+    return math.tensor(samples, batch("batch"), channel("vector"))
+
+
+def loss_alone(physics: Oscillators, options: argparse.Namespace) -> float:
+    """That of the inverse without a network, on the last of these states."""
+    x = make_states(physics, options.steps - 1)
+    return float(math.l2_loss(invert_alone(physics, physics.forward(x)) - x).mean)
 
 
 def make_optimizer(net: Any, rate: float, framework: str) -> Any:

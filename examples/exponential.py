@@ -27,7 +27,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from heat_inversion import FLOW, adam, seed_everything, train
-from l1 import Run, absolute_error, plot_l1, report
+from inverse_alone import NAME
+from l1 import Run, absolute_error, mean_error, plot_l1, report
 from matplotlib.figure import Figure
 from phiml import math, nn
 from phiml.math import Tensor, batch, channel
@@ -35,6 +36,7 @@ from rich.console import Console
 
 from phi_sip import Exponential
 from phi_sip.plots import STYLES
+from phi_sip.plots.style import draw_level
 from phi_sip.records import TrainingRecord
 
 METHODS = {"SIP": None, "DP": "gradient", "SIP, Gauss–Newton": "gauss-newton"}  # solver
@@ -69,8 +71,9 @@ def main() -> None:
         console.print("Interrupted: reporting what was done so far.")
     runs = [run for run in runs if run.l1]
     if runs:
-        figures = {"training": plot_l1(runs), "error_vs_x": plot_error_against_x(runs)}
-        report(runs, figures, options.output, console)
+        alone = mean_error(runs[0].inverted(Exponential()))
+        figures = {"training": plot_l1(runs, alone), "error_vs_x": plot_error_against_x(runs, alone)}
+        report(runs, alone, figures, options.output, console)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -109,8 +112,8 @@ def predict(net: Any, y: Tensor) -> Tensor:
     return math.native_call(net, math.expand(y**0.25, channel(vector=1)))
 
 
-def plot_error_against_x(runs: Sequence[Run]) -> Figure:
-    """The error of the last steps in intervals of x*."""
+def plot_error_against_x(runs: Sequence[Run], alone: float) -> Figure:
+    """The error of the last steps in intervals of x*, and that of the inverse alone, which is the same everywhere."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     edges = np.linspace(LOWEST, 0, 25)
@@ -123,6 +126,7 @@ def plot_error_against_x(runs: Sequence[Run]) -> Figure:
         axes.plot(
             (edges[used] + edges[used + 1]) / 2, means, color=color, linestyle=style, lw=2, label=run.record.method
         )
+    draw_level(axes, alone, f"the {NAME}")
     axes.set(xlabel="x* = log y*", ylabel="mean |x − x*|", yscale="log", xlim=(LOWEST, 0))
     axes.grid(True, which="both", alpha=0.25)
     axes.legend()

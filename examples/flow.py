@@ -3,7 +3,8 @@ Train a network to infer the velocity of an incompressible flow from a marker at
 
 The fluid experiment of arXiv 2109.15048 with `phi_sip`: scale-invariant physics (SIP), whose inverse runs the
 simulation in reverse, against differentiable physics (DP), which is Adam through the simulation, for the same wall
-time each; and with the true velocity as labels, for reference. Writes figures, `records.json` and `summary.md` to the
+time each; and with the true velocity as labels, for reference. Beside them the inverse alone, without a network, that
+begins with a fluid at rest and goes on from its own answer. Writes figures, `records.json` and `summary.md` to the
 output folder. Ctrl-C keeps what was done so far.
 
     python examples/flow.py                         # 2 minutes for each of three methods
@@ -24,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from figures.flow import plot_errors_over_time, plot_markers, plot_velocities
+from inverse_alone import NAME, invert_alone
 from phi.field import CenteredGrid, Field
 from phiml import math, nn
 from phiml.math import batch, channel, extrapolation, spatial
@@ -40,6 +42,7 @@ FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.
 METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}  # solver for the true x
 LEARNING_RATE = 1e-3
 STEPS = 16
+TIMES = (1, 2, 3)  # inversions that the inverse alone makes, one after the other
 
 
 @dataclass(frozen=True)
@@ -168,18 +171,23 @@ def report(runs: list[Run], options: argparse.Namespace, console: Console) -> No
     """Tests all networks on the same unseen samples; prints the summary and writes it, with figures and records."""
     physics, x_true = make_data(options, 4 * options.batch, step=10**9)
     y_target = physics.forward(x_true)
-    predictions = {run.method: predict(run.net, physics, y_target) for run in runs}
+    predictions = {f"{NAME}, {n} ×": invert_alone(physics, y_target, times=n) for n in TIMES}
+    alone = list(predictions)
+    predictions |= {run.method: predict(run.net, physics, y_target) for run in runs}
     markers = {method: physics.forward(x) for method, x in predictions.items()}
     scales = {"x_l2": l2(x_true.values), "y_l2": l2(physics.marker - y_target.values)}
 
-    rows = [["method", "steps", "seconds", "velocity error", "marker error"]]
-    for run in runs:
-        velocity_error = (l2((predictions[run.method] - x_true).values) / scales["x_l2"]) ** 0.5
-        marker_error = (l2((markers[run.method] - y_target).values) / scales["y_l2"]) ** 0.5
-        seconds = sum(run.record.seconds)
-        rows.append(
-            [run.method, str(len(run.record.x_l2)), f"{seconds:.0f}", f"{velocity_error:.3f}", f"{marker_error:.3f}"]
+    errors = {
+        method: (
+            (l2((x - x_true).values) / scales["x_l2"]) ** 0.5,
+            (l2((markers[method] - y_target).values) / scales["y_l2"]) ** 0.5,
         )
+        for method, x in predictions.items()
+    }
+    training = {run.method: (str(len(run.record.x_l2)), f"{sum(run.record.seconds):.0f}") for run in runs}
+    rows = [["method", "steps", "seconds", "velocity error", "marker error"]]
+    for method, (velocity_error, marker_error) in errors.items():
+        rows.append([method, *training.get(method, ("", "")), f"{velocity_error:.3f}", f"{marker_error:.3f}"])
     table = Table(title=f"{4 * options.batch} samples not seen before")
     for name in rows[0]:
         table.add_column(name, justify="left" if name == "method" else "right")
@@ -192,12 +200,14 @@ def report(runs: list[Run], options: argparse.Namespace, console: Console) -> No
     lines.insert(1, "|" + "---|" * len(rows[0]))
     (options.output / "summary.md").write_text("\n".join(lines) + "\n")
     save_records([run.record for run in runs], options.output / "records.json")
+    shown = [alone[0], alone[-1], *(run.method for run in runs)]
+    levels = {method: dict(zip(("x_l2", "y_l2"), errors[method], strict=True)) for method in alone}
     figures = {
-        "velocity": plot_velocities(cells(x_true), {method: cells(x) for method, x in predictions.items()}),
+        "velocity": plot_velocities(cells(x_true), {method: cells(predictions[method]) for method in shown}),
         "marker": plot_markers(
-            cells(physics.marker), cells(y_target), {method: cells(y) for method, y in markers.items()}
+            cells(physics.marker), cells(y_target), {method: cells(markers[method]) for method in shown}
         ),
-        "errors": plot_errors_over_time([run.record for run in runs], scales),
+        "errors": plot_errors_over_time([run.record for run in runs], scales, levels),
     }
     for name, figure in figures.items():
         figure.savefig(options.output / f"{name}.png", dpi=150)

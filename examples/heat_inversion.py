@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from inverse_alone import NAME, invert_alone
 from phi.field import Field, l2_loss
 from phiml import math, nn
 from phiml.math import batch, spatial
@@ -194,7 +195,7 @@ def report(
     console: Console,
 ) -> None:
     """Prints the summary and writes figures, records and the summary to the output folder."""
-    alone = invert_alone(physics, *last[records[0].method][1:])
+    alone = inverse_alone(physics, *last[records[0].method][1:])
     table = Table(title="Mean of the last 10 steps, on samples not seen before")
     rows = [["method", "steps", "x loss", "y loss", "x loss ÷ SIP's", "seconds a step"]]
     for r in records:
@@ -210,7 +211,7 @@ def report(
                 f"{seconds:.2f}",
             ]
         )
-    rows.append(["the inverse alone", "", f"{alone.x_l2:.2f}", f"{alone.y_l2:.4f}", "", ""])
+    rows.append([f"the {NAME}", "", f"{alone.x_l2:.2f}", f"{alone.y_l2:.4f}", "", ""])
     for name in rows[0]:
         table.add_column(name, justify="left" if name == "method" else "right")
     for row in rows[1:]:
@@ -222,22 +223,22 @@ def report(
     lines.insert(1, "|" + "---|" * len(rows[0]))
     (options.output / "summary.md").write_text("\n".join(lines) + "\n")
     save_records(records, options.output / "records.json")
-    for name, figure in make_figures(records, last, physics, alone.x).items():
+    for name, figure in make_figures(records, last, physics, alone).items():
         figure.savefig(options.output / f"{name}.png", dpi=150)
     console.print(f"Figures, records.json and summary.md are in {options.output}")
 
 
 class InverseAlone(NamedTuple):
-    """What the inverse makes of the last observations without any network, and its mean errors."""
+    """What the inverse makes of observations without any network, and its mean errors."""
 
     x: Field
     x_l2: float
     y_l2: float
 
 
-def invert_alone(physics: HeatEquation, x_true: Field, y_target: Field) -> InverseAlone:
+def inverse_alone(physics: InvertiblePhysics, x_true: Field, y_target: Field) -> InverseAlone:
     """The simplest alternative to a trained network."""
-    x = sip_inverse(physics, y_target, physics.initial_state(y_target)).x_target
+    x = invert_alone(physics, y_target)
     x_l2, y_l2 = (float(l2_loss(a - b).mean) for a, b in ((x, x_true), (physics.forward(x), y_target)))
     return InverseAlone(x, x_l2, y_l2)
 
@@ -246,7 +247,7 @@ def make_figures(
     records: list[TrainingRecord],
     last: dict[str, tuple[SipUpdate, Field, Field]],
     physics: HeatEquation,
-    alone: Field,
+    alone: InverseAlone,
 ) -> dict:
     first = records[0].method
     update, x_true, y_target = last[first]
@@ -263,12 +264,12 @@ def make_figures(
     gain = math.exp(step.stats["log_gain"])
     wavenumber = math.sqrt(-step.stats["log_gain"] / (physics.diffusivity * physics.time))
     return {
-        "x_loss": plot_losses(records, "x_l2"),
-        "y_loss": plot_losses(records, "y_l2", smooth=2),
+        "x_loss": plot_losses(records, "x_l2", levels={f"the {NAME}": alone.x_l2}),
+        "y_loss": plot_losses(records, "y_l2", smooth=2, levels={f"the {NAME}": alone.y_l2}),
         "reconstructions": plot_reconstructions(
             sample(x_true),
             sample(y_target),
-            {"inverse alone": sample(alone), **{m: sample(u.x) for m, u in same.items()}},
+            {NAME: sample(alone.x), **{m: sample(u.x) for m, u in same.items()}},
         ),
         "damping": plot_damping(
             wavenumber.numpy("x,y"), gain.numpy("x,y"), (step.stats["kernel"] * gain).numpy("batch,x,y")

@@ -1,9 +1,9 @@
 """
 Shows what noise does to the inversion of heat conduction, and how well each regularization rule deals with it.
 
-Inverts noisy observations with all rules, trains networks with two of them, through the physics and with labels, and
-checks the uncertainty. Writes four figures, `records.json`, `errors.json` and `summary.md` to the output folder. Ctrl-C
-while training keeps what was done so far.
+Inverts noisy observations with all rules, trains networks with two of them, through the physics and with labels, shows
+these beside the inverses alone, and checks the uncertainty. Writes four figures, `records.json`, `errors.json` and
+`summary.md` to the output folder. Ctrl-C while training keeps what was done so far.
 
     python examples/heat_noise.py                               # minutes on two cores
     python examples/heat_noise.py --noise 1e-2 --framework torch
@@ -23,7 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from figures.noise import coverage, plot_error_against_noise, plot_rules, plot_uncertainty
-from heat_inversion import FLOW, train
+from heat_inversion import FLOW, InverseAlone, inverse_alone, train
+from inverse_alone import NAME
 from matplotlib.figure import Figure
 from phi.field import CenteredGrid, Field
 from phiml import math
@@ -53,6 +54,7 @@ from phi_sip.solvers.supervised import Supervised
 DIFFUSIVITY, TIME = 1.0, 8.0
 NOISE = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 EDGES = TotalVariation(minimum=0.0)
+LAST = 20  # steps that final errors are means over
 INSULATED = extrapolation.ZERO_GRADIENT
 
 
@@ -72,7 +74,7 @@ def main() -> None:
         for name, figure in figures.items():
             save(figure, name, options)
         report_errors(errors, bound, options, console)
-        report_training(train_all(options, console), options, console)
+        report_training(*train_all(options, console), options, console)
     console.print(f"Figures, records.json, errors.json and summary.md are in {options.output}")
 
 
@@ -190,24 +192,38 @@ def deviation(x: Field, options: argparse.Namespace) -> tuple[np.ndarray, np.nda
     return array(step.x_target) - array(x), array(step.uncertainty)
 
 
-def train_all(options: argparse.Namespace, console: Console) -> list[TrainingRecord]:
-    """All methods from the same weights, on the same data."""
+def train_all(options: argparse.Namespace, console: Console) -> tuple[list[TrainingRecord], dict[str, InverseAlone]]:
+    """All methods from the same weights, on the same data; and the inverses alone on the last of these."""
     methods: dict[str, tuple[Regularization | None, Any]] = {
         "SIP, default": (None, lambda x: None),
         "SIP, total variation, x ≥ 0": (EDGES, lambda x: None),
         "DP": (None, lambda x: "gradient"),
         "supervised": (None, Supervised),
     }
-    records = []
+    records: list[TrainingRecord] = []
+    last: list[tuple[Field, Field]] = []
     try:
         for name, (rule, solver) in methods.items():
             records.append(TrainingRecord(name))
             physics = HeatEquation(DIFFUSIVITY, TIME, regularization=rule)
-            for _ in train(solver, records[-1], physics, options, console):
-                pass
+            for _, x_true, y_target in train(solver, records[-1], physics, options, console):
+                if len(records) == 1:
+                    last = [*last[1 - LAST :], (x_true, y_target)]
     except KeyboardInterrupt:
         console.print("Interrupted: reporting what was done so far.")
-    return [record for record in records if record.x_l2]
+    records = [record for record in records if record.x_l2]
+    if not records:
+        return [], {}
+    alone = {f"{NAME}, default": mean_alone(None, last), f"{NAME}, total variation, x ≥ 0": mean_alone(EDGES, last)}
+    return records, alone
+
+
+def mean_alone(rule: Regularization | None, pairs: list[tuple[Field, Field]]) -> InverseAlone:
+    """The inverse of the last observations, and its mean errors over all."""
+    physics = HeatEquation(DIFFUSIVITY, TIME, regularization=rule)
+    found = [inverse_alone(physics, x_true, y_target) for x_true, y_target in pairs]
+    x_l2, y_l2 = (float(np.mean([getattr(alone, quantity) for alone in found])) for quantity in ("x_l2", "y_l2"))
+    return InverseAlone(found[-1].x, x_l2, y_l2)
 
 
 def save(figure: Figure, name: str, options: argparse.Namespace) -> None:
@@ -227,16 +243,20 @@ def report_errors(
     (options.output / "errors.json").write_text(json.dumps(results, indent=1))
 
 
-def report_training(records: list[TrainingRecord], options: argparse.Namespace, console: Console) -> None:
+def report_training(
+    records: list[TrainingRecord], alone: dict[str, InverseAlone], options: argparse.Namespace, console: Console
+) -> None:
     if not records:
         return
-    save(plot_losses(records, "x_l2", smooth=2), "training", options)
+    levels = {name: found.x_l2 for name, found in alone.items()}
+    save(plot_losses(records, "x_l2", smooth=2, levels=levels), "training", options)
     save_records(records, options.output / "records.json")
     rows = [["method", "steps", "x loss", "y loss", "seconds a step"]]
     for r in records:
-        losses = f"{r.final('x_l2', 20):.2f}", f"{r.final('y_l2', 20):.4f}"
+        losses = f"{r.final('x_l2', LAST):.2f}", f"{r.final('y_l2', LAST):.4f}"
         rows.append([r.method, str(len(r.x_l2)), *losses, f"{np.median(r.seconds):.2f}"])
-    title = f"Training at σ = {options.noise:g}, mean of the last 20 steps, on samples not seen before"
+    rows += [[name, "", f"{found.x_l2:.2f}", f"{found.y_l2:.4f}", ""] for name, found in alone.items()]
+    title = f"Training at σ = {options.noise:g}, mean of the last {LAST} steps, on samples not seen before"
     with (options.output / "summary.md").open("a") as summary:
         summary.write("\n" + print_table(title, rows, console))
 

@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from inverse_alone import NAME, invert_alone
 from phi import field
 from phi.field import CenteredGrid, Field
 from phiml import math, nn
@@ -101,16 +102,35 @@ def main() -> None:
     for r in records:
         console.print(f"{r.method}: x loss {r.final('x_l2'):.2f}, {np.median(r.seconds):.2f} s a step")
     if records:
-        report(records, fields, options)
+        done = len(records[0].x_l2)
+        alone = inverse_alone(range(max(0, done - 10), done), options)
+        console.print(f"the {NAME}: x loss {alone[1]:.2f}")
+        report(records, fields, alone, options)
         console.print(f"Figures and records.json are in {options.output}")
 
 
-def report(records: list[TrainingRecord], fields: dict[str, list[np.ndarray]], options: argparse.Namespace) -> None:
+def inverse_alone(steps: range, options: argparse.Namespace) -> tuple[np.ndarray, float]:
+    """What the inverse makes of the last observations without a network, and its mean error over these steps."""
+    physics, losses = DifferentiablePhysics(simulate), []
+    for step in steps:
+        x_true = make_states(options.batch, options.resolution, seed=step)
+        x = invert_alone(physics, physics.forward(x_true))
+        losses.append(float(field.l2_loss(x - x_true).mean))
+    return x.values.batch[0].numpy("x,y"), float(np.mean(losses))
+
+
+def report(
+    records: list[TrainingRecord],
+    fields: dict[str, list[np.ndarray]],
+    alone: tuple[np.ndarray, float],
+    options: argparse.Namespace,
+) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     save_records(records, options.output / "records.json")
-    plot_losses(records, "x_l2", smooth=2).savefig(options.output / "x_loss.png", dpi=150)
+    losses = plot_losses(records, "x_l2", smooth=2, levels={f"the {NAME}": alone[1]})
+    losses.savefig(options.output / "x_loss.png", dpi=150)
     x, y, _ = fields[records[0].method]
-    found = {r.method: fields[r.method][2] for r in records}
+    found = {NAME: alone[0], **{r.method: fields[r.method][2] for r in records}}
     plot_reconstructions(x, y, found, quantity="population").savefig(options.output / "reconstructions.png", dpi=150)
 
 

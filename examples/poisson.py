@@ -24,7 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from heat_inversion import FLOW, METHODS, train
-from l1 import Run, absolute_error, plot_l1, report
+from inverse_alone import NAME
+from l1 import Run, absolute_error, mean_error, plot_l1, report
 from matplotlib.figure import Figure
 from phi.field import Field
 from phiml import math
@@ -57,7 +58,10 @@ def main() -> None:
         console.print("Interrupted: reporting what was done so far.")
     runs = [run for run in runs if run.l1]
     if runs:
-        report(runs, {"training": plot_l1(runs), "reconstructions": plot_sources(runs)}, options.output, console)
+        alone = runs[0].inverted(physics)
+        error = mean_error(alone)
+        figures = {"training": plot_l1(runs, error), "reconstructions": plot_sources(runs, alone[-1][0])}
+        report(runs, error, figures, options.output, console)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -96,14 +100,14 @@ def make_predict(physics: Poisson, options: argparse.Namespace) -> Callable[[Any
     return predict
 
 
-def plot_sources(runs: Sequence[Run]) -> Figure:
-    """What each method makes of the sample on which the first has its median error, with errors below."""
+def plot_sources(runs: Sequence[Run], alone: Field) -> Figure:
+    """What each method, and the inverse alone, makes of the sample of the first's median error, with errors below."""
     _, x_true, y_target = runs[0].last[-1]
     errors = absolute_error(runs[0].last[-1][0], x_true).reshape(x_true.values.shape.get_size("batch"), -1).mean(1)
     typical = int(np.argsort(errors)[len(errors) // 2])
     truth, observation = (state.values.batch[typical].numpy("x,y") for state in (x_true, y_target))
     # An interrupted method has seen other samples last: show those that ended on the same.
-    found = {
+    found = {NAME: alone.values.batch[typical].numpy("x,y")} | {
         run.record.method: run.last[-1][0].values.batch[typical].numpy("x,y")
         for run in runs
         if len(run.l1) == len(runs[0].l1)
@@ -120,7 +124,7 @@ def plot_sources(runs: Sequence[Run]) -> Figure:
             grid[1, column].axis("off")
             continue
         error = show(
-            grid[1, column], values - truth, largest_error, f"mean |x − x*| = {np.abs(values - truth).mean():.3f}"
+            grid[1, column], values - truth, largest_error, f"mean |x − x*| = {np.abs(values - truth).mean():.2g}"
         )
     figure.colorbar(image, ax=grid[0, :], label="x", shrink=0.9)
     figure.colorbar(error, ax=grid[1, :], label="x − x*", shrink=0.9)

@@ -70,6 +70,9 @@ def test_noise_example(tmp_path):
     assert errors["rules"]["published damping"][at] > 2 * errors["linear bound"][at]
     summary = (tmp_path / "summary.md").read_text()
     assert all(name in summary for name in [*errors["rules"], "supervised"])
+    losses = {row[1].strip(): row[3] for row in (line.split("|") for line in summary.splitlines()) if len(row) == 7}
+    assert float(losses["inverse alone, default"]) < float(losses["SIP, default"])  # after eight steps
+    assert "inverse alone, total variation, x ≥ 0" in losses
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
@@ -84,7 +87,10 @@ def test_flow_example(framework, tmp_path):
         assert sum(record.seconds) >= 3
         assert np.isfinite(record.x_l2).all()
     check_figures(tmp_path, FLOW_FIGURES)
-    assert (tmp_path / "summary.md").read_text().count("\n") == 5
+    rows = (tmp_path / "summary.md").read_text().splitlines()[2:]
+    errors = {row.split("|")[1].strip(): float(row.split("|")[4]) for row in rows}
+    assert list(errors) == [*(f"inverse alone, {n} ×" for n in (1, 2, 3)), "SIP", "DP", "supervised"]
+    assert 1 > errors["inverse alone, 1 ×"] > errors["inverse alone, 2 ×"] > errors["inverse alone, 3 ×"]
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
@@ -100,7 +106,9 @@ def test_rotated_sine_example(framework, tmp_path):
     assert len(found) == 4 * 4
     for method in ("SIP, saddle-free Newton", "SIP, closed form"):
         assert found[method, 32.0, 45.0] < 0.6 * found["DP, Adam", 32.0, 45.0]
-    assert (tmp_path / "summary.md").read_text().count("\n") == 2 + 4
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.count("\n") == 2 + 4
+    assert "inverse alone, saddle-free Newton" in summary
 
 
 def test_bad_flags_of_rotated_sine_example(tmp_path):
@@ -122,7 +130,8 @@ def test_optimizer_comparison(tmp_path):
         assert len(record.x_l2) == len(record.y_l2) == len(record.seconds) > 0
     check_figures(tmp_path, ("comparison",))
     summary = (tmp_path / "summary.md").read_text()
-    assert all(summary.count(f"| {method} |") == 2 for method in {record.method for record in records})
+    methods = {*(record.method for record in records), "the inverse alone"}
+    assert all(summary.count(f"| {method} |") == 2 for method in methods)
 
 
 SMALL = {
@@ -142,7 +151,10 @@ def test_small_examples(script, framework, tmp_path):
     check_figures(tmp_path, figures)
     errors = json.loads((tmp_path / "l1.json").read_text())
     assert np.isfinite(list(errors.values())).all()
-    assert (tmp_path / "summary.md").read_text().count("\n") == 2 + len(methods)
+    *_, alone = (tmp_path / "summary.md").read_text().splitlines()
+    assert alone.startswith("| the inverse alone |")
+    assert float(alone.split("|")[3]) < 1e-4, "it is exact"
+    assert (tmp_path / "summary.md").read_text().count("\n") == 2 + len(methods) + 1
 
 
 @pytest.mark.parametrize("script", SMALL)
@@ -157,6 +169,7 @@ def test_own_simulation(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     check_records(tmp_path, ["SIP", "DP"], steps=3)
     check_figures(tmp_path, ("x_loss", "reconstructions"))
+    assert "the inverse alone: x loss" in result.stdout
 
 
 def test_coupled_oscillators(tmp_path):
@@ -164,8 +177,9 @@ def test_coupled_oscillators(tmp_path):
         command(tmp_path, "--quick", script="coupled_oscillators.py"), capture_output=True, text=True
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    losses = [float(cell) for cell in (tmp_path / "summary.md").read_text().splitlines()[2].split("|")[3:6]]
+    losses = [float(cell) for cell in (tmp_path / "summary.md").read_text().splitlines()[2].split("|")[3:7]]
     assert losses[0] == pytest.approx(losses[2], rel=1e-2)  # an exact inverse trains as labels do
+    assert losses[3] < 1e-10, "and needs no network"
 
 
 @pytest.mark.parametrize("flags", [["--samples", "0"], ["--noise", "0"], ["--resolution", "20"]])

@@ -14,7 +14,7 @@ from phi_sip.errors import RecordError
 from phi_sip.plots.runs import figures_of, plot_curves, plot_final_errors
 from phi_sip.plots.samples import plot_spectra
 from phi_sip.reporting import compare, write_report
-from phi_sip.training import RunRecord, StepRecord, ValidationRecord
+from phi_sip.training import RunRecord, StepRecord, ValidationRecord, read_run
 from phi_sip.training.files import RunFiles
 from phi_sip.training.run_folder import write_samples
 from phi_sip.training.samples import first_sample
@@ -45,10 +45,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def folder_of(path, name, steps=3, factor=1.0, truth=True, ended="all steps are done"):
+def folder_of(path, name, steps=3, factor=1.0, truth=True, ended="all steps are done", **info):
     path.mkdir()
     record = RunRecord(
-        name, {"name": name, "framework": "torch", "physics": {"name": "heat", "parameters": {"time": 8.0}}}
+        name,
+        {"name": name, "framework": "torch", "physics": {"name": "heat", "parameters": {"time": 8.0}}, **info},
     )
     files = RunFiles(path)
     files.on_start(record)
@@ -102,6 +103,30 @@ def test_several_runs_side_by_side(tmp_path):
     assert page.tags.count("img") == 4
 
 
+def test_the_inverse_alone_is_shown_beside_what_is_trained(tmp_path):
+    alone = {"x_l2": 0.123456, "y_l2": 0.5}
+    paths = [folder_of(tmp_path / name, name, inverse_alone=alone) for name in ("a", "b")]
+    assert [row.alone for row in compare(paths)] == [0.123456] * 2
+    assert "0.1235" in write_report(paths, tmp_path / "report.html").read_text()
+    runs = [read_run(path) for path in paths]
+    for axes, error in zip(plot_curves(runs).axes, (0.123456, 0.123456, 0.5, 0.5), strict=True):
+        (level,) = [line for line in axes.lines if line.get_label() == "the inverse alone"]
+        np.testing.assert_allclose(level.get_ydata(), error, rtol=1e-3)
+    assert [bar.get_width() for bar in plot_final_errors(runs).axes[0].patches] == pytest.approx([1 / 3] * 2 + [0.1235])
+
+
+def test_an_inverse_that_is_exact_does_not_stretch_the_axis():
+    steps = [StepRecord(i, 1.0 * i, 1.0, 1.0, 1.0, 2.0) for i in (1, 2)]
+    axes = plot_curves([RunRecord("a", {"inverse_alone": {"x_l2": 1e-20}}, steps)]).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["↓ the inverse alone: 1e-20"]
+    assert axes.get_ylim()[0] > 0.1
+
+
+@pytest.mark.parametrize("said", [3, {"x_l2": "0"}, {"x_l2": -1.0}, {"x_l2": float("inf")}, {"x_l2": float("nan")}])
+def test_what_a_folder_says_of_the_inverse_is_a_number_or_left_out(said):
+    assert RunRecord("a", {"inverse_alone": said}).error_alone("x_l2") is None
+
+
 def test_runs_without_truth_are_compared_by_what_they_explain(tmp_path):
     paths = [folder_of(tmp_path / "a", "a"), folder_of(tmp_path / "b", "b", truth=False)]
     assert [row.quantity for row in compare(paths)] == ["y_l2", "y_l2"]
@@ -130,7 +155,8 @@ def test_what_is_no_run_is_named(tmp_path):
 @pytest.mark.parametrize("truth", [False, True])
 def test_figures_of_samples_of_any_rank(tmp_path, shape, axes, truth):
     values = np.random.default_rng(0).random(shape)
-    samples = dict.fromkeys(("x", "x_target", "y", "y_target", "uncertainty"), values) | {"axes": np.array(list(axes))}
+    names = ("x", "x_target", "x_alone", "y", "y_target", "uncertainty")
+    samples = dict.fromkeys(names, values) | {"axes": np.array(list(axes))}
     shown = first_sample(samples, "x")
     np.testing.assert_array_equal(
         shown, values.reshape(*shape[: 1 + len(axes)], -1)[0, ..., 0][(..., shape[3] // 2) if len(axes) == 3 else ...]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 import training_runs
+from fields import array, periodic
 from phiml import math
 from training_runs import PHYSICS, ROWS, network, run, sample
 
-from phi_sip import HeatEquation
+from phi_sip import DifferentiablePhysics, Exponential, HeatEquation, sip_inverse
 from phi_sip.contract.markers import hookimpl
 from phi_sip.data.batches import Batch, by_step
 from phi_sip.errors import (
@@ -90,6 +94,44 @@ def test_it_trains_and_records_every_step(framework, tmp_path):
     assert stored.info["ended"] == "all steps are done"
     with (tmp_path / "run" / "steps.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4, 5]
+
+
+@dataclass(frozen=True)
+class OfOtherStates(Exponential):
+    """Nobody says where an inversion begins."""
+
+    name: ClassVar[str] = ""
+
+    def initial_state(self, y_target):
+        raise ValueError("of which dims?")
+
+
+@pytest.mark.parametrize("solver", [None, "gradient"])
+def test_the_inverse_alone_is_kept_for_comparison(tmp_path, solver):
+    run(TORCH, tmp_path, steps=1, solver=solver)
+    y, x_true = sample(1000)
+    x = sip_inverse(PHYSICS, y, PHYSICS.initial_state(y)).x_target
+    losses = [
+        0.5 * np.sum((array(a) - array(b)) ** 2, (1, 2)).mean() for a, b in ((x, x_true), (PHYSICS.forward(x), y))
+    ]
+    stored = read_run(tmp_path)
+    assert [stored.error_alone(quantity) for quantity in ("x_l2", "y_l2")] == pytest.approx(losses, rel=1e-3)
+    with np.load(tmp_path / "samples.npz", allow_pickle=False) as samples:
+        np.testing.assert_allclose(samples["x_alone"], array(x), atol=1e-5)
+        assert not np.allclose(samples["x"], samples["x_alone"], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("physics", "solver"),
+    [(OfOtherStates(), None), (DifferentiablePhysics(lambda x: 2 * x), "gradient")],
+    ids=["no initial state", "no inverse"],
+)
+def test_where_there_is_no_inverse_nothing_is_compared(physics, solver):
+    y = physics.forward(periodic(np.random.default_rng(0).random((2, 8, 8))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        record, *_ = run(TORCH, physics=physics, data=by_step(lambda _: y), validation=y, steps=1, solver=solver)
+    assert record.error_alone("y_l2") is None
 
 
 def test_samples_of_the_validation_are_kept(tmp_path):

@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from phi_sip.plots.style import COLORS, DASHES, LABELS, MARKERS
+from phi_sip.plots.style import COLORS, DASHES, LABELS, MARKERS, draw_level
 from phi_sip.records import TrainingRecord
 
 
@@ -73,7 +73,7 @@ def level(record: TrainingRecord, end: int | None = None) -> float:
     return float(np.mean(values[-max(1, len(values) // 10) :]))
 
 
-def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]]) -> Figure:
+def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]], alone: Mapping[str, float]) -> Figure:
     """
     Draws the smoothed error ½ ‖x − x*‖² over time and over steps, on logarithmic scales.
 
@@ -81,6 +81,7 @@ def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]]) -> Figure:
 
     Args:
         problems: Runs per problem; those of one method have the same name.
+        alone: Error of the inverse alone per problem.
     """
     figure = Figure(figsize=(11, 3.6 * len(problems) + 0.6), layout="constrained")
     grid = figure.subplots(len(problems), 2, sharey="row", squeeze=False)
@@ -98,6 +99,7 @@ def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]]) -> Figure:
         row[0].set(ylabel=LABELS["x_l2"], xlabel="seconds of processor time")
         row[1].set(xlabel="training step")
         for axes in row:
+            draw_level(axes, alone[problem], "the inverse alone")
             axes.set(xscale="log", yscale="log", title=problem)
             for axis in (axes.xaxis, axes.yaxis):
                 _plain_numbers(axis)

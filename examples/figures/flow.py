@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from phi_sip.plots.style import STYLES, show_cells
+from phi_sip.plots.style import LEVELS, STYLES, show_cells
 from phi_sip.records import TrainingRecord
 
 
@@ -62,13 +62,16 @@ def plot_markers(start: np.ndarray, target: np.ndarray, predictions: Mapping[str
     return figure
 
 
-def plot_errors_over_time(records: Sequence[TrainingRecord], scales: Mapping[str, float]) -> Figure:
+def plot_errors_over_time(
+    records: Sequence[TrainingRecord], scales: Mapping[str, float], levels: Mapping[str, Mapping[str, float]]
+) -> Figure:
     """
     Draws relative errors on unseen samples against the wall time of training.
 
     Args:
         records: Runs to compare.
         scales: ½ ‖x*‖² by `"x_l2"` and ½ ‖m(0) − y*‖² by `"y_l2"`, means over samples.
+        levels: Relative errors of what is not trained, by name and by `"x_l2"` and `"y_l2"`.
     """
     labels = {"x_l2": "velocity error ‖x − x*‖ / ‖x*‖", "y_l2": "marker error ‖y − y*‖ / ‖m(0) − y*‖"}
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -78,9 +81,11 @@ def plot_errors_over_time(records: Sequence[TrainingRecord], scales: Mapping[str
             seconds = np.cumsum(record.seconds)
             axes.plot(seconds, values, color=color, lw=0.6, alpha=0.3)
             axes.plot(seconds, _running_mean(values), color=color, linestyle=style, lw=2, label=record.method)
+        for i, (name, errors) in enumerate(levels.items()):
+            axes.axhline(errors[quantity], color="0.35", linestyle=LEVELS[i % len(LEVELS)], lw=1.4, label=name)
         axes.set(xlabel="wall time of training in s", ylabel=label, ylim=(0, 1.1))
         axes.grid(True, alpha=0.25)
-    axes.legend()
+    axes.legend(fontsize=8)
     return figure
 
 

@@ -22,6 +22,7 @@ COLUMNS = {
     "best_step": "at step",
     "risk": "risk",
     "ratio": "÷ first",
+    "alone": "inverse alone",
     "seconds_to_common": "s to common error",
 }
 
@@ -34,7 +35,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print plain data for scripts.")] = False,
 ) -> None:
     """
-    Compare runs: final and best validation errors, time, ratio to the first.
+    Compare runs: final and best validation errors, time, ratio to the first, and the error of the inverse alone.
 
     The common error is the one that all of them have reached.
 

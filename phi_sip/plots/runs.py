@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 from ..training.callbacks import Arrays
 from ..training.records import RISK, RunRecord
 from .samples import drawings_of_samples
-from .style import COLORS, DASHES, LABELS, MARKERS, as_label, label_log_axis
+from .style import COLORS, DASHES, LABELS, MARKERS, as_label, draw_level, label_log_axis
+
+ALONE = "the inverse alone"
 
 
 def plot_curves(runs: Sequence[RunRecord]) -> Figure:
     """
     Draws the errors in x, where they are known, in y, and the risk, where it is known, over steps and over time.
 
-    Lines are of the training, marks of the validation.
+    Lines are of the training, marks of the validation, and level lines of the inverse alone, as far as it is known.
 
     Args:
         runs: One or several; a color and a line style each.
@@ -34,6 +36,8 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
         for i, run in enumerate(runs):
             for axes, place in zip(row, ("step", "elapsed"), strict=True):
                 _curve(axes, run, quantity, place, i)
+        for axes in row:
+            _alone(axes, runs, quantity)
         row[0].set_ylabel(LABELS[quantity])
         for axes in row:
             axes.grid(True, which="both", alpha=0.25)
@@ -68,15 +72,35 @@ def _curve(axes: Axes, run: RunRecord, quantity: str, place: str, i: int) -> Non
             axes.plot(*zip(*points, strict=True), label=label, color=color, markeredgecolor="white", **extra)
 
 
+def _alone(axes: Axes, runs: Sequence[RunRecord], quantity: str) -> None:
+    """Draws the errors of the inverse alone as level lines."""
+    for i, (name, error) in enumerate(errors_alone(runs, quantity).items()):
+        draw_level(axes, error, name, i)
+
+
+def errors_alone(runs: Sequence[RunRecord], quantity: str) -> dict[str, float]:
+    """Returns the validation errors of the inverse alone by label, once where they are the same for several runs."""
+    runs_of: dict[float, list[str]] = {}
+    for run in runs:
+        error = run.error_alone(quantity)
+        if error is not None:
+            runs_of.setdefault(float(f"{error:.4g}"), []).append(as_label(run.name))
+    if len(runs_of) == 1:
+        return dict.fromkeys([ALONE], *runs_of)
+    return {f"{ALONE}: {', '.join(names)}": error for error, names in runs_of.items()}
+
+
 def plot_final_errors(runs: Sequence[RunRecord]) -> Figure:
-    """Draws the last validation error of each run, in x where it is known, else in y."""
+    """Draws the last validation error of each run and that of the inverse alone, in x where it is known, else in y."""
     known = all(run.validations and run.validations[-1].x_l2 is not None for run in runs)
     quantity = "x_l2" if known else "y_l2"
     values = [getattr(run.validations[-1], quantity) if run.validations else np.nan for run in runs]
-    figure = Figure(figsize=(7, 0.55 * len(runs) + 1.3), layout="constrained")
-    axes = figure.add_subplot()
     colors, names = [COLORS[i % len(COLORS)] for i in range(len(runs))], [as_label(run.name) for run in runs]
-    bars = axes.barh(range(len(runs)), values, tick_label=names, color=colors)
+    alone = errors_alone(runs, quantity)
+    colors, names, values = [*colors, *["0.6"] * len(alone)], [*names, *alone], [*values, *alone.values()]
+    figure = Figure(figsize=(7, 0.55 * len(names) + 1.3), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(range(len(names)), values, tick_label=names, color=colors)
     axes.bar_label(bars, fmt="%.4g", padding=4)
     axes.invert_yaxis()
     axes.margins(x=0.15)

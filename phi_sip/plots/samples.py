@@ -16,7 +16,13 @@ from ..training.samples import first_sample, scalars
 from .inversions import plot_damping, plot_reconstructions
 from .style import COLORS, DASHES, MARKERS, as_label, show_cells
 
-NAMES = {"x_true": "truth x*", "x": "prediction x", "x_target": "corrected x̃", "y_target": "observation y*"}
+NAMES = {
+    "x_true": "truth x*",
+    "x": "prediction x",
+    "x_target": "corrected x̃",
+    "x_alone": "inverse alone x̂",
+    "y_target": "observation y*",
+}
 
 
 def figures_of_samples(samples: Arrays) -> dict[str, Figure]:
@@ -49,7 +55,7 @@ def _lines(samples: Arrays, shown: Mapping[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
     for i, (label, values) in enumerate(shown.items()):
-        axes.plot(values, color=COLORS[i], linestyle=DASHES[i], lw=2, label=label)
+        axes.plot(values, color=COLORS[i], linestyle=DASHES[i % len(DASHES)], lw=2, label=label)
     if "uncertainty" in samples:
         center, deviation = shown[NAMES["x_target"]], first_sample(samples, "uncertainty")
         band = (center - 2 * deviation, center + 2 * deviation)
@@ -70,7 +76,7 @@ def plot_spectra(samples: Arrays) -> Figure:
     axes = figure.add_subplot()
     for i, (name, label) in enumerate((n, text) for n, text in NAMES.items() if n in samples):
         k, power = _radial_power(scalars(samples, name))
-        axes.plot(k, power, color=COLORS[i], linestyle=DASHES[i], lw=2, label=label)
+        axes.plot(k, power, color=COLORS[i], linestyle=DASHES[i % len(DASHES)], lw=2, label=label)
     axes.set(xlabel="wavenumber |k| ÷ largest of an axis", ylabel="mean power per mode", yscale="log")
     axes.grid(True, alpha=0.25)
     axes.legend(frameon=False)

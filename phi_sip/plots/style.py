@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -16,12 +18,18 @@ STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":
 COLORS = (*(color for color, _ in STYLES), "#E69F00", "#56B4E9", "#882255", "#332288", "#999933")
 MARKERS = "osD^vP*X<>hp"
 DASHES = ("-", "--", "-.", ":")
+<<<<<<< HEAD
 LABELS = {
     "x_l2": "½ ‖x − x*‖²  (mean over batch)",
     "y_l2": "½ ‖y − y*‖²  (mean over batch)",
     "loss": "½ ‖x − x̃‖²",
     "risk": "estimated risk − that of the inverse",
 }
+=======
+LEVELS = ((0, (6, 2, 1, 2)), (0, (1, 1)), (0, (6, 2, 1, 2, 1, 2)))
+FAR_BELOW = 1e-4
+LABELS = {"x_l2": "½ ‖x − x*‖²  (mean over batch)", "y_l2": "½ ‖y − y*‖²  (mean over batch)", "loss": "½ ‖x − x̃‖²"}
+>>>>>>> pages
 
 
 class DecimalLogFormatter(LogFormatter):
@@ -41,6 +49,19 @@ def label_log_axis(axis: Axis) -> None:
     """Labels a logarithmic axis by decimal numbers, also between the powers of ten where there is room."""
     axis.set_major_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
     axis.set_minor_formatter(DecimalLogFormatter(minor_thresholds=(2, 0.5)))
+
+
+def draw_level(axes: Axes, value: float, label: str, number: int = 0) -> None:
+    """
+    Draws what does not change over the steps, such as the error of the inverse alone, as a level line on a logarithmic
+    axis. Where it is far below all that is drawn there, a text at the foot says so in its place.
+    """
+    style: dict[str, Any] = {"color": "0.35", "linestyle": LEVELS[number % len(LEVELS)], "lw": 1.6, "zorder": 1}
+    if value > FAR_BELOW * axes.dataLim.minposy:
+        axes.axhline(value, label=label, **style)
+    else:
+        text, place = f"↓ {label}: {value:.1g}", (0.02, 0.03 + 0.07 * number)
+        axes.annotate(text, place, xycoords="axes fraction", color=style["color"])
 
 
 def show_cells(

@@ -26,6 +26,7 @@ class Row:
         final: Last validation error; `None` without validation.
         best, best_step: Least validation error, and when.
         ratio: `final` ÷ that of the first run.
+        alone: Validation error of the inverse alone, without a network; `None` where it is not known.
         seconds_to_common: Seconds until the error that all runs reach, the largest of their least ones.
         risk: Last risk, see `ValidationRecord`; `None` where it is not known.
         ended: How it ended.
@@ -40,6 +41,7 @@ class Row:
     best: float | None
     best_step: int | None
     ratio: float | None
+    alone: float | None
     seconds_to_common: float | None
     risk: float | None
     ended: str
@@ -82,6 +84,7 @@ def _row(run: RunRecord, quantity: str, common: float | None, first: float | Non
         error(best) if best else None,
         best.step if best else None,
         _ratio(final, first),
+        run.error_alone(quantity),
         reached,
         run.validations[-1].risk if run.validations else None,
         ending(run),

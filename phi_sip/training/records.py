@@ -15,6 +15,7 @@ from ..contract.update import SipUpdate
 RISK = "risk"
 QUANTITIES = ("x_l2", "y_l2", RISK)  # errors of a validation
 SAVED = "saved"  # key of run.json: the step of the last checkpoint
+ALONE = "inverse_alone"  # key of run.json: validation errors of the inverse without a network
 KEPT_AFTER = "best_states_after"  # key of run.json: best states are kept of validations after this step
 
 
@@ -97,6 +98,12 @@ class RunRecord:
     def elapsed(self) -> float:
         """Seconds of training."""
         return self.steps[-1].elapsed if self.steps else 0.0
+
+    def error_alone(self, quantity: str) -> float | None:
+        """Returns the validation error `x_l2` or `y_l2` of the inverse without a network; `None` if it is not known."""
+        errors = self.info.get(ALONE)
+        error = errors.get(quantity) if isinstance(errors, dict) else None
+        return float(error) if isinstance(error, (int, float)) and 0 <= error < np.inf else None
 
     def errors(self, quantity: str) -> list[float]:
         """Returns the validation errors `x_l2`, `y_l2` or `risk`, one for each validation that knows it."""

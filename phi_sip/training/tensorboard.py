@@ -16,7 +16,7 @@ from .callbacks import Arrays, Callback
 from .records import RunRecord, StepRecord, ValidationRecord
 from .samples import first_sample
 
-SHOWN = ("y_target", "x", "x_target", "x_true", "uncertainty")
+SHOWN = ("y_target", "x", "x_target", "x_alone", "x_true", "uncertainty")
 
 
 class TensorBoard(Callback):

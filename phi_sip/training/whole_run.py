@@ -9,7 +9,7 @@ from ..text.printable import sentence
 from .attempts import Attempts
 from .batches import Batches, Data
 from .loop import TrainingLoop
-from .records import RunRecord
+from .records import ALONE, RunRecord
 from .resumption import EarlierRun, Resumption
 
 
@@ -61,9 +61,11 @@ def _begin(
         loop.task.prepare(observed.y_target)
     if loop.validation is not None:
         loop.validation.check()
-    if resumption is None:
-        return RunRecord("training")
-    return resumption.begin(earlier, {} if observed is None else {"precision": trees.precision_of(observed.y_target)})
+    more = {} if observed is None else {"precision": trees.precision_of(observed.y_target)}
+    run = RunRecord("training") if resumption is None else resumption.begin(earlier, more)
+    if loop.validation is not None:
+        run.info[ALONE] = loop.validation.invert_alone()
+    return run
 
 
 def _after_error(
