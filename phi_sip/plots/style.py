@@ -18,18 +18,14 @@ STYLES = (("#D55E00", "-"), ("#0072B2", "--"), ("#009E73", "-."), ("#CC79A7", ":
 COLORS = (*(color for color, _ in STYLES), "#E69F00", "#56B4E9", "#882255", "#332288", "#999933")
 MARKERS = "osD^vP*X<>hp"
 DASHES = ("-", "--", "-.", ":")
-<<<<<<< HEAD
+LEVELS = ((0, (6, 2, 1, 2)), (0, (1, 1)), (0, (6, 2, 1, 2, 1, 2)))
+FAR_BELOW = 1e-4
 LABELS = {
     "x_l2": "½ ‖x − x*‖²  (mean over batch)",
     "y_l2": "½ ‖y − y*‖²  (mean over batch)",
     "loss": "½ ‖x − x̃‖²",
     "risk": "estimated risk − that of the inverse",
 }
-=======
-LEVELS = ((0, (6, 2, 1, 2)), (0, (1, 1)), (0, (6, 2, 1, 2, 1, 2)))
-FAR_BELOW = 1e-4
-LABELS = {"x_l2": "½ ‖x − x*‖²  (mean over batch)", "y_l2": "½ ‖y − y*‖²  (mean over batch)", "loss": "½ ‖x − x̃‖²"}
->>>>>>> pages
 
 
 class DecimalLogFormatter(LogFormatter):

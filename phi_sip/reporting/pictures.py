@@ -16,15 +16,9 @@ from ..storage.atomic import refuse_link, written_file
 
 DPI = 130
 CAPTIONS = {
-<<<<<<< HEAD
-    "curves": "Errors, and the risk if asked for, over steps and time: lines of the training, marks of the validation.",
-    "final": "Last validation error.",
-    "reconstructions": "A validation sample: what was observed, predicted, and what the inverse corrects it to.",
-=======
-    "curves": "Errors over steps and time: lines of the training, marks of the validation, level lines of the inverse.",
+    "curves": "Errors, and the risk if asked for, over steps: lines of the training, marks of the validation, level lines of the inverse.",
     "final": "Last validation error, and that of the inverse alone.",
     "reconstructions": "A validation sample: observed, predicted, corrected by the inverse, and by the inverse alone.",
->>>>>>> pages
     "spectra": "Mean power over wavenumber: what is smoothed out shows at the right.",
     "damping": "Share of the error in each mode that one step corrects, by the inverse and by the gradient.",
     "uncertainty": "Standard deviation per cell to be expected of the corrected state, and how often it holds.",

@@ -21,14 +21,10 @@ from ..states import trees
 from ..states.checks import check_same_grid
 from ..states.order import by_name, in_canonical_order
 from .callbacks import Arrays
-<<<<<<< HEAD
-from .predictions import Predictions
-from .records import ValidationRecord
-from .validation_risk import ValidationRisk
-=======
 from .inverse_alone import inverse_alone, unless_it_fails
+from .predictions import Predictions
 from .records import QUANTITIES, ValidationRecord
->>>>>>> pages
+from .validation_risk import ValidationRisk
 
 SHOWN = 4  # samples that are kept as arrays
 
@@ -53,13 +49,9 @@ class Validation:
         solver: str | InverseSolver | None,
         risk: ValidationRisk | None = None,
     ) -> None:
-<<<<<<< HEAD
         self._batches, self._physics, self._solver, self._risk = batches, physics, solver, risk
         self._predictions = Predictions([batch.y_target for batch in batches], evaluation)
-=======
-        self._batches, self._physics, self._evaluate, self._solver = batches, physics, evaluate, solver
         self._alone: Arrays = {}
->>>>>>> pages
 
     @property
     def first(self) -> Batch:
@@ -95,11 +87,8 @@ class Validation:
                 known = x_errors is not None and batch.x_true is not None
                 x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
-<<<<<<< HEAD
         y_l2, risk = _mean("y_l2", y_errors), None if self._risk is None else self._risk.of(states)
-        return ValidationRecord(step, elapsed, y_l2, x_l2, risk), self._samples(states[0])
-=======
-        return ValidationRecord(step, elapsed, _mean("y_l2", y_errors), x_l2), {**self._samples(), **self._alone}
+        return ValidationRecord(step, elapsed, y_l2, x_l2, risk), {**self._samples(states[0]), **self._alone}
 
     def invert_alone(self) -> dict[str, float]:
         """
@@ -112,14 +101,17 @@ class Validation:
         alone = inverse_alone(self._physics, self._solver)
         if alone is None:
             return {}
-        found = unless_it_fails(lambda: Validation(self._batches, self._physics, alone, None).run(0, 0.0))
+
+        def evaluation(y_target: Any) -> Callable[[], Any]:
+            return lambda: alone(y_target)
+
+        found = unless_it_fails(lambda: Validation(self._batches, self._physics, evaluation, None).run(0, 0.0))
         if found is None:
             return {}
         record, samples = found
         self._alone = {"x_alone": samples["x"]} if "x" in samples else {}
         errors = {quantity: getattr(record, quantity) for quantity in QUANTITIES}
         return {quantity: error for quantity, error in errors.items() if error is not None}
->>>>>>> pages
 
     def _samples(self, x: Any) -> Arrays:
         y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
