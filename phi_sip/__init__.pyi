@@ -34,6 +34,8 @@ from .errors import (
 from .frameworks.jax.optax import OptaxOptimizer
 from .inputs import Estimate, LinearEstimate, Observation, Uncertainty
 from .inversion.operator import sip_inverse
+from .noise import ColoredNoise, MultiplicativeNoise, NoiseLaw, NoisePerCell, Outliers, PoissonNoise, WhiteNoise
+from .noise.resolve import available_noise, get_noise
 from .physics.burgers import Burgers
 from .physics.composite import Composite
 from .physics.differentiable import DifferentiablePhysics
@@ -97,6 +99,7 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "CheckpointWarning",
+    "ColoredNoise",
     "Composite",
     "ConjugateGradient",
     "Correction",
@@ -126,17 +129,22 @@ __all__ = [
     "Masked",
     "MeasuredSpectrum",
     "MisfitWarning",
+    "MultiplicativeNoise",
     "NetworkInput",
     "NetworkOutputError",
     "NetworkSpec",
+    "NoiseLaw",
+    "NoisePerCell",
     "NonFiniteError",
     "Observation",
     "OptaxOptimizer",
+    "Outliers",
     "ParameterError",
     "PerformanceWarning",
     "PluginError",
     "PluginWarning",
     "Poisson",
+    "PoissonNoise",
     "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
@@ -171,13 +179,16 @@ __all__ = [
     "UntrustedError",
     "WallTime",
     "Wave",
+    "WhiteNoise",
     "Wiener",
     "available_inputs",
     "available_networks",
+    "available_noise",
     "available_physics",
     "available_solvers",
     "available_targets",
     "get_input",
+    "get_noise",
     "get_physics",
     "get_solver",
     "get_target",
