@@ -389,16 +389,18 @@ def test_other_boundaries(double, boundary, law):
 
 @pytest.mark.parametrize("law", [PoissonNoise(), Outliers(), ColoredNoise(PowerLaw(1.0, 1.0))], **NAME)
 def test_single_precision_and_any_order_of_axes(framework, law):
-    y = counted()
+    with math.precision(64):
+        y = with_outliers() if law.name == "outliers" else counted()
+        moved = math.tensor(array(y).transpose(2, 0, 1), spatial("y"), batch("batch"), spatial("x"))
+    other = y.with_values(moved)
     physics = HeatEquation(2.0, 1.0, regularization=EmpiricalBayes(), noise=law)
-    found = []
-    for precision in (32, 64):
-        with math.precision(precision):
-            values = math.tensor(array(y).transpose(2, 0, 1), spatial("y"), batch("batch"), spatial("x"))
-            data = y.with_values(values) if precision == 64 else y
-            found.append(array(inverted(physics, data).x_target))
-            assert found[-1].dtype == f"float{precision}"
-    np.testing.assert_allclose(found[0], found[1], atol=2e-3)
+    with math.precision(64):
+        expected, reordered = (array(inverted(physics, data).x_target) for data in (y, other))
+    with math.precision(32):
+        single = inverted(physics, y.with_values(math.to_float(y.values))).x_target
+    assert single.values.dtype.precision == 32
+    np.testing.assert_allclose(reordered, expected, atol=1e-7)
+    np.testing.assert_allclose(array(single), expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.0])
@@ -488,9 +490,7 @@ def test_self_simulated_observations_have_the_noise_of_the_law(corrected):
     white, counts = (white - white_mean).var(0), (counts - mean).var(0)
     np.testing.assert_allclose(white, 0.02**2, rtol=0.4)
     level = mean.mean((1, 2)).mean() / 0.02**2
-    bright = mean.mean(0) > 0.1
-    np.testing.assert_allclose(counts[bright], (mean.mean(0) / level)[bright], rtol=0.4)
-    assert counts[~bright].max() < 0.3 * 0.02**2
+    np.testing.assert_allclose(counts, mean.mean(0) / level, rtol=0.4, atol=0.1 * 0.02**2)
 
 
 class Scale(torch.nn.Module):

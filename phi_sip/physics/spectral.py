@@ -162,7 +162,7 @@ class SpectralPhysics(InvertiblePhysics):
             weights, log_gain = weights * math.exp(-0.5 * log_power), log_gain - 0.5 * log_power
         leaves_coefficients = self.sign == 1 and self.sees_constant and not self._observations and log_power is None
         weights = None if leaves_coefficients else seen(self.sign * weights, basis, self.sees_constant)
-        return SpectralResponse(basis, log_gain, weights, self._observations, self.sees_constant)
+        return SpectralResponse(basis, log_gain, weights, self._observations, self.sees_constant, log_power)
 
     def _noise_std(self, y: Field, basis: SpectralBasis) -> float | Tensor | EmptyModes | str:
         """Returns σ, or how to measure it."""

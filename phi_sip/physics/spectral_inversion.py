@@ -40,6 +40,7 @@ class SpectralResponse:
         weights: w per mode, 0 where y does not depend on it; `None` if â = F(y).
         observations: The dim t, if there are several observations of one x.
         sees_constant: Whether y depends on the constant mode of x.
+        log_power: log v_k of noise that is not white, by whose root w and h were divided.
     """
 
     basis: SpectralBasis
@@ -47,6 +48,7 @@ class SpectralResponse:
     weights: Tensor | None
     observations: Shape
     sees_constant: bool
+    log_power: Tensor | None = None
 
     def coefficients(self, values: Tensor) -> Tensor:
         """Computes â_k of observations per cell."""
@@ -130,6 +132,7 @@ class SpectralInversion:
             noise.std,
             basis,
             self.before,
+            response.log_power,
         )
         estimate = rule.estimate(problem)
         dx = basis.inverse(estimate.coefficients)

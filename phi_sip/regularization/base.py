@@ -34,6 +34,7 @@ class SpectralProblem:
         basis: The modes.
         offset: What has been subtracted from x and y per cell to have these modes, the steady state of the boundary
             values.
+        log_power: log v_k where the noise of y* is not white: coefficients of y* and gains were divided by √v_k.
     """
 
     compute_target: Callable[[], Tensor]
@@ -44,6 +45,7 @@ class SpectralProblem:
     noise_std: Tensor
     basis: SpectralBasis
     offset: Tensor
+    log_power: Tensor | None = None
 
     @cached_property
     def target(self) -> Tensor:
