@@ -34,6 +34,8 @@ from .errors import (
 from .frameworks.jax.optax import OptaxOptimizer
 from .inputs import Estimate, LinearEstimate, Observation, Uncertainty
 from .inversion.operator import sip_inverse
+from .noise import ColoredNoise, MultiplicativeNoise, NoiseLaw, NoisePerCell, Outliers, PoissonNoise, WhiteNoise
+from .noise.resolve import available_noise, get_noise
 from .physics.burgers import Burgers
 from .physics.composite import Composite
 from .physics.differentiable import DifferentiablePhysics
@@ -101,6 +103,7 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "CheckpointWarning",
+    "ColoredNoise",
     "Composite",
     "ConjugateGradient",
     "Correction",
@@ -132,17 +135,22 @@ __all__ = [
     "Masked",
     "MeasuredSpectrum",
     "MisfitWarning",
+    "MultiplicativeNoise",
     "NetworkInput",
     "NetworkOutputError",
     "NetworkSpec",
+    "NoiseLaw",
+    "NoisePerCell",
     "NonFiniteError",
     "Observation",
     "OptaxOptimizer",
+    "Outliers",
     "ParameterError",
     "PerformanceWarning",
     "PluginError",
     "PluginWarning",
     "Poisson",
+    "PoissonNoise",
     "PowerLaw",
     "ProbabilisticDamping",
     "PublishedDamping",
@@ -179,15 +187,18 @@ __all__ = [
     "UntrustedError",
     "WallTime",
     "Wave",
+    "WhiteNoise",
     "Wiener",
     "available_inputs",
     "available_networks",
+    "available_noise",
     "available_physics",
     "available_solvers",
     "available_targets",
     "fit_guard",
     "fit_interval",
     "get_input",
+    "get_noise",
     "get_physics",
     "get_solver",
     "get_target",

@@ -1,6 +1,6 @@
 """
-What `docs/design.md` says under "To add": a physics, solver, rule, input, target, network, file format, framework,
-weight update and record field come from a package of a stranger, through its entry point alone.
+What `docs/design.md` says under "To add": a physics, solver, rule, noise law, input, target, network, file format,
+framework, weight update and record field come from a package of a stranger, through its entry point alone.
 """
 
 from __future__ import annotations
@@ -92,6 +92,23 @@ def test_a_rule(installed):
     np.testing.assert_allclose(array(physics.forward(estimate)), array(y), atol=0.1)
     assert describe(physics)["parameters"]["regularization"]["type"] == "SharpCut"
     assert construct(describe(physics)) == physics
+
+
+def test_a_noise_law(installed):
+    law = installed("uniform_noise").UniformNoise()
+    assert "uniform" in phi_sip.available_noise()
+    physics = HeatEquation(1.0, 1.0, 0.1, noise="uniform")
+    assert physics.noise == law
+    assert construct(describe(physics)) == physics
+    with NUMPY, math.precision(64):
+        y = periodic(np.zeros((50, 16, 16)))
+        noise = array(
+            physics.add_noise(y, periodic(np.random.default_rng(1).normal(size=(50, 16, 16))), {"noise_std": 0.1})
+        )
+        plain, named = (sip_inverse(p, y + 1, y).x_target for p in (HeatEquation(1.0, 1.0, 0.1), physics))
+    assert noise.std() == pytest.approx(0.1, rel=0.02)
+    assert abs(noise).max() < 0.1 * 3**0.5
+    np.testing.assert_array_equal(array(named), array(plain))
 
 
 def test_an_input(installed):

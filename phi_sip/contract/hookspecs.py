@@ -35,6 +35,12 @@ def sip_rules() -> Sequence[type[Any]]:
 
 
 @hookspec
+def sip_noise() -> Sequence[type[Any]]:
+    """Returns the `NoiseLaw` classes that this plugin adds."""
+    raise NotImplementedError
+
+
+@hookspec
 def sip_inputs() -> Sequence[type[NetworkInput]]:
     """Returns the `NetworkInput` classes that this plugin adds."""
     raise NotImplementedError

@@ -157,16 +157,23 @@ class InvertiblePhysics(ABC):
         """
         return x
 
-    def add_noise(self, y: Any, noise: Any) -> Any:
+    def add_noise(self, y: Any, normal: Any, known: Mapping[str, Any]) -> Any:
         """
-        Returns y + n, an observation of the same state with measurement errors. Default: the sum. Physics that do not
-        observe everything leave the rest as it is.
+        Returns y + n, an observation of the same state with measurement errors of the kind that the physics has.
+        Default: white noise, n = σ · normal. Physics that do not observe everything leave the rest as it is.
 
         Args:
             y: Observation without noise.
-            noise: n, like y.
+            normal: Independent standard normal numbers, like y.
+            known: What is known of the noise: σ as `noise_std`, and what else an inversion has measured of it, as its
+                `stats` hold it.
         """
-        return trees.add(y, noise)
+        return trees.add(y, trees.scale(normal, known["noise_std"]))
+
+    @property
+    def has_white_noise(self) -> bool:
+        """Whether the noise that `add_noise` adds is white and Gaussian, up to its size."""
+        return True
 
     @property
     def has_inverse(self) -> bool:

@@ -8,6 +8,7 @@ from .. import regularization
 from ..contract.inputs import NetworkInput
 from ..contract.solver import InverseSolver
 from ..contract.target import TrainingTarget
+from ..noise import NoiseLaw
 from ..plugins.collection import collect
 from ..regularization import ParameterChoice, Regularization, Spectrum
 from ..regularization.noise import EmptyModes
@@ -16,6 +17,7 @@ from ..targets import RandomTransform
 OWN = (EmptyModes, RandomTransform)
 REGISTERED = {
     "sip_rules": Regularization,
+    "sip_noise": NoiseLaw,
     "sip_solvers": InverseSolver,
     "sip_inputs": NetworkInput,
     "sip_targets": TrainingTarget,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -11,22 +12,24 @@ from phiml.math import Tensor
 
 from ..contract.inputs import Observed
 from ..contract.noise import NoiseMeasurement
-from ..errors import ParameterError
+from ..errors import ParameterError, UnsupportedError
 from ..states.parameters import as_tensor
 
 
 @dataclass(frozen=True, eq=False)
 class ObservationNoise:
     """
-    White noise of observations.
+    Noise of observations.
 
     Attributes:
         std: σ.
         known: Whether it is known, per sample.
+        facts: σ as `noise_std`, and what else has been measured, for `add_noise` of the physics.
     """
 
     std: Tensor
     known: Tensor
+    facts: Mapping[str, Any]
 
     @staticmethod
     def of(owner: str, observed: Observed) -> ObservationNoise:
@@ -41,7 +44,8 @@ class ObservationNoise:
             ParameterError: if σ is not known of any of them.
         """
         stated = getattr(observed.physics, "noise_std", None)
-        stats: Any = observed.inverted().stats if isinstance(stated, NoiseMeasurement) else {}
+        measures = isinstance(stated, NoiseMeasurement) or not observed.physics.has_white_noise
+        stats: Any = observed.inverted().stats if measures else {}
         stats = stats.get("stages", (stats,))[-1]
         std = stats.get("noise_std", stated)
         known = math.wrap(stats.get("noise_known", isinstance(std, (Real, Tensor))))
@@ -50,4 +54,20 @@ class ObservationNoise:
                 f"{owner} needs σ of the noise in the observations, but {type(observed.physics).__name__} neither says "
                 f"nor can measure it. Give the physics noise_std=..., 0 where there is none."
             )
-        return ObservationNoise(as_tensor(std), known)
+        return ObservationNoise(as_tensor(std), known, {**stats, "noise_std": as_tensor(std)})
+
+    @staticmethod
+    def white(owner: str, observed: Observed) -> ObservationNoise:
+        """
+        Returns the same of noise that must be white and Gaussian.
+
+        Raises:
+            UnsupportedError: if the physics says that it is not.
+            ParameterError: as `of`.
+        """
+        if not observed.physics.has_white_noise:
+            raise UnsupportedError(
+                f"{owner} is for white Gaussian noise, but the noise of {type(observed.physics).__name__} is another: "
+                f"noise=... Do without."
+            )
+        return ObservationNoise.of(owner, observed)

@@ -94,9 +94,13 @@ class Composite(InvertiblePhysics):
         """Returns the nearest state that the first stage allows."""
         return self.stages[0].admissible(x)
 
-    def add_noise(self, y: Any, noise: Any) -> Any:
+    @property
+    def has_white_noise(self) -> bool:
+        return self.stages[-1].has_white_noise
+
+    def add_noise(self, y: Any, normal: Any, known: Mapping[str, Any]) -> Any:
         """Returns y + n, as the last stage has it."""
-        return self.stages[-1].add_noise(y, noise)
+        return self.stages[-1].add_noise(y, normal, known)
 
     def forward(self, x: Any) -> Any:
         """Computes y = P_n(… P_1(x))."""

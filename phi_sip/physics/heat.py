@@ -12,6 +12,7 @@ from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
 from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
+from ..noise import NoiseLaw
 from ..regularization import Regularization
 from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
@@ -57,6 +58,9 @@ class HeatEquation(SpectralPhysics):
             dims; 0 is nothing but rounding. Default `"auto"`: measured in each observation, in the modes that the
             physics has emptied, see `EmptyModes`; `EmptyModes(pooled=True)` measures it in the whole batch.
         regularization: Rule that keeps the inverse stable. Default: `CrossValidated()`.
+        noise: How the noise is distributed, by name or as an object: `PoissonNoise()`, `MultiplicativeNoise()`,
+            `NoisePerCell(std)`, `ColoredNoise(spectrum)`, `Outliers()`. `noise_std` is then the root mean square of all
+            noise, unless the law says it. Default: white and Gaussian.
 
     Raises:
         ParameterError: if a parameter is negative, not finite, or has other dims than these; by `forward` and
@@ -75,6 +79,7 @@ class HeatEquation(SpectralPhysics):
     time: float | Tensor
     noise_std: float | Tensor | EmptyModes | str = "auto"
     regularization: Regularization | None = None
+    noise: NoiseLaw | str | None = None
 
     def __post_init__(self) -> None:
         check_parameter("HeatEquation", "diffusivity", self.diffusivity, per_axis=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -101,9 +101,13 @@ class Masked(InvertiblePhysics):
         """Returns the nearest state that the physics allows."""
         return self.physics.admissible(x)
 
-    def add_noise(self, y: Any, noise: Any) -> Any:
+    @property
+    def has_white_noise(self) -> bool:
+        return self.physics.has_white_noise
+
+    def add_noise(self, y: Any, normal: Any, known: Mapping[str, Any]) -> Any:
         """Returns y + n where it is observed."""
-        return trees.add(y, self.observe(noise))
+        return self.observe(self.physics.add_noise(y, normal, known))
 
     def noise_energy(self, y: Any) -> Tensor | None:
         """Computes E‖n‖² of the physics on the observed part; `None` if that is not known."""

@@ -12,6 +12,7 @@ from phiml.math import Shape, Tensor
 
 from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
+from ..noise import NoiseLaw
 from ..regularization import Regularization, Unregularized
 from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
@@ -46,9 +47,10 @@ class Poisson(SpectralPhysics):
             gains fall too slowly to empty many modes: weak noise is not found, and y* then taken at its word.
         regularization: Rule that keeps the inverse stable. Default: `Unregularized()` if σ is 0, else
             `CrossValidated()`.
+        noise: How the noise is distributed, see `HeatEquation`.
 
     Raises:
-        ParameterError: if `noise_std` is negative, not finite, or has other dims than these.
+        ParameterError: if `noise_std` is negative, not finite, has other dims than these, or is said twice.
         BoundaryError: by `forward` and `inverse`, for any other boundary, and for staggered grids unless periodic.
         UnsupportedError: by `forward` and `inverse`, if given anything but a `Field` on a uniform grid.
 
@@ -62,6 +64,7 @@ class Poisson(SpectralPhysics):
 
     noise_std: float | Tensor | EmptyModes | str = 0.0
     regularization: Regularization | None = None
+    noise: NoiseLaw | str | None = None
 
     def __post_init__(self) -> None:
         self._check_noise_and_rule()

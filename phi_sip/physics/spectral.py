@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,8 +12,12 @@ from phi.field import Field
 from phiml import math
 from phiml.math import EMPTY_SHAPE, Shape, Tensor
 
+from ..contract.noise import NoiseMeasurement
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import UnsupportedError
+from ..noise import NoiseLaw
+from ..noise.base import NoisyObservation
+from ..noise.resolve import check_std, resolve_law
 from ..regularization import CrossValidated, Regularization
 from ..regularization.arguments import check_rule, resolve_noise
 from ..regularization.base import square
@@ -35,8 +40,9 @@ class SpectralPhysics(InvertiblePhysics):
     `_check_noise_and_rule` when created.
 
     Attributes:
-        noise_std: σ of white noise in y*, or how to measure it.
+        noise_std: σ of the noise in y*, or how to measure it.
         regularization: Rule that decides K; `None`: `rule` decides.
+        noise: How the noise is distributed; `None`: white and Gaussian.
         sign: s.
         sees_constant: Whether y depends on the constant mode of x. Otherwise x and y have none, where the domain has
             such a mode.
@@ -48,6 +54,7 @@ class SpectralPhysics(InvertiblePhysics):
 
     noise_std: float | Tensor | EmptyModes | str
     regularization: Regularization | None
+    noise: NoiseLaw | str | None = None
 
     @abstractmethod
     def _log_gain(self, basis: SpectralBasis) -> Tensor:
@@ -76,8 +83,19 @@ class SpectralPhysics(InvertiblePhysics):
 
     @property
     def inverse_options(self) -> Mapping[str, Any]:
-        """The rule, if one was given."""
-        return {} if self.regularization is None else {"regularization": self.regularization}
+        """The rule, if one was given, and the noise law, if it is not that of white noise."""
+        rule = {} if self.regularization is None else {"regularization": self.regularization}
+        return rule if self.law.is_white else {**rule, "noise": self.noise}
+
+    @property
+    def law(self) -> NoiseLaw:
+        """How the noise is distributed."""
+        return resolve_law(self.noise)
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether `inverse` measures the noise in y*."""
+        return isinstance(self.noise_std, NoiseMeasurement) and not self.law.fixes_std
 
     @property
     def rule(self) -> Regularization:
@@ -110,7 +128,7 @@ class SpectralPhysics(InvertiblePhysics):
 
     def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
         """
-        Computes Δx = F⁻¹(K · s F(y_target − y)) with K from `rule`.
+        Computes Δx = F⁻¹(K · s F(y_target − y)) with K from `rule`, as the noise law has it.
 
         Args:
             y_target: Observation to be explained.
@@ -123,31 +141,71 @@ class SpectralPhysics(InvertiblePhysics):
         """
         basis = self._basis(y_target, "y_target")
         with math.precision(trees.precision_of(y_target)):
-            inversion = SpectralInversion(self._response(basis), y_target, x, y, *self._offsets(basis))
-            return inversion.correction(self.rule, self.noise_std)
+            response = self._response(basis)
+            inversion = SpectralInversion(response, y_target, x, y, *self._offsets(basis))
+
+            def explain(observation: Field, noise_std: Any) -> Correction:
+                return dataclasses.replace(inversion, y_target=observation).correction(self.rule, noise_std)
+
+            def simulate(dx: Field, observation: Field) -> Tensor:
+                values = observation.values
+                return self.forward(trees.add(x, dx)).values + (values - response.without_constant(values))
+
+            noise_std = self._noise_std(y_target, basis)
+            observation = NoisyObservation(y_target, noise_std, explain, simulate, self._alike(basis))
+            return self.law.correction(observation)
 
     def _response(self, basis: SpectralBasis) -> SpectralResponse:
-        """Returns how observations depend on the modes of x."""
+        """Returns how observations depend on the modes of x, in which the noise is white."""
         weights, log_gain = self._combination(self._log_gain(basis))
-        leaves_coefficients = self.sign == 1 and self.sees_constant and not self._observations
+        log_power = self.law.log_power(basis)
+        if log_power is not None:
+            weights, log_gain = weights * math.exp(-0.5 * log_power), log_gain - 0.5 * log_power
+        leaves_coefficients = self.sign == 1 and self.sees_constant and not self._observations and log_power is None
         weights = None if leaves_coefficients else seen(self.sign * weights, basis, self.sees_constant)
-        return SpectralResponse(basis, log_gain, weights, self._observations, self.sees_constant)
+        return SpectralResponse(basis, log_gain, weights, self._observations, self.sees_constant, log_power)
+
+    def _noise_std(self, y: Field, basis: SpectralBasis) -> float | Tensor | EmptyModes | str:
+        """Returns σ, or how to measure it."""
+        law = self.law
+        return law.std(y.values, self._alike(basis)) if law.fixes_std else self.noise_std
+
+    def _alike(self, basis: SpectralBasis) -> Shape:
+        """Returns the dims over which the noise has one σ."""
+        return basis.resolution & self._observations
+
+    def add_noise(self, y: Field, normal: Any, known: Mapping[str, Any]) -> Field:
+        """Returns y with noise of the kind that the noise law says."""
+        basis, law = self._basis(y, "y"), self.law
+
+        def noisy(values: Tensor, drawn: Tensor) -> Tensor:
+            return values + law.sample(values, drawn, known, basis, self._alike(basis))
+
+        with math.precision(trees.precision_of(y)):
+            return trees.with_values(y, trees.tree_map(noisy, y.values, normal))
+
+    @property
+    def has_white_noise(self) -> bool:
+        return self.law.is_white
 
     def noise_energy(self, y: Field) -> Tensor | None:
         """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
         if self.measures_noise:
             return None
-        return math.to_float(math.wrap(self.noise_std)) ** 2 * y.values.shape.non_batch.volume
+        noise_std = self._noise_std(y, self._basis(y, "y"))
+        return math.to_float(math.wrap(noise_std)) ** 2 * y.values.shape.non_batch.volume
 
     def sufficient_precision(self, y_target: Field) -> int:
         """
-        Returns 32 bits where rounding to them, 4 ε rms(y*), adds less than a hundredth to the power σ² of the noise in
-        every observation; else those of `y_target`. No precision helps to invert what is smaller than the noise.
+        Returns 32 bits where rounding to them, 4 ε rms(y*), adds less than a hundredth to the power σ² of white noise
+        in every observation; else those of `y_target`. No precision helps to invert what is smaller than the noise.
 
         Args:
             y_target: Typical observations; σ is measured in them, unless given.
         """
         basis = self._basis(y_target, "y_target")
+        if not self.law.is_white:
+            return trees.precision_of(y_target)
         with math.precision(trees.precision_of(y_target)):
             response = self._response(basis)
             noise = response.noise(self.noise_std, lambda: response.coefficients(y_target.values))
@@ -183,13 +241,18 @@ class SpectralPhysics(InvertiblePhysics):
 
     def _check_noise_and_rule(self) -> None:
         """
-        Replaces `noise_std` by what it stands for.
+        Replaces `noise_std` and `noise` by what they stand for.
 
         Raises:
-            ParameterError: if it is out of range, or `regularization` is no rule.
+            ParameterError: if σ is out of range, or said twice, or `regularization` is no rule.
+            UnknownNameError: if no plugin provides a noise law of that name.
+            UnsupportedError: if `noise` is no noise law.
         """
         owner = type(self).__name__
         object.__setattr__(self, "noise_std", resolve_noise(owner, self.noise_std))
+        if isinstance(self.noise, str):
+            object.__setattr__(self, "noise", resolve_law(self.noise))
+        check_std(owner, self.law, self.noise_std, type(self).noise_std)
         check_rule(owner, self.regularization)
 
     def _basis(self, field: Field, name: str) -> SpectralBasis:

@@ -41,6 +41,7 @@ class SpectralResponse:
         weights: w per mode, 0 where y does not depend on it; `None` if â = F(y).
         observations: The dim t, if there are several observations of one x.
         sees_constant: Whether y depends on the constant mode of x.
+        log_power: log v_k of noise that is not white, by whose root w and h were divided.
     """
 
     basis: SpectralBasis
@@ -48,6 +49,7 @@ class SpectralResponse:
     weights: Tensor | None
     observations: Shape
     sees_constant: bool
+    log_power: Tensor | None = None
 
     def coefficients(self, values: Tensor) -> Tensor:
         """Computes â_k of observations per cell."""
@@ -132,6 +134,7 @@ class SpectralInversion:
             basis,
             self.before,
             fit_power_law,
+            response.log_power,
         )
         estimate = rule.estimate(problem)
         dx = basis.inverse(estimate.coefficients)

@@ -28,7 +28,7 @@ def get_physics(name: str, /, **parameters: Any) -> InvertiblePhysics:
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the parameters do not fit the constructor.
     """
-    made: InvertiblePhysics = _create("physics", name, collect("sip_physics", InvertiblePhysics), parameters)
+    made: InvertiblePhysics = create("physics", name, collect("sip_physics", InvertiblePhysics), parameters)
     return made
 
 
@@ -45,7 +45,7 @@ def get_solver(name: str, /, **options: Any) -> InverseSolver:
         DuplicateNameError: if two plugins provide `name`; the message names both distributions.
         ParameterError: if the options do not fit the constructor.
     """
-    made: InverseSolver = _create("solver", name, collect("sip_solvers", InverseSolver), options)
+    made: InverseSolver = create("solver", name, collect("sip_solvers", InverseSolver), options)
     return made
 
 
@@ -60,7 +60,7 @@ def get_input(name: str, /, **options: Any) -> NetworkInput:
     Raises:
         UnknownNameError, DuplicateNameError, ParameterError: as `get_solver`.
     """
-    made: NetworkInput = _create("input", name, collect("sip_inputs", NetworkInput), options)
+    made: NetworkInput = create("input", name, collect("sip_inputs", NetworkInput), options)
     return made
 
 
@@ -75,7 +75,7 @@ def get_target(name: str, /, **options: Any) -> TrainingTarget:
     Raises:
         UnknownNameError, DuplicateNameError, ParameterError: as `get_solver`.
     """
-    made: TrainingTarget = _create("target", name, collect("sip_targets", TrainingTarget), options)
+    made: TrainingTarget = create("target", name, collect("sip_targets", TrainingTarget), options)
     return made
 
 
@@ -116,7 +116,7 @@ def available_networks() -> tuple[str, ...]:
     return collect("sip_networks", Network).names()
 
 
-def _create(kind: str, name: str, registered: Registered[type[T]], arguments: dict[str, Any]) -> T:
+def create(kind: str, name: str, registered: Registered[type[T]], arguments: dict[str, Any]) -> T:
     """
     Creates an object of a registered class.
 

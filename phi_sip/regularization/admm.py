@@ -53,7 +53,7 @@ class Minimization:
         log_unit = b.max(observed.log_gain, self.axes, keepdims=True)
         unit, gain = b.exp(log_unit), b.exp(observed.log_gain - log_unit)
         self.noise, self.squared_gain = observed.noise / unit**2, gain * gain
-        variance = self._variance(observed.target, unit)
+        variance = self._variance(observed)
         self.threshold = THRESHOLD * b.sqrt(variance)
         self.data = observed.target * self._of_kind(gain / (unit * self.threshold))
         damping = self._constant(1 - basis.is_constant) * self.noise / variance
@@ -138,13 +138,15 @@ class Minimization:
         b, edges = self.backend, split[: self.basis.resolution.rank]
         return b.cast(sum(b.sum(b.abs(part), self.axes, keepdims=True) for part in edges), self.real)
 
-    def _variance(self, target: Any, unit: Any) -> Any:
+    def _variance(self, observed: Observed) -> Any:
         """Computes the square of what the signal in y* fluctuates by, per row."""
         b, basis = self.backend, self.basis
+        target = observed.target * self._of_kind(b.exp(0.5 * observed.log_power))
+        unit = b.exp(b.max(observed.log_gain + 0.5 * observed.log_power, self.axes, keepdims=True))
         weights = self._constant(basis.multiplicity() * (1 - basis.is_constant) / basis.resolution.volume)
         parts = [target] if basis.is_real else [b.real(target), b.imag(target)]
         total = sum(b.sum(part * part * weights, self.axes, keepdims=True) for part in parts) / unit**2
-        signal = b.maximum(total - self.noise, 0.0) + 1e-4 * total
+        signal = b.maximum(total - observed.noise / unit**2, 0.0) + 1e-4 * total
         return b.where(signal > 0, signal, signal * 0 + 1)
 
     def _cells(self, coefficients: Any) -> Any:

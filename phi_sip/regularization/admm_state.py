@@ -32,6 +32,7 @@ class Observed(NamedTuple):
         noise: σ², shape (rows, 1, …).
         determined: γ, shape (rows, 1, …).
         floor: The least value of x per cell, shape (rows, *axes).
+        log_power: log v_k, shape (rows, *modes), or (1, 1, …) if all are 1. See `SpectralProblem`.
     """
 
     target: Any
@@ -39,6 +40,7 @@ class Observed(NamedTuple):
     noise: Any
     determined: Any
     floor: Any
+    log_power: Any
 
 
 class AdmmState(NamedTuple):

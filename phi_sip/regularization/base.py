@@ -49,6 +49,7 @@ class SpectralProblem:
         offset: What has been subtracted from x and y per cell to have these modes, the steady state of the boundary
             values.
         fit: Fits a power law to this observation, or to all that are pooled; see `power_law`.
+        log_power: log v_k where the noise of y* is not white: coefficients of y* and gains were divided by √v_k.
     """
 
     compute_target: Callable[[], Tensor]
@@ -60,6 +61,7 @@ class SpectralProblem:
     basis: SpectralBasis
     offset: Tensor
     fit: Callable[[SpectralProblem, bool], SpectrumEstimate]
+    log_power: Tensor | None = None
     _fitted: dict[bool, SpectrumEstimate] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property

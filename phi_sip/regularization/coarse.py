@@ -42,6 +42,7 @@ def coarsened(problem: SpectralProblem, spectrum: SpectrumEstimate) -> tuple[Spe
         noise_std=math.sqrt(problem.noise_power * share),
         basis=coarse,
         offset=_averaged(problem.offset),
+        log_power=None if problem.log_power is None else basis.restrict(math.expand(problem.log_power, basis.modes)),
     )
     return restricted, SpectrumEstimate(log_power, lambda: log_power)
 

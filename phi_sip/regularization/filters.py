@@ -76,7 +76,7 @@ class SpectralFilter(Regularization):
 
 def _inverse(log_gain: Tensor, log_alpha: Tensor, flat: Tensor) -> Tensor:
     """Computes 1 / h_k, cut off far below √α, where every filter is 0, so that it stays finite."""
-    return math.exp(-math.maximum(log_gain, log_alpha / 2 - 40) * (1 - flat))
+    return math.exp(-math.maximum(log_gain, (log_alpha / 2 - 40) * (1 - flat) + log_gain * flat))
 
 
 def _contract(observed: Tensor, weights: Tensor, modes: tuple[str, ...]) -> Tensor:

@@ -46,7 +46,7 @@ def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> 
     """Computes Σ_k m_k Var x̂_k |φ_k|² per cell, Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
     log_noise, log_spectrum = math.log(problem.noise_power), spectrum.log_mean()
     informed = math.exp(log_spectrum + log_sigmoid(log_noise - log_spectrum - 2 * problem.log_gain))
-    constant = math.exp(log_noise - 2 * problem.log_unit)
+    constant = math.exp(log_noise - 2 * problem.basis.sum(problem.log_gain * problem.is_constant))
     return problem.basis.variance_per_cell(math.where(problem.is_constant > 0, constant, informed))
 
 

@@ -124,12 +124,15 @@ def _observed(problem: SpectralProblem, determined: Tensor, floor: Tensor, rows:
         return backend.as_tensor(whole.native([EMPTY_SHAPE if shared else rows, *sizes.names]))
 
     ones = spatial(**dict.fromkeys(basis.resolution.names, 1))
+    white = math.expand(math.to_float(math.wrap(0.0)), ones)
+    log_power = white if problem.log_power is None else math.expand(problem.log_power, basis.modes)
     return Observed(
         backend.as_tensor(math.expand(problem.target, rows & basis.modes).native([rows, *basis.modes.names])),
         native(problem.log_gain, basis.modes),
         native(math.expand(problem.noise_power, ones), ones),
         native(math.expand(determined, ones), ones),
         native(floor, basis.resolution),
+        native(log_power, log_power.shape.only(basis.resolution)),
     )
 
 

@@ -16,7 +16,7 @@ from ..storage.atomic import refuse_link, written_file
 
 DPI = 130
 CAPTIONS = {
-    "curves": "Errors over steps and time: lines of the training, marks of the validation, levels of the inverse alone.",
+    "curves": "Errors over steps and time: lines of the training, marks of the validation, levels of the inverse.",
     "final": "Last validation error, and that of the inverse alone.",
     "reconstructions": "A validation sample: observed, predicted, corrected by the inverse, and by the inverse alone.",
     "spectra": "Mean power over wavenumber: what is smoothed out shows at the right.",

@@ -66,12 +66,13 @@ class RiskEstimate:
 
         Raises:
             ParameterError: if σ is not known of any of them.
+            UnsupportedError: if the noise is not white.
         """
         with math.precision(trees.precision_of(y_target)):
             observed = InvertedObservation(physics, y_target)
-            noise = ObservationNoise.of("The risk", observed)
-            direction = trees.scale(white_noise(y_target, SEED), noise.std)
-            probed = physics.add_noise(y_target, trees.scale(direction, STEP))
+            noise = ObservationNoise.white("The risk", observed)
+            direction = white_noise(y_target, SEED)
+            probed = physics.add_noise(y_target, direction, {"noise_std": noise.std * STEP})
             weight = weight_for(observed)
             reference = weight.reference(observed)
             change = trees.subtract(weight.unexplained(probed, reference), weight.unexplained(y_target, reference))

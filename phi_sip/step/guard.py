@@ -66,7 +66,7 @@ def check_guard(physics: InvertiblePhysics, y_target: Any) -> None:
         UnsupportedError, ParameterError: as `fit_guard`.
     """
     _check_linear(physics)
-    ObservationNoise.of("The guard", InvertedObservation(physics, y_target))
+    ObservationNoise.white("The guard", InvertedObservation(physics, y_target))
 
 
 def _check_linear(physics: InvertiblePhysics) -> None:

@@ -80,7 +80,7 @@ def fit_interval(
 
         truth = physics.admissible(_half_size(state(y_target)))
         y = physics.forward(truth)
-        simulated = physics.add_noise(y, trees.scale(white_noise(y, SEED), noise.std))
+        simulated = physics.add_noise(y, white_noise(y, SEED), noise.facts)
         uncertainty = _known(InvertedObservation(physics, simulated))
         errors = trees.subtract(state(simulated), truth)
         return Interval.of(_values(errors, errors), _values(uncertainty, errors), coverage)

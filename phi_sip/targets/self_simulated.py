@@ -32,9 +32,9 @@ class SelfSimulated(SimulatingTarget):
     them:
 
         s = P⁻¹(y*)                                  what the inverse makes of an observation
-        s ← s + c (s − P⁻¹(P(s) + σ n))              less the part of its bias that shows when it is asked again
+        s ← s + c (s − P⁻¹(P(s) + n))                less the part of its bias that shows when it is asked again
         s ← s + K (y* − P(s))                        corrected in the modes that the observation determines
-        t = T(s),   y₂ = P(t) + σ n                  a random transform T, white noise n
+        t = T(s),   y₂ = P(t) + n                    a random transform T, noise n as the physics has it
         L = ½ ‖f(y₂; θ) − t‖²
 
     The states t are not the true ones, but the network learns what they have in common and no observation tells by
@@ -151,10 +151,10 @@ class SelfSimulated(SimulatingTarget):
     def simulate(self, context: TargetContext) -> tuple[Observed, Any]:
         observed, draws = context.observed, context.draws
         physics = observed.physics
-        deviation = self._deviation(observed)
+        known = self._noise(observed)
 
         def simulated(states: Any, noise: Any) -> Observed:
-            y = physics.add_noise(physics.forward(states), trees.scale(noise, deviation))
+            y = physics.add_noise(physics.forward(states), noise, known)
             return context.observe(trees.stop_gradient(y))
 
         states = self._states(context, simulated)
@@ -192,23 +192,24 @@ class SelfSimulated(SimulatingTarget):
         """Returns the part of the states that the network makes: none until there is a buffer to learn from."""
         return 0.0 if context.taught is False else self.refreshed or 0.0
 
-    def _deviation(self, observed: Observed) -> Tensor:
+    def _noise(self, observed: Observed) -> dict[str, Any]:
         """
-        Returns σ of the observations.
+        Returns what is known of the noise of the observations: σ as `noise_std`, and what the inversion has measured.
 
         Raises:
             ParameterError: if nothing says it.
         """
-        known: Any = self.noise_std
-        if known is None:
-            stats = observed.inverted().stats
-            known = stats.get("stages", (stats,))[-1].get("noise_std", getattr(observed.physics, "noise_std", None))
+        if self.noise_std is not None:
+            return {"noise_std": as_tensor(self.noise_std)}
+        stats = observed.inverted().stats
+        measured = stats.get("stages", (stats,))[-1]
+        known = measured.get("noise_std", getattr(observed.physics, "noise_std", None))
         if not isinstance(known, (Real, Tensor)):
             raise ParameterError(
                 f"SelfSimulated simulates observations with their noise, but {type(observed.physics).__name__} does "
                 f"not say how large it is. Give SelfSimulated(noise_std=...); 0 where there is none."
             )
-        return as_tensor(known)
+        return {**measured, "noise_std": as_tensor(known)}
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:
