@@ -106,6 +106,15 @@ def test_targets_average_to_the_whole(framework):
     assert (error < 3 / np.sqrt(40)).all(), error
 
 
+def test_targets_of_networks_are_those_of_the_inverse(framework, double):
+    """To the single precision in which rules iterate here."""
+    y, options = observations(3), {} if framework.name == "torch" else {"compile": False}
+    for rule in RULES.values():
+        net = net_of(framework)
+        made = sip_update_weights(net, framework.sgd(net), physics(rule), y, **options)
+        np.testing.assert_allclose(array(made.x_target), estimate(rule, y), atol=1e-5)
+
+
 def test_all_of_the_batch_is_the_inverse_itself(framework):
     y, options = observations(3), {} if framework.name == "torch" else {"compile": False}
     (a, weights_a), (b, weights_b) = (update(framework, y, t, **options) for t in (None, LocalInverse(subset=1)))

@@ -163,6 +163,24 @@ def test_edges_are_found_on_any_grid(precision, kinds, cells):
     assert max(errors[1:]) < 0.6 * errors[0], errors
 
 
+@pytest.mark.parametrize("kinds", [("periodic", "periodic"), ("fixed", "insulated"), ("periodic", "insulated-fixed")])
+@pytest.mark.parametrize("sigma", [0.0, 1e-2])
+def test_iterations_in_single_precision_find_the_same(framework, double, sigma, kinds):
+    """To 1e-5 of data in double, with which it agrees in the mean to their own rounding."""
+    cells, dx = (24, 20), (1.0, 1.0)
+    y_target = noisy(HeatEquation(1.0, 1.0).forward(bounded(blocks(cells), kinds, dx)), sigma)
+    for minimum in (None, 0.0):
+        exact, single = (
+            sip_inverse(HeatEquation(1.0, 1.0, 1e-2, rule), y_target, y_target * 0).x_target.values
+            for rule in (TotalVariation(minimum), TotalVariation(minimum, single=True))
+        )
+        assert single.dtype.precision == 64
+        np.testing.assert_allclose(array(single), array(exact), atol=1e-5)
+        assert np.abs(array(single) - array(exact)).max() > 0
+        if kinds == ("periodic", "periodic") and minimum is None:
+            np.testing.assert_allclose(array(single).mean(), array(y_target).mean(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("minimum", [0.0, 0.5, -1.0])
 def test_minimum_holds_with_boundary_values(double, minimum):
     """What is bounded is u itself, not its distance from the steady state."""

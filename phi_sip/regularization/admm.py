@@ -31,9 +31,10 @@ class Minimization:
     """
     The iteration for one problem.
 
-    Gains are in units of the largest one, x in units of the threshold λ/ρ, so that |u| ≤ 1. What is split off is found
-    in single precision, whose rounding is far below what more iterations would change. What the data say enters in
-    their own precision, x̂ = offset + factor · pull: where they determine a mode, the factor is next to nothing.
+    Gains are in units of the largest one, x in units of the threshold λ/ρ, so that |u| ≤ 1. It runs in the precision of
+    the data, so that all frameworks give the same to rounding; or what is split off is found in single precision, and
+    what the data say enters in theirs, x̂ = offset + factor · pull: where they determine a mode, the factor is next to
+    nothing.
 
     Args:
         limits: What it obeys.
@@ -47,8 +48,9 @@ class Minimization:
         self.limits, self.basis, self.determined, self.floor = limits, basis, observed.determined, observed.floor
         self.axes = tuple(range(1, basis.resolution.rank + 1))
         self.real, self.kind = b.dtype(observed.noise), b.dtype(observed.target)
-        self.single = DType(float, 32)
-        self.single_kind = self.single if self.kind.kind is float else DType(complex, 64)
+        self.split_real = DType(float, 32) if limits.single else self.real
+        split_complex = DType(complex, 64) if limits.single else self.kind
+        self.split_kind = self.split_real if self.kind.kind is float else split_complex
         self.smallest = float(np.finfo(f"float{self.real.precision}").tiny)
         log_unit = b.max(observed.log_gain, self.axes, keepdims=True)
         unit, gain = b.exp(log_unit), b.exp(observed.log_gain - log_unit)
@@ -57,13 +59,13 @@ class Minimization:
         self.threshold = THRESHOLD * b.sqrt(variance)
         self.data = observed.target * self._of_kind(gain / (unit * self.threshold))
         damping = self._constant(1 - basis.is_constant) * self.noise / variance
-        bounds = [Bound(b, b.cast(self.floor / self.threshold, self.single))] if limits.minimum else []
+        bounds = [Bound(b, b.cast(self.floor / self.threshold, self.split_real))] if limits.minimum else []
         self.parts: list[Split] = [*(Edges(b, step) for step in differences(basis, b)), *bounds]
         curvature = eigenvalues(basis) + len(bounds)
         self.curvature = self._constant(curvature)
         self.is_pulled = self._constant(curvature > 0)  # not the constant, of which a pull is but rounding
         self.start = self._start(self.data * self._of_kind(1 / (self.squared_gain + damping + self.smallest)))
-        with math.precision(32):
+        with math.precision(self.split_real.precision):
             first = [part.apply(self.start.x) for part in self.parts]
         self.variation = self._variation(first)
         self.least = b.maximum(LEAST_VARIATION * self.variation, ROUNDING * basis.resolution.volume)
@@ -75,24 +77,24 @@ class Minimization:
         for begin, end in pairwise((*refits, self.limits.iterations)):
             offset, factor = self._step(self._strength(self._variation(state.z) if begin else self.variation))
             iterate = self._iteration(offset, factor, stops=begin == max(REFIT))
-            with math.precision(32):  # to which PhiML converts
+            with math.precision(self.split_real.precision):  # to which PhiML converts
                 state = repeat(b, iterate, state, end - begin)
         return self._finish(offset + self._of_kind(factor) * self._of_kind(state.pull)), b.cast(state.count, self.real)
 
     def _start(self, coefficients: Any) -> AdmmState:
         """Returns the state at an estimate of x with these coefficients, where nothing has been split off."""
         b, threshold = self.backend, self._per_row(self.threshold)
-        x = b.cast(self._cells(coefficients), self.single)
-        count, pull = b.cast(threshold * 0, self.single), b.cast(coefficients, self.single_kind)
-        with math.precision(32):
+        x = b.cast(self._cells(coefficients), self.split_real)
+        count, pull = b.cast(threshold * 0, self.split_real), b.cast(coefficients, self.split_kind)
+        with math.precision(self.split_real.precision):
             nothing = tuple(part.apply(x) * 0 for part in self.parts)
         return AdmmState(threshold > 0, count, x, pull, nothing, nothing)
 
     def _iteration(self, offset: Any, factor: Any, *, stops: bool) -> Callable[[AdmmState], AdmmState]:
         """Returns one iteration. If it `stops`, rows come to rest."""
         b = self.backend
-        offset = b.cast(RELAXATION * offset, self.single_kind)
-        factor = b.cast(b.where(factor > VANISHING, RELAXATION * factor, factor * 0), self.single_kind)
+        offset = b.cast(RELAXATION * offset, self.split_kind)
+        factor = b.cast(b.where(factor > VANISHING, RELAXATION * factor, factor * 0), self.split_kind)
 
         def iterate(state: AdmmState) -> AdmmState:
             pulled = [part.move(state.x, z, u) for part, z, u in zip(self.parts, state.z, state.u, strict=True)]
@@ -102,7 +104,7 @@ class Minimization:
             x = self._cells(offset + factor * pull)
             going_on = state.moving & self._moves(x - state.x, state.count) if stops else state.moving
             z, u = zip(*pulled, strict=True)
-            return AdmmState(going_on, state.count + b.cast(state.moving, self.single), x, pull, z, u)
+            return AdmmState(going_on, state.count + b.cast(state.moving, self.split_real), x, pull, z, u)
 
         return iterate
 

@@ -14,12 +14,14 @@ class Limits(NamedTuple):
         strength: Factor on λ.
         iterations: At most this many.
         tolerance: A row stops when x changes by less than this fraction of its fluctuation.
+        single: Whether what is split off is found in single precision.
     """
 
     minimum: bool
     strength: float
     iterations: int
     tolerance: float
+    single: bool
 
 
 class Observed(NamedTuple):

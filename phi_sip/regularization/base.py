@@ -165,6 +165,11 @@ class Regularization(ABC):
         """
         return None
 
+    @property
+    def for_networks(self) -> Regularization:
+        """The rule as targets of networks use it, which are rounded to single precision there. Default: itself."""
+        return self
+
     def admissible(self, values: Tensor) -> Tensor:
         """Returns the nearest values per cell that the rule allows in x. Default: the values as they are."""
         return values

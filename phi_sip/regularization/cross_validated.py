@@ -68,6 +68,10 @@ class CrossValidated(Regularization):
     def control(self) -> Regularization:
         return self.linear
 
+    @property
+    def for_networks(self) -> CrossValidated:
+        return dataclasses.replace(self, edges=self.edges.for_networks)
+
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         spectrum = self.linear.spectrum_of(problem)
         smooth, sharp = self.linear.posterior(problem, spectrum), self.edges.minimize(problem, spectrum)

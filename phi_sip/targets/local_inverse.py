@@ -35,7 +35,8 @@ class LocalInverse(TrainingTarget):
         x̃ = x̃_linear + b/p (x̃_edges − x̃_linear),   b = 1 for a part p of the samples, 0 for the others
 
     The mean of x̃, and of the gradient, over these draws is that of p = 1. The target of a single sample is not: the
-    linear estimate, or a state 1/p times as far from it as the edge-aware one. Losses are those of this target.
+    linear estimate, or a state 1/p times as far from it as the edge-aware one. Losses are those of this target. With
+    any p such rules iterate in single precision here, which is that of most networks.
 
     Args:
         subset: p in (0, 1], for physics whose closed-form inverse obeys a rule with a `control`: `TotalVariation` and
@@ -82,16 +83,13 @@ class LocalInverse(TrainingTarget):
 
     def _inverted(self, context: TargetContext) -> InvertiblePhysics:
         """Returns the physics with the rule that it is inverted by."""
-        physics, numbers = context.observed.physics, context.draws
-        if numbers is None:
-            return physics
-        if context.solver is not None:
+        physics, numbers, rule = context.observed.physics, context.draws, rule_of(context.observed.physics)
+        if numbers is not None and context.solver is not None:
             raise ParameterError(
                 f"LocalInverse: subset = {self.subset}, but solver=... inverts without the rule of "
                 f"{type(physics).__name__}. Leave out one of them."
             )
-        rule = rule_of(physics)
-        assert rule is not None, "numbers are drawn for physics with a rule"
-        subsampled = context.observed.by_rule(Subsampled(rule, self.subset, numbers))
-        assert subsampled is not None, "physics with a rule takes another one"
-        return subsampled
+        if rule is None or context.solver is not None or (numbers is None and rule.for_networks is rule):
+            return physics
+        used = rule.for_networks
+        return context.observed.by_rule(used if numbers is None else Subsampled(used, self.subset, numbers)) or physics
