@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fields import array, grid, periodic, smooth
+from frameworks import TABLE
 from phi.field import Field
 from phi.torch import TORCH
 from phiml import math
@@ -309,7 +310,7 @@ CASES = {
     "counts": (counted, PoissonNoise(), 0.94),
     "multiplicative": (lambda: noisy(MultiplicativeNoise()), MultiplicativeNoise(), 0.78),
     "outliers": (with_outliers, Outliers(), 0.5),
-    "red": (lambda: noisy(ColoredNoise(PowerLaw(1.0, 2.0))), ColoredNoise(PowerLaw(1.0, 2.0)), 0.95),
+    "red": (lambda: noisy(ColoredNoise(PowerLaw(1.0, 2.0))), ColoredNoise(PowerLaw(1.0, 2.0)), 0.85),
     "blue": (lambda: noisy(ColoredNoise(BLUE)), ColoredNoise(BLUE), 0.75),
     "white, though outliers were expected": (lambda: noisy(WhiteNoise()), Outliers(), 1.02),
 }
@@ -443,16 +444,18 @@ LAWS = (
 )
 
 
-@pytest.mark.parametrize("law", LAWS, **NAME)
-def test_a_compiled_update_is_the_same(framework, law):
+@pytest.mark.parametrize("row", [row for row in TABLE if row.name != "torch"], **NAME)
+@pytest.mark.parametrize("law", [LAWS[0], Outliers(iterations=2), *LAWS[-2:]], **NAME)
+def test_a_compiled_update_is_the_same(row, law):
     rng = np.random.default_rng(7)
-    y = periodic(1 + smooth(rng, 3, 16, 16) + 0.1 * rng.normal(size=(3, 16, 16)))
-    physics = HeatEquation(1.0, 1.0, regularization=EmpiricalBayes(), noise=law)
     found = []
-    for compile in (False, True):
-        net = framework.u_net()
-        update = sip_update_weights(net, framework.sgd(net), physics, y, compile=compile)
-        found.append(array(update.x_target))
+    with row.backend:
+        y = periodic(1 + smooth(rng, 3, 16, 16) + 0.1 * rng.normal(size=(3, 16, 16)))
+        physics = HeatEquation(1.0, 1.0, regularization=EmpiricalBayes(), noise=law)
+        for compile in (False, True):
+            net = row.u_net()
+            update = sip_update_weights(net, row.sgd(net), physics, y, compile=compile)
+            found.append(array(update.x_target))
     np.testing.assert_allclose(found[1], found[0], atol=1e-4)
 
 
