@@ -49,6 +49,7 @@ from phi_sip.data import heat_rectangles
 from phi_sip.descriptions.from_data import construct
 from phi_sip.descriptions.to_data import describe
 from phi_sip.regularization.spectra import Spectrum, log_wavenumber
+from phi_sip.testing import check_physics
 
 INSULATED = extrapolation.ZERO_GRADIENT
 SIGMA = 1e-2
@@ -457,6 +458,18 @@ def test_a_compiled_update_is_the_same(row, law):
             update = sip_update_weights(net, row.sgd(net), physics, y, compile=compile)
             found.append(array(update.x_target))
     np.testing.assert_allclose(found[1], found[0], atol=1e-4)
+
+
+CONFORM = (PoissonNoise(1e4), MultiplicativeNoise(0.01), Outliers(), ColoredNoise(PowerLaw(1.0, 1.0)))
+
+
+@pytest.mark.parametrize("law", CONFORM, **NAME)
+def test_conformance(double, law):
+    """What any physics must do, with exact observations: above all, rest at the solution."""
+    sigma = "auto" if law.fixes_std else 1e-3
+    with NUMPY:
+        x = periodic(2 + smooth(np.random.default_rng(0), 3, 12, 10))
+        check_physics(HeatEquation(0.5, 1.0, sigma, EmpiricalBayes(), law), x)
 
 
 @pytest.mark.parametrize("law", LAWS[:-1], **NAME)
