@@ -133,7 +133,7 @@ NOISE: dict[str, tuple[Draw, NoiseLaw]] = {
 MOST = {
     "counts": 0.96,
     "multiplicative": 0.8,
-    "power 1 / k²": 0.95,
+    "power 1 / k²": 0.9,
     "5 % of 20 σ": 0.65,
     "20 % of 20 σ": 0.65,
     "5 % of 3 σ": 0.98,

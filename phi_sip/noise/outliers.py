@@ -39,9 +39,9 @@ class Outliers(CellwiseLaw):
 
     In the first half of the iterations, while x is still far from what it will be, weights are Huber's in place of
     that, W = min(1, 1.345 σ / |y* − P(x)|), which judge less harshly. Where the mixture is not evident, its log
-    likelihood not above that of a normal distribution by log N for N cells, the noise counts as white. How observations
-    with it are inverted: see `CellwiseLaw`. `stats` hold σ as `noise_std`, f as `outlier_fraction` and σ' as
-    `outlier_std`. `noise_std` of the physics is the root mean square of all noise.
+    likelihood not above that of a normal distribution by log N for N cells, or σ' below the root mean square of all
+    noise, which the physics knows as `noise_std`, the noise counts as white. How observations with it are inverted: see
+    `CellwiseLaw`. `stats` hold σ as `noise_std`, f as `outlier_fraction` and σ' as `outlier_std`.
 
     Args:
         iterations: How many times an observation is explained after the first.
@@ -69,6 +69,7 @@ class Outliers(CellwiseLaw):
             return CellWeights(weight, narrow * unit)
         mixture = _mixture(squares, cells)
         evident = mixture.log_likelihood_ratio(squares, cells) > float(np.log(cells.volume))
+        evident = evident & (mixture.wide * unit > std)
         inside = mixture.probability(squares)
         weight = inside + (1 - inside) * (mixture.narrow / positive(mixture.wide)) ** 2
         measured = {FRACTION: mixture.fraction, OUTLIER_STD: mixture.wide * unit}
