@@ -19,7 +19,10 @@ observations without their states (`fit_guard`); `unguarded` in the JSON lines i
 | self-simulated | `SelfSimulated()` with a teacher | y, estimate, linear |
 | the same, plain | without corrections of bias and by the data | y, estimate, linear |
 | the same, of the inverse | of states that the inverse makes, not the teacher | y, estimate, linear |
-| the same, no buffer | of states that the inverse makes, anew in each step | y, estimate, linear |
+| no buffer | `SelfSimulated(copies=4)` without a teacher: of states that the inverse makes anew in each step | same |
+| no buffer, plain | without corrections | the same |
+| no buffer, refreshed | of states that the network itself makes | the same |
+| no buffer, refreshed, plain | both | the same |
 | local inverse | `LocalInverse()`, as published | y |
 | labels, y alone | `Labels()` | y |
 | deepinv … | the losses of DeepInverse, see `label_free_deepinv.py` | y, estimate, linear |
@@ -68,7 +71,7 @@ INPUTS = ("y", "estimate", "linear")
 
 
 class Untaught(SelfSimulated):
-    """Without a teacher: the states of all observations of a batch are simulated anew in each step."""
+    """Without a teacher."""
 
 
 METHODS = {
@@ -76,7 +79,10 @@ METHODS = {
     "self-simulated": (SelfSimulated(), INPUTS),
     "self-simulated, plain": (SelfSimulated(bias_correction=0.0, data_correction=False), INPUTS),
     "self-simulated, of the inverse": (SelfSimulated(0.0), INPUTS),
-    "self-simulated, no buffer": (Untaught(), INPUTS),
+    "no buffer": (Untaught(copies=4), INPUTS),
+    "no buffer, plain": (Untaught(bias_correction=0.0, data_correction=False, copies=4), INPUTS),
+    "no buffer, refreshed": (Untaught(1.0, copies=4), INPUTS),
+    "no buffer, refreshed, plain": (Untaught(1.0, bias_correction=0.0, data_correction=False, copies=4), INPUTS),
     "local inverse, y alone": (LocalInverse(), ("y",)),
     "labels, y alone": (Labels(), ("y",)),
 }
@@ -205,7 +211,7 @@ def trained(problem: Problem, method: str, seed: int, budget: Budget, samples: i
         trainer: Any = target.trainer(net, optimizer, problem, inputs, seed)
     else:
         trainer = Ours(net, optimizer, problem.physics, target, inputs)
-    batches = problem.batches(samples, seed)
+    batches = problem.batches(samples // (target.copies or 1) if isinstance(target, Untaught) else samples, seed)
     curve: list[float] = []
     while budget.done < 1:
         optimizer.param_groups[0]["lr"] = rate * budget.decay
