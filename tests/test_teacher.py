@@ -15,6 +15,7 @@ from phi.torch import TORCH
 from phiml import math
 
 from phi_sip import (
+    CheckpointError,
     EmpiricalBayes,
     HeatEquation,
     Labels,
@@ -228,7 +229,7 @@ def test_a_gaussian_prior_stays_near_the_posterior_mean():
     assert risks[False] > 1.1 * 0.5, gains
 
 
-def run(framework, folder, steps, target=TARGET, **options):
+def run(framework, folder, steps, target=TARGET, data=observations, **options):
     net = u_net(framework)
     optimizer, teacher = framework.adam(net), Teacher(net, 0.9)
     math.seed(0)
@@ -237,7 +238,7 @@ def run(framework, folder, steps, target=TARGET, **options):
             net,
             optimizer,
             PHYSICS,
-            by_step(observations),
+            by_step(data),
             steps=steps,
             inputs=INPUTS,
             targets=target,
@@ -264,6 +265,50 @@ def test_a_run_that_goes_on_ends_bit_identical(framework, tmp_path):
     with teacher.answering(), other_teacher.answering():
         same(framework.weights(net), framework.weights(other))
     assert other_teacher.average.updates == 6
+
+
+def test_batches_of_other_sizes_go_on_too(tmp_path):
+    """The last batch of all observations is often smaller."""
+
+    def data(step: int):
+        return observations(step, samples=4 if step % 3 else 2)
+
+    torch_row = frameworks.TABLE[1]
+    target = dataclasses.replace(TARGET, batches=4)
+    whole, *_ = run(torch_row, tmp_path / "whole", 9, target, data)
+    for steps in (3, 6, 9):
+        parts, *_ = run(torch_row, tmp_path / "parts", steps, target, data)
+    assert [entry.loss for entry in whole.steps] == [entry.loss for entry in parts.steps]
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ("{", "holds no teacher"),
+        ('{"updates": 1, "due": 1, "batches": [{"batch": 1000000000000}]}', "smaller than the batches"),
+        ('{"updates": 1, "due": 1, "batches": [{"time": 2}]}', "other dims than batch"),
+    ],
+)
+def test_a_teacher_of_a_stranger_takes_no_memory(about, message, tmp_path):
+    net = u_net(frameworks.TABLE[1])
+    teacher = Teacher(net)
+    update(net, teacher)
+    teacher.save(tmp_path)
+    (tmp_path / "teacher.json").write_text(about)
+    other = Teacher(net)
+
+    def used() -> None:
+        other.load(tmp_path)
+        update(net, other)
+
+    with pytest.raises(CheckpointError, match=message):
+        used()
+
+
+def update(net, teacher) -> None:
+    with TORCH:
+        optimizer = torch.optim.Adam(net.parameters())
+        sip_update_weights(net, optimizer, PHYSICS, observations(), inputs=INPUTS, targets=TARGET, teacher=teacher)
 
 
 def test_validations_are_of_the_average(tmp_path):

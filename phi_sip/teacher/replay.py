@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from phiml import math
 from phiml.backend import Backend
+from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
+from ..errors import CheckpointError
 from ..frameworks.arrays import read_arrays, write_arrays
-from ..states import trees
+from ..states import order, trees
 
 FILE = "replayed.safetensors"
 
@@ -71,33 +76,66 @@ class ReplayBuffer:
         """Returns one of the batches, each as likely as the others, by NumPy's global random numbers."""
         return self._batches[np.random.randint(len(self._batches))]  # noqa: NPY002
 
-    def save(self, folder: Path) -> None:
-        """Writes all batches into a folder."""
+    def save(self, folder: Path) -> list[dict[str, int]]:
+        """Writes all batches into a folder. Returns the sizes of the batch dims of each."""
         write_arrays(folder / FILE, [a for batch in self._batches for a in _arrays(batch)])
+        return [_sizes(batch) for batch in self._batches]
 
-    def load(self, folder: Path, count: int, like: Replayed, backend: Backend) -> None:
+    def load(self, folder: Path, sizes: Sequence[Mapping[str, int]], like: Replayed, backend: Backend) -> None:
         """
         Reads what `save` wrote.
 
         Args:
             folder: Where it is.
-            count: Number of batches.
-            like: A batch of the same dims, types and physics.
+            sizes: What `save` returned.
+            like: A batch of the same dims but for their sizes, and of the same types and physics.
             backend: Where the batches go.
 
         Raises:
             CheckpointError: if other batches are there.
         """
         like = like.map(trees.in_canonical_order)
-        arrays = iter(read_arrays(folder / FILE, _arrays(like) * count))
+        _check_fits(folder / FILE, sizes, like)
+        templates = [like.map(partial(_resized, sizes=of)) for of in sizes]
+        arrays = iter(read_arrays(folder / FILE, [a for template in templates for a in _arrays(template)]))
 
         def read(state: Any) -> Any:
             return trees.to_backend(trees.with_natives(state, [next(arrays) for _ in trees.leaves(state)]), backend)
 
-        self._batches = deque(like.map(read) for _ in range(count))
+        self._batches = deque(template.map(read) for template in templates)
 
 
 def _arrays(batch: Replayed) -> list[np.ndarray]:
     """Returns the values of all tensors of a batch, whose states are in canonical order."""
-    leaves = [leaf for state in batch.states for leaf in trees.leaves(state)]
-    return [leaf.numpy(leaf.shape) for leaf in leaves]
+    return [leaf.numpy(leaf.shape) for leaf in _leaves(batch)]
+
+
+def _leaves(batch: Replayed) -> list[Tensor]:
+    return [leaf for state in batch.states for leaf in trees.leaves(state)]
+
+
+def _sizes(batch: Replayed) -> dict[str, int]:
+    """Returns the sizes of the batch dims."""
+    shape = math.merge_shapes(*(leaf.shape.batch for leaf in _leaves(batch)))
+    return {name: int(shape.get_size(name)) for name in shape.names}
+
+
+def _resized(state: Any, sizes: Mapping[str, int]) -> Any:
+    """Returns a state with other sizes of its batch dims; its values are of no matter."""
+
+    def resize(tensor: Tensor) -> Tensor:
+        first = tensor[dict.fromkeys(tensor.shape.batch.names, 0)]
+        dims = math.concat_shapes(*(math.batch(**{name: sizes[name]}) for name in tensor.shape.batch.names))
+        return order.reordered(math.expand(first, dims), tensor.shape.only(tensor.shape.names))
+
+    return trees.tree_map(resize, state)
+
+
+def _check_fits(file: Path, sizes: Sequence[Mapping[str, int]], like: Replayed) -> None:
+    """Refuses sizes that the file does not have, before memory is taken for them."""
+    own = _sizes(like)
+    if any(set(of) != set(own) or min(of.values(), default=1) < 1 for of in sizes):
+        raise CheckpointError(f"{file.name} is of batches with other dims than {', '.join(own) or 'none'}.")
+    values = sum(leaf.shape.volume for leaf in _leaves(like)) / prod(own.values())
+    if values * sum(prod(of.values()) for of in sizes) > file.stat().st_size:
+        raise CheckpointError(f"{file.name} is smaller than the batches that it is said to hold.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from phiml.backend import Backend
 
 from ..errors import CheckpointError, ParameterError
 from .average import WeightAverage
+from .replay import FILE as BUFFER
 from .replay import ReplayBuffer, Replayed
 
 FILE, AVERAGE = "teacher.json", "average"
+LARGEST = 16 << 20  # bytes of that file
 
 
 class Teacher:
@@ -47,7 +50,7 @@ class Teacher:
     def __init__(self, net: Any, decay: float = 0.99) -> None:
         self.average, self.buffer = WeightAverage(net, decay), ReplayBuffer()
         self._due = 0  # number of updates at which new observations are simulated
-        self._saved: tuple[Path, int] | None = None
+        self._saved: tuple[Path, Sequence[Mapping[str, int]]] | None = None
 
     @property
     def net(self) -> Any:
@@ -91,8 +94,7 @@ class Teacher:
             backend: Where they are.
         """
         if self._saved is not None:
-            folder, count = self._saved
-            self.buffer.load(folder, count, _without_drawing(make)[0], backend)
+            self.buffer.load(*self._saved, _without_drawing(make)[0], backend)
             self._saved = None
         is_full = len(self.buffer) >= most
         if not is_full or self.average.updates >= self._due:
@@ -103,12 +105,16 @@ class Teacher:
 
     def save(self, folder: Path) -> None:
         """Writes average and buffer into an empty folder."""
-        about = {"updates": self.average.updates, "batches": len(self.buffer), "due": self._due}
-        (folder / FILE).write_text(json.dumps(about))
         (folder / AVERAGE).mkdir()
         self.average.save(folder / AVERAGE)
-        if self.buffer:
-            self.buffer.save(folder)
+        batches: Sequence[Mapping[str, int]] = ()
+        if self._saved is not None:
+            before, batches = self._saved
+            copyfile(before / BUFFER, folder / BUFFER)
+        elif self.buffer:
+            batches = self.buffer.save(folder)
+        about = {"updates": self.average.updates, "due": self._due, "batches": batches}
+        (folder / FILE).write_text(json.dumps(about))
 
     def load(self, folder: Path) -> None:
         """
@@ -117,10 +123,9 @@ class Teacher:
         Raises:
             CheckpointError: if there is none, or that of another network.
         """
-        about = _about(folder)
-        self.average.load(folder / AVERAGE, about["updates"])
-        self._due = about["due"]
-        self._saved = (folder, about["batches"]) if about["batches"] else None
+        updates, due, batches = _about(folder)
+        self.average.load(folder / AVERAGE, updates)
+        self._due, self._saved = due, (folder, batches) if batches else None
 
 
 def _without_drawing(make: Callable[[bool], Sequence[Replayed]]) -> Sequence[Replayed]:
@@ -132,9 +137,13 @@ def _without_drawing(make: Callable[[bool], Sequence[Replayed]]) -> Sequence[Rep
         np.random.set_state(state)  # noqa: NPY002
 
 
-def _about(folder: Path) -> dict[str, int]:
+def _about(folder: Path) -> tuple[int, int, Sequence[Mapping[str, int]]]:
+    """Returns the number of updates, that at which new observations are simulated, and the sizes of all batches."""
     try:
+        if (folder / FILE).stat().st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST} bytes")
         about = json.loads((folder / FILE).read_text())
-        return {name: int(about[name]) for name in ("updates", "batches", "due")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        batches = [{str(name): int(size) for name, size in sizes.items()} for sizes in about["batches"]]
+        return int(about["updates"]), int(about["due"]), batches
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder} holds no teacher: {FILE} cannot be read: {error!r}.") from error
