@@ -19,6 +19,7 @@ observations without their states (`fit_guard`); `unguarded` in the JSON lines i
 | self-simulated | `SelfSimulated()` with a teacher | y, estimate, linear |
 | the same, plain | without corrections of bias and by the data | y, estimate, linear |
 | the same, of the inverse | of states that the inverse makes, not the teacher | y, estimate, linear |
+| the same, copies | four observations of each state | y, estimate, linear |
 | no buffer | `SelfSimulated(copies=4)` without a teacher: of states that the inverse makes anew in each step | same |
 | no buffer, plain | without corrections | the same |
 | no buffer, refreshed | of states that the network itself makes | the same |
@@ -79,6 +80,7 @@ METHODS = {
     "self-simulated": (SelfSimulated(), INPUTS),
     "self-simulated, plain": (SelfSimulated(bias_correction=0.0, data_correction=False), INPUTS),
     "self-simulated, of the inverse": (SelfSimulated(0.0), INPUTS),
+    "self-simulated, copies": (SelfSimulated(copies=4), INPUTS),
     "no buffer": (Untaught(copies=4), INPUTS),
     "no buffer, plain": (Untaught(bias_correction=0.0, data_correction=False, copies=4), INPUTS),
     "no buffer, refreshed": (Untaught(1.0, copies=4), INPUTS),
@@ -211,7 +213,7 @@ def trained(problem: Problem, method: str, seed: int, budget: Budget, samples: i
         trainer: Any = target.trainer(net, optimizer, problem, inputs, seed)
     else:
         trainer = Ours(net, optimizer, problem.physics, target, inputs)
-    batches = problem.batches(samples // (target.copies or 1) if isinstance(target, Untaught) else samples, seed)
+    batches = problem.batches(samples // target.copies if isinstance(target, Untaught) else samples, seed)
     curve: list[float] = []
     while budget.done < 1:
         optimizer.param_groups[0]["lr"] = rate * budget.decay

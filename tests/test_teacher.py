@@ -39,7 +39,7 @@ from phi_sip.training import restore_best
 SIGMA = 0.05
 PHYSICS = HeatEquation(1.0, 0.5, SIGMA, ProbabilisticDamping())  # compiles quickly
 INPUTS = ("y", "estimate")
-TARGET = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, copies=1, batches=2, replays=2)
+TARGET = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, batches=2, replays=2)
 
 
 def observations(seed: int = 0, samples: int = 4, n: int = 8):
@@ -164,7 +164,7 @@ def test_the_buffer_is_filled_by_the_inverse_and_then_every_second_time_by_the_n
     with TORCH:
         net = u_net(frameworks.TABLE[1])
         teacher, optimizer = Teacher(net), torch.optim.Adam(net.parameters())
-        target = Noted(bias_correction=0.0, data_correction=False, transform=None, copies=1, batches=2, replays=2)
+        target = Noted(bias_correction=0.0, data_correction=False, transform=None, batches=2, replays=2)
         counts = []
         for t in range(6):
             y = observations(t)
@@ -177,7 +177,7 @@ def test_the_buffer_is_filled_by_the_inverse_and_then_every_second_time_by_the_n
 
 def test_states_are_those_of_the_average():
     """A network of one weight: its averaged weight times the observation."""
-    target = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, copies=1, batches=1, replays=1)
+    target = SelfSimulated(bias_correction=0.0, data_correction=False, transform=None, batches=1, replays=1)
     with TORCH, math.precision(64):
         net = Gain(0.5)
         teacher, optimizer = Teacher(net, decay=0.99), torch.optim.SGD(net.parameters(), 1e-3)
@@ -209,7 +209,7 @@ def test_a_gaussian_prior_stays_near_the_posterior_mean():
         with TORCH, math.precision(64):
             net = Gain(0.5)
             optimizer, teacher = torch.optim.SGD(net.parameters(), 1e-4), Teacher(net, 0.9)
-            target = SelfSimulated(bias_correction=0.0, data_correction=corrected, copies=1, batches=4, replays=1)
+            target = SelfSimulated(bias_correction=0.0, data_correction=corrected, batches=4, replays=1)
             math.seed(0)
             for _ in range(40):
                 y = periodic(rng.normal(size=(8, 16, 16)) + rng.normal(size=(8, 16, 16)))

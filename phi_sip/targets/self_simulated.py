@@ -55,9 +55,9 @@ class SelfSimulated(SimulatingTarget):
         bias_correction: c ≥ 0. It costs another simulation and inversion.
         data_correction: Whether K is applied, the Wiener filter of `EmpiricalBayes()`, to physics that take a
             `regularization` rule. Others are left as they are.
-        copies: How many simulated observations each state gives, with transforms and noise of their own. Default: 4
-            with a teacher, each for a batch of its own, as states cost most; without, 1, and each is a sample of the
-            batch of the network.
+        copies: How many simulated observations each state gives, with transforms and noise of their own. With a teacher
+            each is for a batch of its own; without, a sample of the batch of the network. More cost less than more
+            states, and teach less.
         transform: Random transform of the states; `None`: they stay as they are.
         noise_std: σ of the observations. Default: as the physics says, or measures it in each observation.
         batches: How many batches of simulated observations a teacher keeps. Each takes memory for its observations,
@@ -78,7 +78,7 @@ class SelfSimulated(SimulatingTarget):
     refreshed: float | None = None
     bias_correction: float = 0.5
     data_correction: bool = True
-    copies: int | None = None
+    copies: int = 1
     transform: RandomTransform | None = field(default_factory=RandomTransform)
     noise_std: float | Tensor | None = None
     batches: int = 100
@@ -95,8 +95,7 @@ class SelfSimulated(SimulatingTarget):
         if not isinstance(self.data_correction, bool):
             raise ParameterError(f"SelfSimulated: data_correction = {self.data_correction!r}. Give True or False.")
         for name in ("copies", "batches", "replays"):
-            if getattr(self, name) is not None:
-                check_count("SelfSimulated", name, getattr(self, name))
+            check_count("SelfSimulated", name, getattr(self, name))
         if self.noise_std is not None:
             check_parameter("SelfSimulated", "noise_std", self.noise_std)
         if self.transform is not None and not isinstance(self.transform, RandomTransform):
@@ -105,11 +104,7 @@ class SelfSimulated(SimulatingTarget):
             )
 
     def with_teacher(self) -> SelfSimulated:
-        return replace(
-            self,
-            refreshed=1.0 if self.refreshed is None else self.refreshed,
-            copies=4 if self.copies is None else self.copies,
-        )
+        return replace(self, refreshed=1.0 if self.refreshed is None else self.refreshed)
 
     def draws(self, physics: InvertiblePhysics, y_target: Any, random: Random) -> Any:
         values = y_target.values if isinstance(y_target, Field) else y_target
@@ -119,7 +114,7 @@ class SelfSimulated(SimulatingTarget):
                 f"observations on centers, e.g. y.at_centers()."
             )
         shape = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
-        samples = shape & batch(**{COPY: self.copies or 1})
+        samples = shape & batch(**{COPY: self.copies})
 
         def noise(dims: Shape) -> Any:
             return trees.tree_map(lambda leaf: random.normal(_in_order(leaf.shape & dims)), values)
@@ -158,7 +153,7 @@ class SelfSimulated(SimulatingTarget):
             return context.observe(trees.stop_gradient(y))
 
         states = self._states(context, simulated)
-        copied = trees.tree_map(lambda values: math.expand(values, batch(**{COPY: self.copies or 1})), states)
+        copied = trees.tree_map(lambda values: math.expand(values, batch(**{COPY: self.copies})), states)
         if self.transform is not None:
             copied = physics.admissible(self.transform.apply(copied, draws["transform"]))
         return simulated(copied, draws["noise"]), copied
