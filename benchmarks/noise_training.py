@@ -8,6 +8,7 @@ step (medians of interleaved steps), all relative to training with labels.
     python benchmarks/noise_training.py                                   # heat rectangles, all noise levels, seed 0
     python benchmarks/noise_training.py --noise 1e-3 --seeds 0 1 2 --steps 1000
     python benchmarks/noise_training.py --data smooth photographs --noise 1e-3
+    python benchmarks/noise_training.py --rules default --subset 0.25     # edges for a quarter of the batch only
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from phi_sip import (
     EmpiricalBayes,
     HeatEquation,
     InverseSolver,
+    LocalInverse,
     OptaxOptimizer,
     ProbabilisticDamping,
     TotalVariation,
@@ -65,13 +67,16 @@ class Run:
     optimizer: Any
     physics: HeatEquation
     solver: Callable[[Field], InverseSolver | None]
+    target: LocalInverse | None
     x_l2: list[float]
     seconds: list[float]
     alone: list[float] = field(default_factory=list)
 
     def step(self, x: Field, y_target: Field) -> None:
         start = time.perf_counter()
-        update = sip_update_weights(self.net, self.optimizer, self.physics, y_target, solver=self.solver(x), x_true=x)
+        update = sip_update_weights(
+            self.net, self.optimizer, self.physics, y_target, solver=self.solver(x), targets=self.target, x_true=x
+        )
         self.x_l2.append(float(update.x_l2.mean))
         self.seconds.append(time.perf_counter() - start)
 
@@ -119,15 +124,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--data", choices=DATA, nargs="+", default=["rectangles"])
     parser.add_argument("--rules", choices=RULES, nargs="+", default=["total variation, x ≥ 0", "default"])
+    parser.add_argument("--subset", type=float, default=1.0, help="part of the batch for which edges are looked for")
     parser.add_argument("--output", type=Path, help="JSON file for the results")
     return parser.parse_args()
 
 
 def train(options: argparse.Namespace, data: Callable[..., Field], noise: float, seed: int) -> dict[str, Run]:
-    runs = {"labels": make_run(options.framework, seed, HeatEquation(1.0, 8.0, noise), Supervised)}
+    runs = {"labels": make_run(options.framework, seed, HeatEquation(1.0, 8.0, noise), Supervised, None)}
     for rule in options.rules:
         physics = HeatEquation(1.0, 8.0, regularization=RULES[rule])
-        runs[rule] = make_run(options.framework, seed, physics, lambda x: None)
+        target = None if RULES[rule].control is None else LocalInverse(subset=options.subset)
+        runs[rule] = make_run(options.framework, seed, physics, lambda x: None, target)
     n = options.resolution
     for step in track(range(options.steps), f"σ = {noise:g}, seed {seed}"):
         number = 100_000 * seed + step
@@ -146,7 +153,9 @@ def last_of(steps: int) -> int:
     return max(1, min(20, steps // 2))
 
 
-def make_run(framework: str, seed: int, physics: HeatEquation, solver: Callable[..., Any]) -> Run:
+def make_run(
+    framework: str, seed: int, physics: HeatEquation, solver: Callable[..., Any], target: LocalInverse | None
+) -> Run:
     """All networks of a seed start from the same weights."""
     math.seed(seed)
     if framework == "tensorflow":
@@ -158,8 +167,8 @@ def make_run(framework: str, seed: int, physics: HeatEquation, solver: Callable[
     if framework == "jax":
         import optax
 
-        return Run(net, OptaxOptimizer(net, optax.adam(1e-3)), physics, solver, [], [])
-    return Run(net, nn.adam(net, 1e-3), physics, solver, [], [])
+        return Run(net, OptaxOptimizer(net, optax.adam(1e-3)), physics, solver, target, [], [])
+    return Run(net, nn.adam(net, 1e-3), physics, solver, target, [], [])
 
 
 def summary(data: str, noise: float, seed: int, runs: dict[str, Run]) -> dict[str, Any]:
