@@ -160,3 +160,13 @@ def test_label_free_runs(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "label_free.jsonl").read_text().splitlines()]
     assert [row["method"] for row in rows] == methods
     assert all(np.isfinite(row["ratio"]) for row in rows)
+
+
+@pytest.mark.slow
+def test_noise_laws_hold(tmp_path):
+    """What each law brings, on a few samples."""
+    command = [sys.executable, str(BENCHMARKS / "noise_laws.py"), "--quick", "--output", str(tmp_path / "r.json")]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    (rows,) = json.loads((tmp_path / "r.json").read_text()).values()
+    assert len({row["noise"] for row in rows}) * 3 == len(rows)
