@@ -268,3 +268,13 @@ def test_risk_runs(tmp_path):
     assert [row["method"] for row in rows] == ["self-simulated", "local inverse, y alone"]
     assert all(np.isfinite(row["rank correlation"]) and 0 <= row["gain"] <= 1 for row in rows)
     assert rows[1]["guarded"] < 0.5 * rows[1]["others"]  # which has learned nothing yet
+
+
+@pytest.mark.slow
+def test_noise_laws_hold(tmp_path):
+    """What each law brings, on a few samples."""
+    command = [sys.executable, str(BENCHMARKS / "noise_laws.py"), "--quick", "--output", str(tmp_path / "r.json")]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    (rows,) = json.loads((tmp_path / "r.json").read_text()).values()
+    assert len({row["noise"] for row in rows}) * 3 == len(rows)
