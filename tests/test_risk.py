@@ -49,7 +49,7 @@ def weighted_errors(physics, y: Field, x: Field, truth: Field) -> np.ndarray:
     stats = sip_inverse(with_rule(physics, Wiener()), y, physics.initial_state(y)).stats
     gain = stats["log_gain"].numpy("x,y")
     signal = stats["spectrum"].numpy("batch,x,y") * np.exp(2 * gain)
-    weight = signal / (signal + stats["noise_std"].numpy("batch")[:, None, None] ** 2 * 32 / len(array(x)))
+    weight = signal / (signal + stats["noise_std"].numpy("batch")[:, None, None] ** 2 / 4)
     weight[:, 0, 0] = 1
     power = np.abs(np.fft.rfft2(array(x) - array(truth), norm="ortho")) ** 2
     twice = np.full(power.shape[-1], 2.0)

@@ -17,7 +17,7 @@ from ..regularization import Wiener
 from ..states import trees
 from .given_kernel import GivenKernel
 
-SAMPLES = 32  # for which noise counts as it is
+AVERAGED = 4  # observations, as whose mean noise counts
 
 
 class Weight(ABC):
@@ -42,14 +42,13 @@ class DeterminedModes(Weight):
     The state in the modes that the observations determine, for physics that is diagonal in modes:
 
         u = x,   W_k = K_k h_k,   W (u_y − u) = K (y* − P(x))
-        K_k = S_k h_k / (S_k h_k² + 32 σ² / N)
+        K_k = S_k h_k / (S_k h_k² + σ² / 4)
 
     K is a Wiener filter, so that W_k is 1 where there is far more signal than noise, and 0 where there is none. S_k is
     the spectrum of all observations, see `Wiener`, as a filter that is fitted to one of them follows its noise. What a
-    network learns lies in modes of which one observation shows little, and all N of them together more. Its estimate is
-    best with noise that counts c² N-fold less, for changes that have the fraction c of the amplitude of the states in
-    common: the smaller they are, the more its own noise matters. c² = 1 / 32 was measured, see `benchmarks/risk.py`.
-    Compared with the inverse alone.
+    network learns lies in modes of which one observation shows little and many together more, so noise counts as if
+    four were averaged. With more of it the estimate misses what is learned, with less it is too noisy itself: 4 was
+    measured, see `benchmarks/risk.py`. Compared with the inverse alone.
 
     Attributes:
         filtered: The physics with the filter K in place of its rule.
@@ -100,8 +99,6 @@ def weight_for(observed: Observed) -> Weight:
         return ObservedQuantity(physics)
     stats = InvertedObservation(linear, observed.y_target).inverted().stats
     kernel, gain = stats["kernel"], math.exp(stats["log_gain"])
-    batch = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(observed.y_target)))
-    fold = batch.volume / SAMPLES
-    filtered = with_rule(physics, GivenKernel(fold * kernel / (1 + (fold - 1) * kernel * gain)))
+    filtered = with_rule(physics, GivenKernel(AVERAGED * kernel / (1 + (AVERAGED - 1) * kernel * gain)))
     assert filtered is not None, "it has just taken a rule"
     return DeterminedModes(filtered)
