@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from label_free import COPIES, METHODS, RULES, Network, Problem, errors, grid
+from label_free import METHODS, RULES, Network, Problem, Untaught, errors, grid
 from phi.field import Field
 from phi.torch import TORCH
 from phiml import math
@@ -35,7 +35,7 @@ from phi_sip import (
     EarlyStopping,
     Guard,
     Labels,
-    SelfSimulated,
+    Teacher,
     fit_guard,
     fit_interval,
     predict_state,
@@ -59,7 +59,8 @@ def run(
     if "estimate" in inputs:
         start_from_estimate(net, problem.physics, grid(problem.y[:16]), inputs=inputs)
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-    size = samples // COPIES if isinstance(target, SelfSimulated) else samples
+    teacher = None if isinstance(target, Untaught) else Teacher(net)
+    size = samples // target.copies if isinstance(target, Untaught) else samples
 
     def data(step: int) -> Iterator[Batch]:
         for y, x_true in problem.batches(size, seed):
@@ -78,7 +79,10 @@ def run(
         progress=False,
         inputs=inputs,
         targets=target,
+        teacher=teacher,
     )
+    if teacher is not None:
+        teacher.take_over()
     risks, ratios = record.errors("risk"), np.array(record.errors("x_l2")) / problem.alone.mean()
     physics, y = problem.physics, grid(others.y_held)
     guard = fit_guard(net, physics, grid(problem.y_held), inputs=inputs)
