@@ -188,6 +188,15 @@ def test_curves_show_what_was_recorded():
     assert bars[0].get_width() == 2.5
 
 
+def test_curves_show_the_truth_of_the_validation_where_the_training_knows_none():
+    steps = [StepRecord(i, 2.0 * i, 2.0, 1.0, 3.0 / i) for i in (1, 2)]
+    figure = plot_curves([RunRecord("a", {}, steps, [ValidationRecord(2, 4.0, 1.5, 2.5)])])
+    in_x, _, in_y, _ = figure.axes
+    np.testing.assert_array_equal([line.get_xydata() for line in in_x.lines], [[[2, 2.5]]])
+    np.testing.assert_array_equal(in_y.lines[0].get_xydata(), [[1, 3], [2, 1.5]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a, validation", "a, training"]
+
+
 def test_samples_are_written_and_read(tmp_path):
     write_samples(tmp_path, {"x": np.ones((1, 4))})
     with np.load(tmp_path / "samples.npz") as archive:

@@ -28,7 +28,8 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
         runs: One or several; a color and a line style each.
     """
     validations = [record for run in runs for record in run.validations]
-    quantities = ["x_l2"] if any(record.x_l2 is not None for run in runs for record in run.steps) else []
+    records = [*validations, *(record for run in runs for record in run.steps)]
+    quantities = ["x_l2"] if any(record.x_l2 is not None for record in records) else []
     quantities += ["y_l2", RISK] if any(record.risk is not None for record in validations) else ["y_l2"]
     figure = Figure(figsize=(9.5, 3.4 * len(quantities) + 0.5), layout="constrained")
     grid = figure.subplots(len(quantities), 2, squeeze=False, sharey="row", sharex="col")
@@ -48,9 +49,11 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
             label_log_axis(axes.yaxis)
     grid[-1, 0].set_xlabel("training step")
     grid[-1, 1].set_xlabel("seconds of training")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    found = {
+        label: handle for axes in grid[:, 0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if found:
+        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
