@@ -28,8 +28,8 @@ def plot_curves(runs: Sequence[RunRecord]) -> Figure:
         runs: One or several; a color and a line style each.
     """
     validations = [record for run in runs for record in run.validations]
-    records = [*validations, *(record for run in runs for record in run.steps)]
-    quantities = ["x_l2"] if any(record.x_l2 is not None for record in records) else []
+    errors = [*(record.x_l2 for record in validations), *(record.x_l2 for run in runs for record in run.steps)]
+    quantities = ["x_l2"] if any(error is not None for error in errors) else []
     quantities += ["y_l2", RISK] if any(record.risk is not None for record in validations) else ["y_l2"]
     figure = Figure(figsize=(9.5, 3.4 * len(quantities) + 0.5), layout="constrained")
     grid = figure.subplots(len(quantities), 2, squeeze=False, sharey="row", sharex="col")
