@@ -177,7 +177,9 @@ def test_it_is_kept_with_a_trained_inverse(tmp_path):
         assert any('guard: {"gain": 0.5' in text for text in file["attributes"])
 
 
-@pytest.mark.parametrize("guard", [{"gain": 7, "risk": 0, "risk_error": 0}, {"gain": 0.5}, "all", {"gain": "x"}])
+@pytest.mark.parametrize(
+    "guard", [{"gain": 7, "risk": 0, "risk_error": 0}, {"gain": 0.5}, "all", {"gain": "x"}, {}, 0, False]
+)
 def test_what_a_folder_says_is_checked(tmp_path, guard):
     folder = saved(tmp_path / "model", Guard(0.5, 0.0, 0.0))
     content = json.loads((folder / "manifest.json").read_text())["manifest"]["content"]

@@ -18,10 +18,12 @@ from typer.testing import CliRunner
 from phi_sip import (
     Burgers,
     EmpiricalBayes,
+    EmptyModes,
     Guard,
     HeatEquation,
     Interval,
     NetworkSpec,
+    NoisePerCell,
     ParameterError,
     TotalVariation,
     UnsupportedError,
@@ -35,7 +37,7 @@ from phi_sip.data import heat_rectangles
 from phi_sip.errors import CheckpointError
 from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import load_inverse, save_inverse
-from phi_sip.step.interval import _half_size
+from phi_sip.step.interval import _half_size, check_interval
 from phi_sip.training.checkpoints.manifest import write_manifest
 
 PHYSICS = HeatEquation(1.0, 2.0, 0.01, TotalVariation(minimum=0.0))
@@ -134,6 +136,23 @@ def test_wrong_numbers():
             Interval(*numbers)
 
 
+def test_no_interval_where_the_inverse_finds_nothing():
+    errors, deviations = np.ones(100), np.ones(100)
+    deviations[:4] = 0.0
+    assert Interval.of(errors, deviations, 0.95).factor == pytest.approx(1.0)
+    deviations[:6] = 1e-20
+    with pytest.raises(ParameterError, match="finds no signal in 6% of the values"):
+        Interval.of(errors, deviations, 0.95)
+
+
+def test_what_cannot_be_made_smaller_is_refused_before_the_training():
+    y = observations(2, 16)[0]
+    check_interval(network(), PHYSICS, y, INPUTS)
+    of_cells = replace(PHYSICS, noise_std=EmptyModes(), noise=NoisePerCell(y.values[{"batch": 0}] * 0 + 0.1))
+    with pytest.raises(UnsupportedError, match="half as many cells"):
+        check_interval(network(), of_cells, y, INPUTS)
+
+
 def saved(folder):
     return save_inverse(folder, network(), PHYSICS, SPEC, inputs=INPUTS, interval=Interval(1.5, 0.9))
 
@@ -159,7 +178,7 @@ def test_it_is_kept_and_written(tmp_path):
         assert not any(text.startswith("interval") for text in file["attributes"])
 
 
-@pytest.mark.parametrize("interval", [{"factor": -1, "coverage": 0.95}, {"factor": 1}, "wide"])
+@pytest.mark.parametrize("interval", [{"factor": -1, "coverage": 0.95}, {"factor": 1}, "wide", {}, 0, False])
 def test_what_a_folder_says_is_checked(tmp_path, interval):
     folder = saved(tmp_path / "model")
     content = json.loads((folder / "manifest.json").read_text())["manifest"]["content"]

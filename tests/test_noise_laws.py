@@ -48,6 +48,7 @@ from phi_sip import (
 from phi_sip.data import heat_rectangles
 from phi_sip.descriptions.from_data import construct
 from phi_sip.descriptions.to_data import describe
+from phi_sip.inversion.observed import InvertedObservation
 from phi_sip.regularization.spectra import Spectrum, log_wavenumber
 from phi_sip.testing import check_physics
 
@@ -443,6 +444,23 @@ LAWS = (
     ColoredNoise(PowerLaw(1.0, 2.0)),
     NoisePerCell(math.tensor(np.full((16, 16), 0.1), spatial("x,y"))),
 )
+
+
+@pytest.mark.parametrize("law", LAWS, **NAME)
+def test_rules_of_one_observation_are_those_by_themselves(law):
+    """What is fitted to an observation serves other rules only where they see the same."""
+    rng = np.random.default_rng(7)
+    values = 1 + smooth(rng, 2, 16, 16) + 0.1 * rng.normal(size=(2, 16, 16)) + 5.0 * (rng.random((2, 16, 16)) < 0.05)
+    y = periodic(values)
+    physics = HeatEquation(1.0, 1.0, regularization=EmpiricalBayes(), noise=law)
+    with math.precision(64):
+        expected = sip_inverse(physics, y, physics.initial_state(y)).x_target
+        observed = InvertedObservation(physics, y)
+        np.testing.assert_allclose(array(observed.inverted().x_target), array(expected), atol=1e-10)
+        other = dataclasses.replace(physics, regularization=Tikhonov(0.1))
+        by_rule = observed.by_rule(Tikhonov(0.1))
+        found, alone = (sip_inverse(p, y, p.initial_state(y)).x_target for p in (by_rule, other))
+        np.testing.assert_allclose(array(found), array(alone), atol=1e-10)
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.name != "torch"], **NAME)

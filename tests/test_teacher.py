@@ -287,6 +287,8 @@ def test_batches_of_other_sizes_go_on_too(tmp_path):
         ("{", "holds no teacher"),
         ('{"updates": 1, "due": 1, "batches": [{"batch": 1000000000000}]}', "smaller than the batches"),
         ('{"updates": 1, "due": 1, "batches": [{"time": 2}]}', "other dims than batch"),
+        ('{"updates": -10, "due": 1, "batches": []}', "no number of something"),
+        ('{"updates": 1, "due": 1, "batches": 1000000000000}', "holds no teacher"),
     ],
 )
 def test_a_teacher_of_a_stranger_takes_no_memory(about, message, tmp_path):
@@ -342,6 +344,73 @@ def test_an_update_that_fails_leaves_the_average(framework):
     same(own, framework.weights(net))
 
 
+def test_an_update_that_is_undone_leaves_the_buffer():
+    """The optimizer overflows, after a batch has been simulated in place of another."""
+    with TORCH:
+        net = u_net(frameworks.TABLE[1])
+        teacher, optimizer = Teacher(net), torch.optim.SGD(net.parameters(), 1e-6)
+        options = {"inputs": INPUTS, "targets": TARGET, "teacher": teacher}
+        for t in range(4):
+            sip_update_weights(net, optimizer, PHYSICS, observations(t), **options)
+        before, due = list(teacher.buffer._batches), teacher._due
+        optimizer.param_groups[0]["lr"] = float("inf")
+        for _ in range(3):
+            with pytest.raises(NonFiniteError):
+                sip_update_weights(net, optimizer, PHYSICS, observations(5), **options)
+        assert [id(batch) for batch in teacher.buffer._batches] == [id(batch) for batch in before]
+        assert (teacher._due, teacher.average.updates) == (due, 4)
+        with pytest.raises(ParameterError, match="micro_batches"):
+            sip_update_weights(net, optimizer, PHYSICS, observations(5), micro_batches=3, **options)
+
+
+def test_the_average_of_coarse_weights_moves(tmp_path):
+    """In bfloat16, 1 − decay of a difference is less than a unit in the last place."""
+    net = torch.nn.Conv2d(1, 1, 1).to(torch.bfloat16)
+    teacher = Teacher(net, decay=0.999)
+    with torch.no_grad():
+        net.weight.fill_(1.0)
+        for _ in range(2000):
+            teacher.average.follow()
+        net.weight.fill_(1.5)
+        for _ in range(100):
+            teacher.average.follow()
+    left = np.prod([min(0.999, (1 + t) / (10 + t)) for t in range(2000, 2100)])
+    assert float(teacher.average._values[0]) == pytest.approx(1.5 - 0.5 * left, rel=1e-5)
+    with teacher.answering():
+        assert float(net.weight.detach()) == pytest.approx(1.5 - 0.5 * left, rel=1e-2)
+    assert float(net.weight.detach()) == 1.5
+    teacher.save(tmp_path)
+    other = Teacher(net, decay=0.999)
+    other.load(tmp_path)
+    assert torch.equal(other.average._values[0], teacher.average._values[0])
+    assert other.average._values[0].dtype == torch.float32
+
+
+def test_predict_sees_simulated_observations_stored_as_real_ones_are():
+    y = observations()
+    values = y.values.numpy("y,batch,x")
+    dims = [math.spatial(y=8), math.batch(batch=4), math.spatial(x=8)]
+    turned, seen = y.with_values(math.reshaped_tensor(values, dims)), []
+    with TORCH, math.precision(64):
+        net = Gain(0.5)
+
+        def predict(y):
+            seen.append(y.values.shape.names)
+            return y.with_values(math.native_call(net, y.values))
+
+        sip_update_weights(
+            net,
+            torch.optim.SGD(net.parameters(), 1e-3),
+            PHYSICS,
+            turned,
+            predict=predict,
+            targets=TARGET,
+            teacher=Teacher(net),
+        )
+    assert seen
+    assert set(seen) == {("y", "batch", "x")}
+
+
 def test_what_a_teacher_cannot_do_is_said(framework):
     net, y = u_net(framework), observations()
     optimizer = framework.adam(net)
@@ -373,7 +442,7 @@ def test_in_a_graph_a_teacher_is_refused():
         def step() -> None:
             sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, teacher=teacher)
 
-        with pytest.raises(UnsupportedError, match="within a graph"):
+        with pytest.raises(UnsupportedError, match="within a graph or a strategy"):
             step()
 
 

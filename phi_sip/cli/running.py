@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -106,10 +105,12 @@ def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     record = built.train(folder, [ExperimentFile(built.experiment, path), *_callbacks(path, tensorboard)])
     best = built.restore_best(path)
     built.finish()
-    observations = built.validation.y_target
+    about = (built.net, built.physics, built.network, built.validation.y_target)
+    save_inverse(path / MODEL, *about, inputs=built.inputs)
     guard = built.fit_guard()
-    limits: dict[str, Any] = {"guard": guard, "interval": built.fit_interval(guard)}
-    save_inverse(path / MODEL, built.net, built.physics, built.network, observations, inputs=built.inputs, **limits)
+    interval = built.fit_interval(guard)
+    if guard is not None or interval is not None:
+        save_inverse(path / MODEL, *about, inputs=built.inputs, guard=guard, interval=interval)
     page = write_report([path], path / "report.html")
     console().print(f"Report: {page}")
     of = f", of step {best.step}, the best" if best else ""

@@ -138,6 +138,15 @@ class TrainingFramework(Framework):
         """
         raise UnsupportedError(f"The framework '{self.name}' does not let the state of its networks be set.")
 
+    def tensor_like(self, native: Any, array: np.ndarray) -> Any:
+        """
+        Returns an array as a native tensor where another one is.
+
+        Raises:
+            UnsupportedError: if the framework does not make tensors.
+        """
+        raise UnsupportedError(f"The framework '{self.name}' does not say how its tensors are made.")
+
     def evaluating(self, net: Any) -> AbstractContextManager[Any]:
         """Returns the context in which functions of a network are evaluated as for inference, without gradients."""
         return nullcontext()

@@ -42,14 +42,11 @@ class InvertiblePhysics(ABC):
         constants: Fields whose values decide how to compute, e.g. because tables are made from them. Tensors in other
             fields may change from update to update without compiling anew.
         varying: Fields that hold a number which may change likewise.
-        rules_see_observation_only: Whether `inverse` gives its `regularization` one problem, whose observation is y*.
-            Then what one rule fits to y* serves others.
     """
 
     name: ClassVar[str] = ""
     constants: ClassVar[tuple[str, ...]] = ()
     varying: ClassVar[tuple[str, ...]] = ("noise_std",)
-    rules_see_observation_only: ClassVar[bool] = False
 
     @property
     def is_linear(self) -> bool:
@@ -169,6 +166,14 @@ class InvertiblePhysics(ABC):
                 `stats` hold it.
         """
         return trees.add(y, trees.scale(normal, known["noise_std"]))
+
+    @property
+    def rules_see_observation_only(self) -> bool:
+        """
+        Whether `inverse` gives its `regularization` one problem, whose observation is y*. Then what one rule fits to y*
+        serves others.
+        """
+        return False
 
     @property
     def has_white_noise(self) -> bool:

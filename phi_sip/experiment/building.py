@@ -163,8 +163,6 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
         data, validation = source(physics, general.seed)
         if experiment.training.guard:
             check_guard(physics, validation.y_target)
-        if experiment.training.interval:
-            check_interval(physics, validation.y_target)
     inputs = resolve_inputs([construct(item) for item in experiment.network.inputs])
     named = experiment.training.targets
     targets = None if named == LocalInverse.name else resolve_target(construct(named))
@@ -172,6 +170,9 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     if any(quantity.is_estimate for quantity in inputs):
         with math.precision(general.precision):
             start_from_estimate(net, physics, _first_sample(validation.y_target), inputs=inputs)
+    if experiment.training.interval:
+        with math.precision(general.precision):
+            check_interval(net, physics, _first_sample(validation.y_target), None if as_it_is else inputs)
     return Built(
         experiment,
         physics,

@@ -73,6 +73,9 @@ class FrameworkFolder(TrainingFramework):
     def set_state(self, net: Any, state: Sequence[Any]) -> None:
         self._file("weights").set_state(net, state)
 
+    def tensor_like(self, native: Any, array: np.ndarray) -> Any:
+        return self._file("weights").tensor_like(native, array)
+
     def evaluation(self, net: Any) -> Callable[[Any], Any]:
         function: Callable[[Any], Any] = self._file("weights").evaluation(net)
         return function

@@ -51,15 +51,15 @@ def load_inverse(folder: str | Path, trust: bool = False) -> TrainedInverse:
     with _reading("physics", folder):
         physics = construct(manifest.content.get("physics"))
     with _reading("grid", folder):
-        grid = manifest.content.get("grid") and TrainingGrid.of_description(manifest.content["grid"])
+        grid = None if (said := manifest.content.get("grid")) is None else TrainingGrid.of_description(said)
     with _reading("misfit", folder):
-        misfit = manifest.content.get("misfit") and TrainingMisfit.of_description(manifest.content["misfit"])
+        misfit = None if (said := manifest.content.get("misfit")) is None else TrainingMisfit.of_description(said)
     with _reading("inputs", folder):
         inputs = resolve_inputs(construct(manifest.content.get("inputs")) or None)
     with _reading("guard", folder):
-        guard = manifest.content.get("guard") and Guard.of_description(manifest.content["guard"])
+        guard = None if (said := manifest.content.get("guard")) is None else Guard.of_description(said)
     with _reading("interval", folder):
-        interval = manifest.content.get("interval") and Interval.of_description(manifest.content["interval"])
+        interval = None if (said := manifest.content.get("interval")) is None else Interval.of_description(said)
     if not isinstance(physics, InvertiblePhysics):
         raise CheckpointError(f"{folder} says what no physics is: {physics!r}.")
     framework = training_framework(manifest.framework)

@@ -57,6 +57,11 @@ class NoiseLaw(ABC):
         return False
 
     @property
+    def explains_once(self) -> bool:
+        """Whether `correction` explains one observation, y*, and no others in its place."""
+        return False
+
+    @property
     def fixes_std(self) -> bool:
         """Whether the law says σ itself, so that the physics is given none."""
         return False

@@ -51,6 +51,10 @@ class ColoredNoise(NoiseLaw):
                 f"MeasuredSpectrum.of(noise) of recorded noise."
             )
 
+    @property
+    def explains_once(self) -> bool:
+        return True
+
     def log_power(self, basis: SpectralBasis) -> Tensor:
         found = self.spectrum.log_power(basis)
         relative = math.exp(found - math.max(found, basis.resolution.names))

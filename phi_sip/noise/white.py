@@ -24,6 +24,10 @@ class WhiteNoise(NoiseLaw):
         """True."""
         return True
 
+    @property
+    def explains_once(self) -> bool:
+        return True
+
     def sample(
         self, mean: Tensor, normal: Tensor, known: Mapping[str, Any], basis: SpectralBasis, alike: Shape
     ) -> Tensor:

@@ -50,7 +50,6 @@ class SpectralPhysics(InvertiblePhysics):
 
     sign: ClassVar[float] = 1.0
     sees_constant: ClassVar[bool] = True
-    rules_see_observation_only: ClassVar[bool] = True
 
     noise_std: float | Tensor | EmptyModes | str
     regularization: Regularization | None
@@ -183,6 +182,10 @@ class SpectralPhysics(InvertiblePhysics):
 
         with math.precision(trees.precision_of(y)):
             return trees.with_values(y, trees.tree_map(noisy, y.values, normal))
+
+    @property
+    def rules_see_observation_only(self) -> bool:
+        return self.law.explains_once
 
     @property
     def has_white_noise(self) -> bool:

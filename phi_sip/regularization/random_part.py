@@ -69,6 +69,7 @@ class RandomPart:
             noise_std=self.of(problem.noise_std),
             offset=self.of(problem.offset),
             fit=fit,
+            log_power=None if problem.log_power is None else self.of(problem.log_power),
         )
 
     def _native(self, values: Tensor, first: Shape, rest: Shape) -> Any:

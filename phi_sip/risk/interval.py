@@ -13,6 +13,8 @@ import numpy as np
 from ..errors import ParameterError
 from ..states import trees
 
+NOTHING = 1e-6  # of the error
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -48,9 +50,18 @@ class Interval:
             deviations: u.
             coverage: Fraction.
 
+        Raises:
+            ParameterError: if u is next to 0 in more values than may lie outside.
+
         Source: split conformal prediction: Lei, G'Sell, Rinaldo, Tibshirani, Wasserman, "Distribution-Free Predictive
         Inference for Regression", Journal of the American Statistical Association 113, 2018.
         """
+        lost = float(np.mean(deviations <= NOTHING * np.sqrt(np.mean(np.square(errors)))))
+        if lost > 1 - coverage:
+            raise ParameterError(
+                f"fit_interval: the inverse finds no signal in {lost:.0%} of the values, where its uncertainty is next "
+                f"to 0, so that no multiple of it is an interval. Give observations with more signal, or do without."
+            )
         ratios = np.abs(errors) / np.maximum(deviations, np.finfo(deviations.dtype).tiny)
         rank = min(ceil((ratios.size + 1) * coverage), ratios.size)
         return Interval(float(np.partition(ratios.ravel(), rank - 1)[rank - 1]), float(coverage))

@@ -20,6 +20,7 @@ from ..risk import Guard, Interval
 from ..risk.white_noise import white_noise
 from ..states import order, trees
 from ..states.checks import check_finite
+from ..text.printable import sentence
 from .predict_state import predict_state
 from .prediction import check_physics_type
 
@@ -92,17 +93,30 @@ def _values(state: Any, like: Any) -> np.ndarray:
     return np.concatenate([math.expand(leaf, other.shape).numpy([other.shape]) for leaf, other in pairs])
 
 
-def check_interval(physics: InvertiblePhysics, y_target: Any) -> None:
+def check_interval(
+    net: Any, physics: InvertiblePhysics, y_target: Any, inputs: Sequence[str | NetworkInput] | None = None
+) -> None:
     """
-    Looks at whether an interval can be fitted, before there is a network.
+    Looks at whether an interval can be fitted, before a network is trained: all is done once, at half the size too.
 
     Raises:
         UnsupportedError, ParameterError: as `fit_interval`.
     """
     observed = InvertedObservation(physics, y_target)
-    ObservationNoise.of("fit_interval", observed)
-    _half_size(physics.initial_state(y_target))
+    noise = ObservationNoise.of("fit_interval", observed)
     _known(observed)
+    small = _half_size(physics.initial_state(y_target))
+    try:
+        y = physics.forward(small)
+        simulated = physics.add_noise(y, white_noise(y, SEED), noise.facts)
+        _known(InvertedObservation(physics, simulated))
+        predict_state(net, physics, simulated, inputs=inputs)
+    except Exception as error:
+        raise UnsupportedError(
+            f"fit_interval: {type(physics).__name__} or the network cannot be evaluated on half as many cells, "
+            f"{small.resolution}: {type(error).__name__}: {sentence(error)} Leave out the interval, or what has "
+            f"a value of its own in each cell."
+        ) from error
 
 
 def _known(observed: Observed) -> Any:

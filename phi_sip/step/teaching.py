@@ -17,8 +17,10 @@ from ..frameworks import framework_for
 from ..inversion.observed import InvertedObservation
 from ..states import trees
 from ..states.checks import check_finite
+from ..states.workers import failing_together, working_together
 from ..targets import Labels
 from ..teacher import Replayed, Teacher
+from .micro_batches import split
 from .prediction import BAD_SAMPLES, prediction, shown_to_network
 from .random_numbers import drawn
 
@@ -43,8 +45,8 @@ def check_teacher(teacher: Any, trainable: Trainable, target: TrainingTarget | N
     teacher.check(trainable.net)
     if trainable.is_traced:
         raise UnsupportedError(
-            "teacher=... was given within a graph, in which its average could not be kept. Call sip_update_weights "
-            "outside of tf.function: it compiles itself."
+            "teacher=... was given within a graph or a strategy of TensorFlow, in which its average could not be kept. "
+            "Call sip_update_weights outside: it compiles itself. A network that a strategy trains has no teacher."
         )
     if simulates(target) and x_true is not None:
         raise ParameterError(
@@ -68,11 +70,13 @@ def taught_update(
         teacher: That of the network.
         update: Makes an update.
     """
-    target = request.targets
-    if simulates(target):
-        made = replace(update(trainable, _of_simulated(trainable, request, target.with_teacher(), teacher)), x_l2=None)
-    else:
-        made = update(trainable, request)
+    target, made = request.targets, None
+    with teacher.undone_unless(lambda: made is not None and bool(made.applied)):
+        if simulates(target):
+            of_simulated = _of_simulated(trainable, request, target.with_teacher(), teacher)
+            made = replace(update(trainable, of_simulated), x_l2=None)
+        else:
+            made = update(trainable, request)
     if bool(made.applied):
         teacher.average.follow()
     return made
@@ -87,9 +91,12 @@ def _of_simulated(
     def make(is_taught: bool) -> Sequence[Replayed]:
         return _copies(_simulated(trainable, request, target, teacher, is_taught), target.copied_along)
 
-    batch = teacher.next_batch(make, target.batches, target.replays, trainable.backend)
+    split(request)  # refuses what cannot be divided, before anything is simulated
+    with working_together(trainable.workers), failing_together():
+        batch = teacher.next_batch(make, target.batches, target.replays, trainable.backend)
+    y = trees.in_order_of(batch.y, request.y_target)
     return replace(
-        request, physics=batch.physics, y_target=batch.y, x_true=batch.x, seen=batch.seen or None, targets=Labels()
+        request, physics=batch.physics, y_target=y, x_true=batch.x, seen=batch.seen or None, targets=Labels()
     )
 
 

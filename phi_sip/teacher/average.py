@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from phiml.backend import choose_backend
+from phiml.math import DType
 
 from ..errors import ParameterError
 from ..frameworks import framework_for
+from ..frameworks.arrays import read_arrays, write_arrays
 from ..states.checks import check_parameter
 
+FILE = "average.safetensors"
 FIRST = 10  # the average of the first updates is over a part of them only: (1 + t) / (10 + t)
 
 
@@ -44,7 +48,7 @@ class WeightAverage:
 
     def follow(self) -> None:
         """Takes the weights after one more update into the average."""
-        now = self._framework.state(self.net)
+        now = _precise(self._framework.state(self.net))
         decay = min(self.decay, (1 + self.updates) / (FIRST + self.updates))
         self._values = now if self._values is None else _mixed(self._values, now, 1 - decay)
         self.updates += 1
@@ -68,9 +72,8 @@ class WeightAverage:
             self._framework.set_state(self.net, self._values)
 
     def save(self, folder: Path) -> None:
-        """Writes the averaged weights into a folder."""
-        with self.answering():
-            self._framework.save_weights(self.net, folder)
+        """Writes the average into a folder."""
+        write_arrays(folder / FILE, map(_array, self._values or ()))
 
     def load(self, folder: Path, updates: int) -> None:
         """
@@ -81,15 +84,12 @@ class WeightAverage:
             updates: How many updates there had been.
 
         Raises:
-            CheckpointError: if it does not fit the network, which stays as it is.
+            CheckpointError: if it does not fit the network.
         """
-        own = self._framework.state(self.net)
-        try:
-            with self._framework.evaluating(self.net):
-                self._framework.load_weights(self.net, folder)
-            self._values, self.updates = self._framework.state(self.net), updates
-        finally:
-            self._framework.set_state(self.net, own)
+        now = _precise(self._framework.state(self.net)) if updates else []
+        arrays = read_arrays(folder / FILE, map(_array, now))
+        values = [self._framework.tensor_like(like, array) for like, array in zip(now, arrays, strict=True)]
+        self._values, self.updates = values or None, updates
 
 
 def _mixed(before: Sequence[Any], now: Sequence[Any], share: float) -> list[Any]:
@@ -99,3 +99,19 @@ def _mixed(before: Sequence[Any], now: Sequence[Any], share: float) -> list[Any]
 
 def _has_fraction(value: Any) -> bool:
     return choose_backend(value).dtype(value).kind in (float, complex)
+
+
+def _precise(values: Sequence[Any]) -> list[Any]:
+    """Returns tensors in at least single precision: in less, what an update adds to an average is lost by rounding."""
+
+    def precise(value: Any) -> Any:
+        backend = choose_backend(value)
+        is_coarse = backend.dtype(value).kind is float and backend.dtype(value).precision < 32
+        return backend.cast(value, DType(float, 32)) if is_coarse else value
+
+    return [precise(value) for value in values]
+
+
+def _array(value: Any) -> np.ndarray:
+    array: np.ndarray = np.asarray(choose_backend(value).numpy(value))
+    return array

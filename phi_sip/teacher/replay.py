@@ -66,6 +66,12 @@ class ReplayBuffer:
     def __len__(self) -> int:
         return len(self._batches)
 
+    def copy(self) -> ReplayBuffer:
+        """Returns another buffer with the same batches."""
+        other = ReplayBuffer()
+        other._batches = self._batches.copy()
+        return other
+
     def add(self, batches: Sequence[Replayed], most: int) -> None:
         """Adds batches, and drops the oldest of more than `most`."""
         self._batches.extend(batch.map(trees.in_canonical_order) for batch in batches)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -17,7 +17,7 @@ from .average import WeightAverage
 from .replay import FILE as BUFFER
 from .replay import ReplayBuffer, Replayed
 
-FILE, AVERAGE = "teacher.json", "average"
+FILE = "teacher.json"
 LARGEST = 16 << 20  # bytes of that file
 
 
@@ -100,13 +100,24 @@ class Teacher:
         if not is_full or self.average.updates >= self._due:
             made = make(is_full)
             self.buffer.add(made, most)
-            self._due = self.average.updates + replays * len(made)
+            self._due = self.average.updates + replays * min(len(made), most)
         return self.buffer.draw()
+
+    @contextmanager
+    def undone_unless(self, applied: Callable[[], bool]) -> Iterator[None]:
+        """Puts the buffer back as it was, unless the block ends with an update that was applied."""
+        buffer, due, saved = self.buffer.copy(), self._due, self._saved
+        kept = False
+        try:
+            yield
+            kept = applied()
+        finally:
+            if not kept:
+                self.buffer, self._due, self._saved = buffer, due, saved
 
     def save(self, folder: Path) -> None:
         """Writes average and buffer into an empty folder."""
-        (folder / AVERAGE).mkdir()
-        self.average.save(folder / AVERAGE)
+        self.average.save(folder)
         batches: Sequence[Mapping[str, int]] = ()
         if self._saved is not None:
             before, batches = self._saved
@@ -124,8 +135,8 @@ class Teacher:
             CheckpointError: if there is none, or that of another network.
         """
         updates, due, batches = _about(folder)
-        self.average.load(folder / AVERAGE, updates)
-        self._due, self._saved = due, (folder, batches) if batches else None
+        self.average.load(folder, updates)
+        self.buffer, self._due, self._saved = ReplayBuffer(), due, (folder, batches) if batches else None
 
 
 def _without_drawing(make: Callable[[bool], Sequence[Replayed]]) -> Sequence[Replayed]:
@@ -143,7 +154,13 @@ def _about(folder: Path) -> tuple[int, int, Sequence[Mapping[str, int]]]:
         if (folder / FILE).stat().st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
         about = json.loads((folder / FILE).read_text())
-        batches = [{str(name): int(size) for name, size in sizes.items()} for sizes in about["batches"]]
-        return int(about["updates"]), int(about["due"]), batches
+        batches = [{str(name): _count(size) for name, size in sizes.items()} for sizes in about["batches"]]
+        return _count(about["updates"]), _count(about["due"]), batches
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder} holds no teacher: {FILE} cannot be read: {error!r}.") from error
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number of something")
+    return value

@@ -70,9 +70,9 @@ def restore(state: TrainingState, folder: Path, teacher: Teacher | None = None) 
         CheckpointError: if it does not fit.
     """
     try:
-        state.restore(folder)
         if teacher is not None and (folder / TEACHER).is_dir():
             teacher.load(folder / TEACHER)
+        state.restore(folder)
     except Exception as error:
         raise CheckpointError(
             f"{folder} is whole, but cannot be restored: {type(error).__name__}: {sentence(error)} Make network and "

@@ -61,10 +61,11 @@ def _begin(
         loop.task.prepare(observed.y_target)
     if loop.validation is not None:
         loop.validation.check()
+    alone = None if loop.validation is None else loop.validation.invert_alone()  # which may draw random numbers
     more = {} if observed is None else {"precision": trees.precision_of(observed.y_target)}
     run = RunRecord("training") if resumption is None else resumption.begin(earlier, more)
-    if loop.validation is not None:
-        run.info[ALONE] = loop.validation.invert_alone()
+    if alone is not None:
+        run.info[ALONE] = alone
     return run
 
 

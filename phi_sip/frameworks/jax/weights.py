@@ -48,7 +48,14 @@ def state(net: Any) -> list[Any]:
 
 def set_state(net: Any, state: Sequence[Any]) -> None:
     """Gives the network these weights."""
-    net.parameters = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(net.parameters), list(state))
+    leaves, structure = jax.tree_util.tree_flatten(net.parameters)
+    new = [value.astype(leaf.dtype) for value, leaf in zip(state, leaves, strict=True)]
+    net.parameters = jax.tree_util.tree_unflatten(structure, new)
+
+
+def tensor_like(native: Any, array: np.ndarray) -> Any:
+    """Returns an array as a JAX array."""
+    return jax.numpy.asarray(array)
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:

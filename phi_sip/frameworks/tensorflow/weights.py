@@ -102,7 +102,12 @@ def state(net: Any) -> list[Any]:
 def set_state(net: Any, state: Sequence[Any]) -> None:
     """Gives all variables these values."""
     for variable, value in zip(net.variables, state, strict=True):
-        variable.assign(value)
+        variable.assign(tf.cast(value, variable.dtype))
+
+
+def tensor_like(native: Any, array: np.ndarray) -> Any:
+    """Returns an array as a tensor."""
+    return tf.convert_to_tensor(array)
 
 
 def evaluation(net: Any) -> Callable[[Any], Any]:

@@ -101,6 +101,11 @@ def set_state(net: Any, state: Sequence[Any]) -> None:
             tensor.copy_(value)
 
 
+def tensor_like(native: Any, array: np.ndarray) -> Any:
+    """Returns an array as a tensor on the device of another one."""
+    return torch.as_tensor(array, device=native.device)
+
+
 def _tensors(net: Any) -> list[Any]:
     return [tensor for module in modules_of(net) for tensor in (*module.parameters(), *module.buffers())]
 
