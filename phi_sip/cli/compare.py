@@ -55,11 +55,11 @@ def compare(
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)  # to fit into 80 columns
     table.add_column("run", overflow="fold")
     known = [name for name in COLUMNS if name != "risk" or any(row[name] is not None for row in rows)]
     for name in known:
-        table.add_column(COLUMNS[name], justify="right")
+        table.add_column(COLUMNS[name], justify="right", min_width=len(COLUMNS["ratio"]) if name == "ratio" else None)
     for row in rows:
         table.add_row(row["name"], *(_text(row[name]) for name in known))
     return table
