@@ -221,6 +221,7 @@ def test_one_physics_with_its_parameters():
         ("time", None),
         ("noise_std", "'auto'"),
         ("regularization", "None"),
+        ("noise", "None"),
     ]
     shown = run("physics", "heat").stdout
     assert "diffusivity: float | Tensor, required" in shown
