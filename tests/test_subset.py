@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from phiml.math import batch, channel, spatial
 from test_total_variation import blocks
 
 from phi_sip import (
+    ColoredNoise,
     Composite,
     CrossValidated,
     EmpiricalBayes,
@@ -23,6 +25,7 @@ from phi_sip import (
     HeatEquation,
     LocalInverse,
     ParameterError,
+    PowerLaw,
     TotalVariation,
     Wiener,
     sip_inverse,
@@ -212,6 +215,24 @@ def test_where_nothing_would_be_saved_it_is_refused(process, options, message):
         with pytest.raises(ParameterError, match=message):
             sip_update_weights(net, phiml.nn.adam(net), process, observations(2), targets=LocalInverse(0.5), **options)
         assert all(bool((a == b).all()) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_noise_may_have_a_spectrum_of_its_own_in_each_sample():
+    """The mean over all draws of one of two samples is the target of both."""
+    spectrum = PowerLaw(math.tensor([0.5, 2.0], batch("batch")), math.tensor([0.0, 2.0], batch("batch")))
+    colored = dataclasses.replace(physics(TotalVariation()), noise=ColoredNoise(spectrum))
+    y = observations(2)
+    with NUMPY, math.precision(64):
+        start = colored.initial_state(y)
+
+        def found(rule) -> np.ndarray:
+            return array(sip_inverse(dataclasses.replace(colored, regularization=rule), y, start).x_target)
+
+        edges = TotalVariation(single=True)
+        whole, linear = found(edges), found(edges.control)
+        drawn = [found(Subsampled(edges, 0.5, math.tensor(n, batch("batch")))) for n in ([0.1, 0.9], [0.9, 0.1])]
+    assert not np.allclose(whole, linear, atol=1e-3)
+    np.testing.assert_allclose(sum(drawn) / 2, whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("wrong", [0, -0.1, 1.5, True, "half", float("nan")])

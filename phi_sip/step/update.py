@@ -85,7 +85,8 @@ def sip_update_weights(
         targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above, or with a
             `subset` of the batch for edge-aware rules, which then cost less; `SelfSimulated()`, states that are
             simulated from estimates; `Labels()`, `x_true`; and those of plugins.
-        teacher: Average of the weights, which follows this update, and which `SelfSimulated()` learns from.
+        teacher: Average of the weights, which follows this update, and which `SelfSimulated()` learns from. What is
+            simulated for it is made for the whole batch at once, whatever `micro_batches` says.
 
     Returns:
         `SipUpdate`.
