@@ -141,7 +141,7 @@ def test_a_network_that_adds_nothing():
         (HeatEquation(1.0, 1e-9), ParameterError, "needs σ"),
         ("heat", UnsupportedError, "physics is a str"),
     ],
-    ids=str,
+    ids=["not linear", "no inverse", "noise", "no physics"],
 )
 def test_where_there_is_nothing_to_weigh(physics, error, message):
     net = network(frameworks.TABLE[1])
