@@ -90,7 +90,7 @@ def test_performance_runs(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     found = json.loads((tmp_path / "results.json").read_text())
     assert tuple(found) == sections
-    expected = {"steps": [11, 4], "scaling": [7, 1], "accuracy": [1, 1, 3]}
+    expected = {"steps": [12, 4], "scaling": [7, 1], "accuracy": [1, 1, 3]}
     text = (tmp_path / "table.md").read_text()
     for section, rows in expected.items():
         tables = found[section]["torch"]["tables"]
