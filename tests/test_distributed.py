@@ -110,6 +110,15 @@ def check_bad_data(found: list[Found]) -> None:
             assert len(process["errors"]) == 2
 
 
+@pytest.mark.slow
+def test_teachers_of_all_ranks_are_alike(tmp_path):
+    """Where one rank meets bad data while it simulates, none waits for it, and their averages stay the same."""
+    found = run(lambda folder: torch_ranks(str(SCRIPTS / "torch_teacher.py"), folder), tmp_path / "ranks")
+    assert [process["errors"].tolist() for process in found] == [["FailedElsewhereError"], ["NonFiniteError"]]
+    assert [int(process["batches"]) for process in found] == [2, 2]
+    np.testing.assert_array_equal(found[0]["average"], found[1]["average"])
+
+
 SMALL = ["--steps", "3", "--batch", "4", "--resolution", "16"]
 DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
