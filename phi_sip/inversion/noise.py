@@ -11,9 +11,25 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..contract.inputs import Observed
-from ..contract.noise import NoiseMeasurement
 from ..errors import ParameterError, UnsupportedError
 from ..states.parameters import as_tensor
+
+
+def noise_facts(observed: Observed) -> dict[str, Any] | None:
+    """
+    Returns what is known of the noise of observations, for `add_noise` of their physics: σ as `noise_std`, as the
+    physics says it or its inversion has measured it, and what else that has measured. `None` if nothing says σ.
+
+    Args:
+        observed: The observations.
+    """
+    stated = getattr(observed.physics, "noise_std", None)
+    is_said = isinstance(stated, (Real, Tensor)) and observed.physics.has_white_noise
+    measures = observed.physics.has_inverse and not is_said  # numerical solvers measure nothing
+    stats: Any = observed.inverted().stats if measures else {}
+    stats = stats.get("stages", (stats,))[-1]
+    std = stats.get("noise_std", stated)
+    return {**stats, "noise_std": as_tensor(std)} if isinstance(std, (Real, Tensor)) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +59,14 @@ class ObservationNoise:
         Raises:
             ParameterError: if σ is not known of any of them.
         """
-        stated = getattr(observed.physics, "noise_std", None)
-        measures = isinstance(stated, NoiseMeasurement) or not observed.physics.has_white_noise
-        stats: Any = observed.inverted().stats if measures else {}
-        stats = stats.get("stages", (stats,))[-1]
-        std = stats.get("noise_std", stated)
-        known = math.wrap(stats.get("noise_known", isinstance(std, (Real, Tensor))))
-        if not bool(known.any):
+        facts = noise_facts(observed)
+        known = math.wrap(False if facts is None else facts.get("noise_known", True))
+        if facts is None or not bool(known.any):
             raise ParameterError(
                 f"{owner} needs σ of the noise in the observations, but {type(observed.physics).__name__} neither says "
                 f"nor can measure it. Give the physics noise_std=..., 0 where there is none."
             )
-        return ObservationNoise(as_tensor(std), known, {**stats, "noise_std": as_tensor(std)})
+        return ObservationNoise(facts["noise_std"], known, facts)
 
     @staticmethod
     def white(owner: str, observed: Observed) -> ObservationNoise:
@@ -67,7 +79,7 @@ class ObservationNoise:
         """
         if not observed.physics.has_white_noise:
             raise UnsupportedError(
-                f"{owner} is for white Gaussian noise, but the noise of {type(observed.physics).__name__} is another: "
-                f"noise=... Do without."
+                f"{owner} takes the noise for white and Gaussian, but {type(observed.physics).__name__} says by "
+                f"noise=... that it is not. Leave it out for this physics."
             )
         return ObservationNoise.of(owner, observed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any, ClassVar
 
 from phi.field import Field
@@ -15,6 +14,7 @@ from ..contract.inputs import Observed
 from ..contract.physics import InvertiblePhysics
 from ..contract.target import Corrected, Lesson, Random, SimulatingTarget, TargetContext
 from ..errors import ParameterError, UnsupportedError
+from ..inversion.noise import noise_facts
 from ..inversion.operator import invert
 from ..regularization import ResidualFilter
 from ..states import order, trees
@@ -196,15 +196,13 @@ class SelfSimulated(SimulatingTarget):
         """
         if self.noise_std is not None:
             return {"noise_std": as_tensor(self.noise_std)}
-        stats = observed.inverted().stats
-        measured = stats.get("stages", (stats,))[-1]
-        known = measured.get("noise_std", getattr(observed.physics, "noise_std", None))
-        if not isinstance(known, (Real, Tensor)):
+        facts = noise_facts(observed)
+        if facts is None:
             raise ParameterError(
                 f"SelfSimulated simulates observations with their noise, but {type(observed.physics).__name__} does "
                 f"not say how large it is. Give SelfSimulated(noise_std=...); 0 where there is none."
             )
-        return {**measured, "noise_std": as_tensor(known)}
+        return facts
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:
