@@ -52,6 +52,13 @@ def framework(request: pytest.FixtureRequest) -> Iterator[frameworks.Framework]:
         yield request.param
 
 
+@pytest.fixture(params=[row for row in frameworks.TABLE if row.name != "torch"], ids=lambda row: row.name)
+def compiling(request: pytest.FixtureRequest) -> Iterator[frameworks.Framework]:
+    """One of the frameworks that compile updates, as PhiFlow's default backend, at single precision."""
+    with request.param.backend:
+        yield request.param
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests, and the processes that they start, run in an empty folder: what they leave behind is not in the tree."""

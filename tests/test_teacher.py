@@ -29,11 +29,14 @@ from phi_sip import (
     predict_state,
     sip_inverse,
     sip_update_weights,
+    start_from_estimate,
     train,
 )
 from phi_sip.contract.inputs import Observed
 from phi_sip.contract.target import TargetContext
 from phi_sip.data import by_step
+from phi_sip.states import trees
+from phi_sip.step.simulation import Simulation
 from phi_sip.training import restore_best
 
 SIGMA = 0.05
@@ -151,6 +154,48 @@ def test_an_update_is_that_with_labels_of_what_was_simulated(framework):
     noise = array(batch.y) - array(PHYSICS.forward(batch.x))
     assert 0.7 * SIGMA < noise.std() < 1.3 * SIGMA
     assert update.x_l2 is None
+
+
+def test_what_is_simulated_is_compiled(compiling, monkeypatch):
+    """Compiled and step by step are the same; Python runs once by the inverse and once by the network."""
+    runs, by_python = [], Simulation.__call__
+
+    def counted(simulation, trainable, request):
+        runs.append(simulation.is_taught)
+        return by_python(simulation, trainable, request)
+
+    monkeypatch.setattr(Simulation, "__call__", counted)
+    losses = {}
+    for compile in (None, False):
+        runs.clear()
+        math.seed(0)
+        net, target = u_net(compiling), dataclasses.replace(TARGET, batches=2, replays=1)
+        start_from_estimate(net, PHYSICS, observations(), inputs=INPUTS)
+        teacher, optimizer = Teacher(net), compiling.adam(net, 1e-2)
+        options = {"inputs": INPUTS, "targets": target, "teacher": teacher, "compile": compile}
+        updates = [sip_update_weights(net, optimizer, PHYSICS, observations(t), **options) for t in range(6)]
+        losses[compile] = [float(update.loss.mean) for update in updates]
+        assert runs == ([False, True] if compile is None else [False, False, *4 * [True]])
+    np.testing.assert_allclose(losses[None], losses[False], rtol=1e-3)
+
+
+@pytest.mark.parametrize("updates", [0, 1, 4])
+def test_what_is_simulated_and_not_finite_changes_nothing(compiling, updates):
+    """When it is compiled and after that: it says what it is, and weights, average and buffer are as they were."""
+    net, target = u_net(compiling), dataclasses.replace(TARGET, replays=1, noise_std=math.wrap(np.float32(SIGMA)))
+    teacher, optimizer = Teacher(net), compiling.adam(net, 1e-3)
+
+    def update(target):
+        y = trees.cast(observations(), 32)
+        sip_update_weights(net, optimizer, PHYSICS, y, inputs=INPUTS, targets=target, teacher=teacher)
+
+    for _ in range(updates):
+        update(target)
+    before, batches = compiling.weights(net), [*teacher.buffer._batches]
+    with pytest.raises(NonFiniteError, match="What a teacher simulates holds NaN"):
+        update(dataclasses.replace(target, noise_std=math.wrap(np.float32(3e38))))
+    same(before, compiling.weights(net))
+    assert [*teacher.buffer._batches] == batches
 
 
 def test_the_buffer_is_filled_by_the_inverse_and_then_every_second_time_by_the_network():

@@ -7,14 +7,14 @@ from typing import Any
 
 from ..compilation.cache import CompiledFunctions
 from ..contract.trainable import CACHE, CompilingTrainable
-from ..contract.update import SipUpdate, UpdateRequest
+from ..contract.update import UpdateRequest
 
 KEPT = 16  # compiled updates per optimizer
 REMEMBERED = 256  # updates, as to what else than states they depend on
 MOST = 48  # compiled for one optimizer: of each that is dropped, TensorFlow keeps some MB
 FRUITLESS = 4  # compiled in a row, none of which was used again
 
-Way = Callable[[CompilingTrainable, UpdateRequest], SipUpdate]
+Way = Callable[[CompilingTrainable, UpdateRequest], Any]
 Kind = tuple[Hashable, Hashable]
 
 

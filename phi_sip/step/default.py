@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..contract.markers import hookimpl
-from ..contract.trainable import CompilingTrainable, Trainable
+from ..contract.trainable import Trainable
 from ..contract.update import SipUpdate, UpdateRequest
 from ..targets import LocalInverse
-from .compiled import compiled_update
-from .eager import sip_update
+from .compiled import computed
+from .gradient_update import GradientUpdate
 
 
 @hookimpl(trylast=True)
@@ -20,6 +20,4 @@ def sip_update_weights(trainable: Trainable, request: UpdateRequest) -> SipUpdat
     """
     target = request.targets or LocalInverse()
     request.check_uses((*target.uses, "compile", "targets"), type(target).__name__)
-    if isinstance(trainable, CompilingTrainable):
-        return compiled_update(trainable, request)
-    return sip_update(trainable, request)
+    return computed(GradientUpdate(), trainable, request)

@@ -1,35 +1,30 @@
-"""Updates that run step by step, and what a framework keeps of them."""
+"""What runs step by step, and what a framework keeps of it."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable
+from typing import TypeVar
 
 from phiml.backend import Backend
 
 from ..contract.trainable import Trainable
-from ..contract.update import SipUpdate, UpdateRequest
+from ..contract.update import UpdateRequest
 from ..errors import PerformanceWarning
 from ..frameworks import operations_of
+from .computation import Computation, Result
 from .kind import sizes_of
-from .target_gradient import target_gradient
-from .transaction import make_update
 
 SIZES_KEPT = 8
-USES = ("step_size", "solver", "compile", "targets")
 
+R = TypeVar("R", bound=Result)
 _sizes: set[Hashable] = set()
 
 
-def sip_update(trainable: Trainable, request: UpdateRequest) -> SipUpdate:
-    """Makes one update by the gradient of its target, which uses all that the request asks for."""
-    return make_update(trainable, request, target_gradient, USES)
-
-
-def step_by_step(trainable: Trainable, request: UpdateRequest) -> SipUpdate:
-    """Makes one update by the SIP gradient where a framework compiles, but this update is not compiled as a whole."""
+def step_by_step(computation: Computation[R], trainable: Trainable, request: UpdateRequest) -> R:
+    """Computes something where a framework compiles, but this is not compiled as a whole."""
     limit_sizes(trainable.backend, sizes_of(request))
-    return sip_update(trainable, request)
+    return computation(trainable, request)
 
 
 def limit_sizes(backend: Backend, sizes: Hashable) -> None:

@@ -1,4 +1,4 @@
-"""What an update depends on apart from the values of its tensors."""
+"""What a computation depends on apart from the values of its tensors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from .cache import Kind
 from .tensors import PARAMETERS, STATES
 
 
-def kind_of(trainable: CompilingTrainable, request: UpdateRequest, logs: Container[int]) -> Kind:
+def kind_of(computation: Hashable, trainable: CompilingTrainable, request: UpdateRequest, logs: Container[int]) -> Kind:
     """
-    Returns the key of an update: all that it depends on but the tensors of `replace_tensors` and the variables of the
-    trainable.
+    Returns the key of a computation: all that it depends on but the tensors of `replace_tensors` and the variables of
+    the trainable.
 
     Args:
+        computation: What is computed.
         trainable: Network and optimizer.
         request: What is asked for.
         logs: See `keys.of_value`.
@@ -32,6 +33,7 @@ def kind_of(trainable: CompilingTrainable, request: UpdateRequest, logs: Contain
     opaque = opaque_in(trainable)
     states = tuple(keys.of_state(getattr(request, name)) for name in STATES)
     others = (
+        computation,
         math.get_precision(),
         trainable.signature(),
         *(keys.of_parameters(getattr(request, name), opaque, logs) for name in PARAMETERS),

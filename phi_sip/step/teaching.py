@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from phiml import math
 
-from ..contract.inputs import Observed
-from ..contract.target import SimulatingTarget, TargetContext, TrainingTarget
+from ..contract.target import SimulatingTarget, TrainingTarget
 from ..contract.trainable import Trainable
 from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import ParameterError, UnsupportedError
-from ..frameworks import framework_for
-from ..inversion.observed import InvertedObservation
 from ..states import trees
-from ..states.checks import check_finite
 from ..states.workers import failing_together, working_together
 from ..targets import Labels
 from ..teacher import Replayed, Teacher
+from .compiled import computed
 from .micro_batches import split
-from .prediction import BAD_SAMPLES, prediction, shown_to_network
 from .random_numbers import drawn
-
-SIMULATED = "Nothing was changed. The states that are simulated grow: lower the learning rate, or bias_correction."
-
-
-def simulates(target: TrainingTarget | None) -> TypeGuard[SimulatingTarget]:
-    """Tells whether an update with a teacher is made with observations that were simulated before."""
-    return isinstance(target, SimulatingTarget)
+from .simulation import Simulation, simulates
 
 
 def check_teacher(teacher: Any, trainable: Trainable, target: TrainingTarget | None, x_true: Any) -> None:
@@ -104,25 +94,11 @@ def _simulated(
     trainable: Trainable, request: UpdateRequest, target: SimulatingTarget, teacher: Teacher, is_taught: bool
 ) -> Replayed:
     """Simulates a batch of observations."""
-    framework, physics = framework_for(trainable.net), request.physics
-    check_finite("y_target", request.y_target, BAD_SAMPLES)
-    draws = trees.to_backend(drawn(target, trainable, physics, request.y_target), trainable.backend)
-    call = framework.evaluation(trainable.net)
-
-    def observe(y: Any) -> Observed:
-        return InvertedObservation(physics, y)
-
-    def evaluate(observed: Observed) -> Any:
-        return trees.stop_gradient(prediction(call, observed, request.inputs, request.predict)())
-
-    precision = trees.precision_of(request.y_target)
-    with teacher.answering(), framework.evaluating(trainable.net), trainable.backend, math.precision(precision):
-        observed = observe(trees.to_backend(request.y_target, trainable.backend))
-        context = TargetContext(observed, None, 1.0, None, evaluate, observe, draws, is_taught)
-        shown, states = target.simulate(context)
-        seen = shown_to_network(shown, request.inputs)
-        check_finite("What the teacher has simulated", (shown.y_target, states), SIMULATED)
-    return Replayed(physics, shown.y_target, states, tuple(seen))
+    draws = drawn(target, trainable, request.physics, request.y_target)
+    real = replace(request, targets=target, draws=draws, x_true=None, micro_batches=1)
+    with teacher.answering():
+        made = computed(Simulation(is_taught), trainable, real)
+    return Replayed(request.physics, made.y, made.x, tuple(made.seen))
 
 
 def _copies(batch: Replayed, dim: str | None) -> Sequence[Replayed]:

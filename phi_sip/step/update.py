@@ -23,7 +23,8 @@ from ..targets import resolve_target
 from ..teacher import Teacher
 from .prediction import check_physics_type
 from .random_numbers import drawn
-from .teaching import check_teacher, simulates, taught_update
+from .simulation import simulates
+from .teaching import check_teacher, taught_update
 
 
 def sip_update_weights(

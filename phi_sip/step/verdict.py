@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from phiml import math
@@ -38,6 +40,10 @@ class Verdict:
     def expect_finite(self, what: str, tree: Any, remedy: str) -> None:
         """Expects that a state is finite, see `expect`."""
         self.expect(self._trainable.is_finite(trees.natives(tree)), lambda: non_finite(what, tree, remedy))
+
+    def noted(self) -> Tensor:
+        """Returns whether everything is finite that was expected to be so far."""
+        return reduce(and_, map(math.wrap, self._flags), math.wrap(True))
 
     def is_gradient_finite(self) -> bool:
         """Tells whether the gradient is finite; `True` in a graph, where `conclude` sees to it."""

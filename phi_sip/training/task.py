@@ -15,7 +15,7 @@ from ..contract.update import SipUpdate, UpdateRequest
 from ..data.batches import Batch
 from ..step.predict_state import state_prediction
 from ..step.prediction import first_prediction
-from ..step.teaching import simulates
+from ..step.simulation import simulates
 from ..step.update import sip_update_weights
 from ..teacher import Teacher
 
