@@ -218,6 +218,7 @@ def test_forward_is_self_adjoint_and_differentiable(framework, double, kinds):
     np.testing.assert_allclose(array(gradient), array(physics.forward(v)), atol=1e-12)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_learned_anisotropy_passes_through_the_steady_state(framework, double):
     x = grid(np.ones((1, 6, 5)), (1.0, 0.5), {"x": (1, 2), "y": (0, INSULATED)})
 

@@ -230,6 +230,7 @@ def test_flow_conserves_energy_and_runs_back_with_fourth_order(framework, double
     assert np.all(orders(errors) > 3.5)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_flow_inverse_explains_a_small_error_almost_exactly(framework, double):
     x, physics = swirl(16), IncompressibleFlow(markers(16), 0.2, 10)
     guess = x * 0.9
@@ -250,6 +251,7 @@ def _coefficients(u: Field) -> math.Tensor:
     return PeriodicDerivatives(u).basis.transform(u.values)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_flow_inverse_does_not_depend_on_the_unit_of_the_marker(framework, factor):
     """In single precision, whose rounding the reverse simulation and the conjugate gradients amplify."""

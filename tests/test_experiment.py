@@ -138,6 +138,7 @@ def test_a_broken_file_of_many_brackets():
         assignments(["a=" + "[" * 10_000]) and read_experiment(None, [assignments(["a=" + "[" * 10_000])])
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("name", ["tensorflow", "torch", "jax"])
 def test_it_builds_and_trains_on_every_framework(name):
     schedules = {

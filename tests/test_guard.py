@@ -103,6 +103,7 @@ def test_a_standard_error_is_given_to_the_network():
     assert guard.risk_error == pytest.approx(np.std(linear + quadratic, ddof=1) / np.sqrt(200))
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("row", frameworks.TABLE, ids=lambda row: row.name)
 def test_networks_are_guarded(row):
     net = network(row)

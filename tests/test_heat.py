@@ -104,6 +104,7 @@ def test_diffusivity_can_be_learned(framework, double):
     assert float(slope) == pytest.approx(float(finite), rel=1e-6)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_parameters_with_batch_dims_act_per_entry(framework, double):
     rng = np.random.default_rng(1)
     x = periodic(smooth(rng, 3, 12, 10))
@@ -121,6 +122,7 @@ def test_parameters_with_batch_dims_act_per_entry(framework, double):
 ON_OTHERS = pytest.mark.slow_on("jax")  # which compiles each operation of the default for three shapes
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize(
     ("rule", "tolerance"),
     [(EmpiricalBayes(), 1e-12), pytest.param(None, 1e-5, marks=ON_OTHERS)],
@@ -140,6 +142,7 @@ def test_any_number_of_batch_dims(framework, double, rule, tolerance):
     np.testing.assert_allclose(array(single), array(flat)[0], atol=tolerance)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_vector_fields_are_their_components(framework, double):
     rng = np.random.default_rng(3)
     values = smooth(rng, 2, 12, 10)[..., None] * np.array([1.0, -3.0]) + rng.standard_normal((2, 12, 10, 2)) * 0.1

@@ -90,6 +90,7 @@ def test_half_the_size_keeps_cells_and_means():
         assert float(half.bounds.size.vector[axis]) == float(state.bounds.size.vector[axis]) / 2
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("row", frameworks.TABLE, ids=lambda row: row.name)
 def test_frameworks_agree(row):
     physics = replace(PHYSICS, regularization=EmpiricalBayes())

@@ -92,6 +92,7 @@ def prior_precision(cells: tuple[int, ...], amplitude: float, exponent: float) -
     return np.fft.ifftn(np.fft.fftn(np.eye(n).reshape(n, *cells), axes=axes) * inverse, axes=axes).real.reshape(n, n)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("times", [0.5, (0.2, 1.0)], ids=["one time", "two times"])
 def test_noise_per_cell_is_weighted_least_squares(framework, double, times):
     rng = np.random.default_rng(0)
@@ -332,6 +333,7 @@ def test_the_error_is_less_than_for_white_noise(double, case, rule):
     assert found < most * white, found / white
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("law", [PoissonNoise(), MultiplicativeNoise(), ColoredNoise(PowerLaw(1.0, 2.0))], **NAME)
 def test_the_size_of_the_noise_is_measured(framework, double, law):
     y = counted() if law.name == "poisson" else noisy(law)
@@ -340,6 +342,7 @@ def test_the_size_of_the_noise_is_measured(framework, double, law):
     np.testing.assert_allclose(float(math.sqrt(math.mean(stats["noise_std"] ** 2, "batch"))), SIGMA, rtol=0.1)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_outliers_are_measured(framework, double):
     physics = HeatEquation(2.0, 1.0, regularization=TotalVariation(minimum=0.0), noise=Outliers())
     stats = inverted(physics, with_outliers()).stats
@@ -390,6 +393,7 @@ def test_other_boundaries(double, boundary, law):
     assert np.isfinite(array(found.uncertainty)).all()
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("law", [PoissonNoise(), Outliers(), ColoredNoise(PowerLaw(1.0, 1.0))], **NAME)
 def test_single_precision_and_any_order_of_axes(framework, law):
     with math.precision(64):
@@ -463,6 +467,7 @@ def test_rules_of_one_observation_are_those_by_themselves(law):
         np.testing.assert_allclose(array(found), array(alone), atol=1e-10)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("row", [row for row in TABLE if row.name != "torch"], **NAME)
 @pytest.mark.parametrize("law", [LAWS[0], Outliers(iterations=2), *LAWS[-2:]], **NAME)
 def test_a_compiled_update_is_the_same(row, law):

@@ -33,6 +33,7 @@ def states(seed: int):
     return periodic(2 + smooth(np.random.default_rng(seed), 3, 12, 10))
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("eta", [1.0, 0.5, 0.1])
 def test_step_size_scales_the_step_of_linear_physics(framework, double, eta):
     x, y_target = states(0), PHYSICS.forward(states(1))

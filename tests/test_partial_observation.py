@@ -131,6 +131,7 @@ def test_conjugate_gradient_entries_do_not_mix_and_never_get_worse(framework, do
     assert np.all(np.diff(residuals, axis=0) <= 1e-12)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("rule", [None, EmpiricalBayes()], ids=["default", "EmpiricalBayes"])
 def test_step_size_scales_the_step_of_linear_physics(framework, double, rule):
     x = periodic(1 + smooth(np.random.default_rng(5), 2, 16, 16))

@@ -200,6 +200,7 @@ def test_scaling_the_physics_leaves_the_correction(monkeypatch, rule, sigma, fac
             assert change < CLOSE[precision]
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize(("sigma", "factor"), [(0.0, 2.0**20), (1e-3, 1e-6)])
 def test_scaling_on_every_framework(framework, monkeypatch, sigma, factor):
     assert change_by_scaling_the_data(None, 64, sigma, factor, "auto") < CLOSE[64]
@@ -283,6 +284,7 @@ def test_large_amplitudes_are_kept(double):
     assert safe < 0.3 < published
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_smooth_fields_invert_exactly(framework, double):
     """Where no mode is lost, neither is anything of x."""
     x = periodic(smooth(np.random.default_rng(0), 8, 32, 32))

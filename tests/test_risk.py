@@ -171,6 +171,7 @@ def test_only_what_is_seen_counts():
         assert agrees(risk.relative(found, probed), errors - of_the_observation)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("row", frameworks.TABLE, ids=lambda row: row.name)
 @pytest.mark.parametrize("precision", [32, 64])
 def test_frameworks_precisions_and_orders_agree(row, precision):

@@ -59,6 +59,7 @@ def numbers(values: Any) -> Any:
     return math.tensor(np.asarray(values, float), batch("batch"))
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("name", RULES)
 def test_each_sample_gets_what_the_formula_says(framework, double, name):
     y, rule = observations(6), RULES[name]
@@ -92,6 +93,7 @@ def update(framework, y, target, seed: int = 0, **options):
     return made, framework.weights(net)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_targets_average_to_the_whole(framework):
     """Over random draws, within three standard errors."""
     options = {} if framework.name == "torch" else {"compile": False}
@@ -109,6 +111,7 @@ def test_targets_average_to_the_whole(framework):
     assert (error < 3 / np.sqrt(40)).all(), error
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_targets_of_networks_are_those_of_the_inverse(framework, double):
     """To the single precision in which rules iterate here."""
     y, options = observations(3), {} if framework.name == "torch" else {"compile": False}
@@ -118,6 +121,7 @@ def test_targets_of_networks_are_those_of_the_inverse(framework, double):
         np.testing.assert_allclose(array(made.x_target), estimate(rule, y), atol=1e-5)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_all_of_the_batch_is_the_inverse_itself(framework):
     y, options = observations(3), {} if framework.name == "torch" else {"compile": False}
     (a, weights_a), (b, weights_b) = (update(framework, y, t, **options) for t in (None, LocalInverse(subset=1)))
@@ -126,6 +130,7 @@ def test_all_of_the_batch_is_the_inverse_itself(framework):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_compiled_updates_are_the_same(framework):
     if framework.name == "torch":
         pytest.skip("PyTorch runs step by step")
@@ -160,6 +165,7 @@ def test_each_micro_batch_has_its_part():
             assert chosen.reshape(parts, -1).sum(1).tolist() == expected
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_axes_may_be_stored_in_any_order(framework):
     with NUMPY, math.precision(64):
         y = observations(4)

@@ -218,6 +218,7 @@ def test_the_seed_decides(framework):
     assert losses[0] == losses[1] != losses[2]
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_axes_may_be_stored_in_any_order(framework):
     with NUMPY, math.precision(64):
         y = observations()
@@ -234,6 +235,7 @@ def test_axes_may_be_stored_in_any_order(framework):
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_micro_batches_show_the_same(framework):
     y, found = observations(), []
     for parts in (1, 2):

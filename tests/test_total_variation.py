@@ -163,6 +163,7 @@ def test_edges_are_found_on_any_grid(precision, kinds, cells):
     assert max(errors[1:]) < 0.6 * errors[0], errors
 
 
+@pytest.mark.slow_on("tensorflow", "jax")  # which compile it for each case
 @pytest.mark.parametrize("kinds", [("periodic", "periodic"), ("fixed", "insulated"), ("periodic", "insulated-fixed")])
 @pytest.mark.parametrize("sigma", [0.0, 1e-2])
 def test_iterations_in_single_precision_find_the_same(framework, double, sigma, kinds):

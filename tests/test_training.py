@@ -363,6 +363,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(framework, tmp_path):
     assert_same(framework.everything(net, optimizer), framework.everything(other_net, other_optimizer))
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_nan_in_the_middle_ends_it_with_the_state_before_saved(framework, tmp_path):
     def data(first):
         for step in range(first, 9):
@@ -394,6 +395,7 @@ def test_physics_that_raises_in_the_middle(tmp_path):
     assert "license" in read_run(tmp_path).info["ended"]
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_a_plugin_that_raises_in_the_middle(framework, fresh_plugins, tmp_path):
     """It takes the inversions of one step over, and fails."""
 
@@ -474,6 +476,7 @@ def test_the_run_of_something_else_is_refused(tmp_path):
         training_runs.train(net, other, PHYSICS, by_step(sample), steps=2, folder=tmp_path, progress=False)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_a_damaged_checkpoint_costs_its_steps_and_no_more(framework, tmp_path):
     run(framework, tmp_path / "run", steps=6)
     for path in (tmp_path / "run" / "checkpoints" / "step-00000006").rglob("*"):

@@ -425,6 +425,7 @@ def test_jax_network_without_parameters_is_refused():
             sip_update_weights(net, None, PHYSICS, PHYSICS.forward(states()))
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_trees_of_states(framework):
     """Two fields at once, through a physics of one's own and `predict`."""
 

@@ -31,6 +31,7 @@ def judged(framework, folder=None, **options):
     return run(framework, folder, **options)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_records_hold_it_and_the_best_state_is_kept(framework, tmp_path):
     record, net, optimizer = judged(framework, tmp_path / "run", keep_best="risk")
     risks = record.errors("risk")
