@@ -46,6 +46,7 @@ from .physics.heat import HeatEquation
 from .physics.masked import Masked
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
+from .physics.sensors import Sensors
 from .physics.wave import Wave
 from .plugins.registry import (
     available_inputs,
@@ -80,6 +81,7 @@ from .regularization.noise import EmptyModes
 from .risk import Guard, Interval, RiskEstimate
 from .solvers.conjugate_gradient import ConjugateGradient
 from .solvers.gauss_newton import GaussNewton
+from .solvers.gaussian_process import GaussianProcess
 from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.saddle_free_newton import SaddleFreeNewton
@@ -119,6 +121,7 @@ __all__ = [
     "Exponential",
     "FileWarning",
     "GaussNewton",
+    "GaussianProcess",
     "GeneralizedCrossValidation",
     "GridMismatchError",
     "Guard",
@@ -166,6 +169,7 @@ __all__ = [
     "RunRecord",
     "SaddleFreeNewton",
     "SelfSimulated",
+    "Sensors",
     "SipError",
     "SipStep",
     "SipUpdate",

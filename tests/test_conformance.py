@@ -11,7 +11,7 @@ import pytest
 from fields import grid, periodic, smooth
 from phiml import math
 from phiml.backend import NUMPY
-from phiml.math import batch, channel, extrapolation, spatial
+from phiml.math import batch, channel, extrapolation, instance, spatial
 
 from phi_sip import (
     Burgers,
@@ -31,6 +31,7 @@ from phi_sip import (
     ProbabilisticDamping,
     PublishedDamping,
     RotatedSine,
+    Sensors,
     Tikhonov,
     TotalVariation,
     Wave,
@@ -62,6 +63,11 @@ def pairs(samples: int) -> Any:
 
 def checkered() -> Any:
     return math.wrap((np.indices((12, 10)).sum(0) % 3 > 0).astype(float), spatial("x,y"))
+
+
+def anywhere() -> Any:
+    at = np.random.default_rng(2).uniform(size=(40, 2)) * [12, 10]
+    return math.wrap(at, instance("sensors"), channel(vector="x,y"))
 
 
 def moving(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], Any]:
@@ -117,6 +123,8 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "heat-tikhonov": (lambda: HeatEquation(0.5, 1.0, 1e-4, Tikhonov(1e-6)), field(3, 12, 10)),
     "heat-edges": (lambda: HeatEquation(0.5, 1.0, 1e-4, TotalVariation()), field(3, 12, 10)),
     "masked": (lambda: Masked(HeatEquation(0.05, 1.0, 0.0), checkered()), field(3, 12, 10)),
+    "masked-fitted": (lambda: Masked(HeatEquation(0.05, 1.0), checkered()), field(3, 12, 10)),
+    "sensors": (lambda: Sensors(HeatEquation(0.5, 1.0, 0.0), anywhere(), field(3, 12, 10)()), field(3, 12, 10)),
     "evolution": (lambda: Evolution(saturate, 0.01, 4), field(3, 12, 10)),
     "wave-1d": (lambda: Wave(1.0, 0.5, 8), moving(3, 24)),
     "wave-insulated": (lambda: Wave(1.0, 0.5, 8), moving(3, 12, 10, boundary=INSULATED)),

@@ -16,6 +16,7 @@ from phi_sip import (
     Composite,
     ConjugateGradient,
     EmpiricalBayes,
+    Exponential,
     HeatEquation,
     IncompressibleFlow,
     InvertiblePhysics,
@@ -151,14 +152,17 @@ class Square(InvertiblePhysics):
 
 X = np.ones((2, 8, 8))
 ERRORS = {
-    "noise is to be measured": (lambda: Masked(HeatEquation(1.0, 1.0), math.ones(spatial(x=8, y=8))), "noise_std"),
-    "noise of a chain is to be measured": (
-        lambda: Masked(Composite(HeatEquation(1.0, 1.0, 0.1), HeatEquation(1.0, 1.0)), math.ones(spatial(x=8, y=8))),
+    "noise of what is not linear is to be measured": (
+        lambda: Masked(Composite(Square(), HeatEquation(1.0, 1.0)), math.ones(spatial(x=8, y=8))),
         "noise_std",
     ),
     "a rule of the whole domain": (
-        lambda: Masked(HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes()), math.ones(spatial(x=8, y=8))),
-        r"regularization=EmpiricalBayes\(\), which only its closed-form .* solver=",
+        lambda: Masked(HeatEquation(1.0, 1.0, 0.1, TotalVariation()), math.ones(spatial(x=8, y=8))),
+        r"regularization=TotalVariation\(.*\), which only its closed-form .* solver=",
+    ),
+    "a rule of one stage": (
+        lambda: Masked(Composite(HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes()), Exponential(1.0)), math.wrap(1.0)),
+        r"stages\[0\].regularization=EmpiricalBayes",
     ),
     "a rule of a stage": (
         lambda: Masked(Composite(Poisson(0.0, TotalVariation()), HeatEquation(1.0, 1.0, 0.1)), math.ones(spatial(x=8))),
@@ -170,7 +174,7 @@ ERRORS = {
     ),
     "mask between 0 and 1": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), math.wrap(0.5)), "Threshold"),
     "nothing observed": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), math.zeros(spatial(x=8, y=8))), "1 somewhere"),
-    "mask of no kind": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), None), "mask as Field"),
+    "mask of no kind": (lambda: Masked(HeatEquation(1.0, 1.0, 0.1), None), "Give a Field"),
     "no iterations": (lambda: ConjugateGradient(iterations=0), "≥ 1"),
     "negative tolerance": (lambda: ConjugateGradient(tolerance=-1.0), "≥ 0"),
     "not linear": (lambda: sip_inverse(Square(), periodic(X), periodic(X), solver="conjugate-gradient"), "is_linear"),

@@ -77,6 +77,14 @@ class InvertiblePhysics(ABC):
         return {}
 
     @property
+    def default_solver(self) -> str | None:
+        """
+        Name of the numerical solver that inverts the physics where it has no closed form. Default: `None`, conjugate
+        gradients for linear physics, Levenberg–Marquardt for others.
+        """
+        return None
+
+    @property
     def measures_noise(self) -> bool:
         """Whether `inverse` measures the noise in y*, so that `noise_energy` is not known: `noise_std` says how."""
         return isinstance(getattr(self, "noise_std", None), NoiseMeasurement)

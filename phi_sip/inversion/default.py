@@ -48,12 +48,25 @@ def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: Inv
         y: `physics.forward(x)`.
         solver: Numerical inverse to use in any case.
     """
-    if solver is not None:
-        return _checked(type(solver), solver.solve(physics, target, x, y), x)
-    if physics.has_inverse:
+    used = solver_of(physics, solver)
+    if used is None:
         return _checked(type(physics), physics.inverse(target, x, y), x)
-    default = LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER
-    return get_solver(default).solve(physics, target, x, y)
+    return _checked(type(used), used.solve(physics, target, x, y), x)
+
+
+def solver_of(physics: InvertiblePhysics, solver: InverseSolver | None) -> InverseSolver | None:
+    """
+    Returns the numerical solver that inverts a physics; `None` if its closed form does.
+
+    Args:
+        physics: Process to invert.
+        solver: The one that was asked for, if any.
+    """
+    if solver is not None:
+        return solver
+    if physics.has_inverse:
+        return None
+    return get_solver(physics.default_solver or (LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER))
 
 
 def _checked(owner: type, correction: Any, x: Any) -> Correction:

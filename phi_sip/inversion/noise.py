@@ -25,7 +25,7 @@ def noise_facts(observed: Observed) -> dict[str, Any] | None:
     """
     stated = getattr(observed.physics, "noise_std", None)
     is_said = isinstance(stated, (Real, Tensor)) and observed.physics.has_white_noise
-    measures = observed.physics.has_inverse and not is_said  # numerical solvers measure nothing
+    measures = not is_said and (observed.physics.has_inverse or observed.physics.default_solver is not None)
     stats: Any = observed.inverted().stats if measures else {}
     stats = stats.get("stages", (stats,))[-1]
     std = stats.get("noise_std", stated)

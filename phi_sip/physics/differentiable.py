@@ -10,7 +10,8 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
-from ..errors import UnsupportedError
+from ..errors import ParameterError, UnsupportedError
+from ..regularization import EmpiricalBayes, Regularization
 from ..states import trees
 from ..states.checks import check_parameter
 
@@ -24,9 +25,10 @@ class DifferentiablePhysics(InvertiblePhysics):
         sip_update_weights(net, optimizer, physics, y_target)
 
     The inverse is numerical: conjugate gradients if `linear`, else `LevenbergMarquardt`; or `solver=...` of
-    `sip_inverse` and `sip_update_weights`. Make the object once, outside of the training loop: what is compiled for it
-    is kept with it. For physics with a name, parameters that are checked or an inverse of its own, derive from
-    `InvertiblePhysics`, see `docs/writing-physics.md`.
+    `sip_inverse` and `sip_update_weights`. Where few values are observed, as by sensors, a prior brings far more than
+    that: `regularization=EmpiricalBayes()`, see `GaussianProcess`. Make the object once, outside of the training loop:
+    what is compiled for it is kept with it. For physics with a name, parameters that are checked or an inverse of its
+    own, derive from `InvertiblePhysics`, see `docs/writing-physics.md`.
 
     Args:
         function: f(x, **arguments) → y. The same on every call, written with PhiFlow or with operations of the
@@ -35,10 +37,13 @@ class DifferentiablePhysics(InvertiblePhysics):
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, in the units of y, at which numerical inverses stop; a
             number, or a tensor with batch dims. Default: not known.
         linear: Whether f(x) − f(0) is linear in x.
+        regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
+            if `noise_std` does not say it. For linear functions whose state is one field. Default: none.
 
     Raises:
         UnsupportedError: if `function` cannot be called.
-        ParameterError: if `noise_std` is negative or not finite.
+        ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule, or given for a
+            function that is not linear.
     """
 
     name: ClassVar[str] = "differentiable"
@@ -47,6 +52,7 @@ class DifferentiablePhysics(InvertiblePhysics):
     arguments: Mapping[str, Any] = field(default_factory=dict)
     noise_std: float | Tensor | None = None
     linear: bool = False
+    regularization: Regularization | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -56,11 +62,36 @@ class DifferentiablePhysics(InvertiblePhysics):
             )
         if self.noise_std is not None:
             check_parameter("DifferentiablePhysics", "noise_std", self.noise_std)
+        if self.regularization is not None:
+            self._check_rule(self.regularization)
+
+    def _check_rule(self, rule: Any) -> None:
+        if not isinstance(rule, EmpiricalBayes):
+            raise ParameterError(
+                f"DifferentiablePhysics: regularization is a {type(rule).__name__}, which works in the modes of a "
+                f"closed form. Give EmpiricalBayes(), or nothing: the solver then stops where the noise explains the "
+                f"rest."
+            )
+        if not self.linear:
+            raise ParameterError(
+                "DifferentiablePhysics: regularization is for linear functions. Say linear=True if this one is, or "
+                "leave regularization out."
+            )
 
     @property
     def is_linear(self) -> bool:
         """Whether the function is linear, as given."""
         return self.linear
+
+    @property
+    def default_solver(self) -> str | None:
+        """`GaussianProcess`, if there is a rule."""
+        return None if self.regularization is None else "gaussian-process"
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether σ is fitted with the prior."""
+        return self.regularization is not None and self.noise_std is None
 
     def forward(self, x: Any) -> Any:
         """Computes y = f(x, **arguments)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -133,6 +134,15 @@ class InOtherUnits(InvertiblePhysics):
 
     def forward(self, x: Any) -> Any:
         return trees.scale(self.physics.forward(x), self.unit)
+
+    @property
+    def default_solver(self) -> str | None:
+        return self.physics.default_solver
+
+    @property
+    def noise_std(self) -> Any:
+        std = getattr(self.physics, "noise_std", None)
+        return std * self.unit if isinstance(std, (Real, Tensor)) else None
 
     def noise_energy(self, y: Any) -> Tensor | None:
         energy = self.physics.noise_energy(trees.scale(y, 1 / self.unit))

@@ -1,0 +1,62 @@
+"""How few values depend on a state, and what priors make of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from scipy import linalg
+
+from .prior import Prior
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """
+    The covariance that a prior gives the observed values, J C Jᵀ = V diag(λ) Vᵀ.
+
+    Attributes:
+        prior: C.
+        variances: λ, shape (values,), not negative.
+        directions: V, shape (values, values), in columns.
+    """
+
+    prior: Prior
+    variances: np.ndarray
+    directions: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """
+    y = y₀ + J x + n for the values that are observed.
+
+    Attributes:
+        rows: J, shape (values, columns of the state).
+        offset: y₀, shape (values,).
+        seen: Columns of an observation that these values are, shape (values,).
+        spreads: What each of some priors makes of it.
+    """
+
+    rows: np.ndarray
+    offset: np.ndarray
+    seen: np.ndarray
+    spreads: Sequence[Spread]
+
+    @staticmethod
+    def of(rows: np.ndarray, offset: np.ndarray, seen: np.ndarray, priors: Iterable[Prior]) -> Response:
+        """Returns the response with what the priors make of it."""
+        spreads = []
+        for modes, alike in groupby(priors, lambda prior: prior.modes):
+            coefficients = modes.transform(rows)
+            spreads += [_spread(prior, coefficients) for prior in alike]
+        return Response(rows, offset, seen, spreads)
+
+
+def _spread(prior: Prior, coefficients: np.ndarray) -> Spread:
+    scaled = coefficients * np.sqrt(prior.power())
+    covariance = linalg.blas.dsyrk(1.0, scaled.T, trans=1)
+    variances, directions = linalg.eigh(covariance, lower=False, driver="evd", overwrite_a=True, check_finite=False)
+    return Spread(prior, np.maximum(variances, 0.0), directions)

@@ -1,0 +1,81 @@
+"""What physics of which only a part is observed share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..contract.physics import InvertiblePhysics
+from ..errors import ParameterError, UnsupportedError
+from ..regularization import EmpiricalBayes
+
+
+class PartialObservation(InvertiblePhysics):
+    """
+    Another physics, of which only a part is observed. Its closed form does not apply, nor do its rules, which work in
+    the modes of the whole domain: a numerical solver stands in. `GaussianProcess` does for linear physics that has the
+    rule `EmpiricalBayes()`, or whose noise is to be measured: it fits a prior and σ to what is observed. Subclasses are
+    frozen dataclasses.
+
+    Attributes:
+        physics: What is observed.
+    """
+
+    physics: InvertiblePhysics
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the physics is linear."""
+        return self.physics.is_linear
+
+    @property
+    def default_solver(self) -> str | None:
+        """`GaussianProcess` for linear physics with a prior, or whose noise is to be measured."""
+        is_fitted = self.is_linear and (self._has_prior or self.physics.measures_noise)
+        return "gaussian-process" if is_fitted else self.physics.default_solver
+
+    @property
+    def noise_std(self) -> Any:
+        """σ of the physics, where it is observed; `None` if it says none."""
+        return getattr(self.physics, "noise_std", None)
+
+    def admissible(self, x: Any) -> Any:
+        """Returns the nearest state that the physics allows."""
+        return self.physics.admissible(x)
+
+    @property
+    def has_white_noise(self) -> bool:
+        return self.physics.has_white_noise
+
+    @property
+    def _has_prior(self) -> bool:
+        """Whether the physics has a rule that works for parts of the domain too."""
+        return self.is_linear and isinstance(self.physics.inverse_options.get("regularization"), EmpiricalBayes)
+
+    def _check_physics(self) -> None:
+        """
+        Checks that nothing was asked for that would have no effect.
+
+        Raises:
+            UnsupportedError: if `physics` is no physics.
+            ParameterError: if it has options that only its closed form obeys, or its noise cannot be measured.
+        """
+        owner, physics = type(self).__name__, self.physics
+        if not isinstance(physics, InvertiblePhysics):
+            raise UnsupportedError(
+                f"{owner}: physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0)."
+            )
+        obeyed = {"regularization"} if self._has_prior else set()
+        unused = {name: value for name, value in physics.inverse_options.items() if name not in obeyed}
+        if unused:
+            options = ", ".join(f"{name}={value!r}" for name, value in unused.items())
+            raise ParameterError(
+                f"{owner}: {type(physics).__name__} has {options}, which only its closed-form inverse obeys, and of a "
+                f"part of the domain there is none. Leave that out, or, if the physics is linear, give it "
+                f"EmpiricalBayes(): a numerical solver stops where the noise, noise_std=..., explains the residual, or "
+                f"as told, e.g. by solver=ConjugateGradient(iterations=20)."
+            )
+        if physics.measures_noise and not self.is_linear:
+            raise ParameterError(
+                f"{owner}: noise_std of {type(physics).__name__} is to be measured, but that works for linear physics "
+                f"only where a part of the domain is observed. Give it as a number, noise_std=..."
+            )

@@ -1,0 +1,101 @@
+"""Gaussian process regression: the inverse of linear physics from few observed values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from phiml import math
+from phiml.math import Tensor
+
+from ..contract.markers import hookimpl
+from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.solver import InverseSolver
+from ..errors import UnsupportedError
+from ..gaussian_process import Posterior, fitted
+from ..states import trees
+from .least_squares import LeastSquares
+from .observed_response import observed_response
+
+
+@dataclass(frozen=True)
+class GaussianProcess(InverseSolver):
+    """
+    Posterior mean of a Gaussian field, for linear physics of which few values are observed, y = y₀ + J x + n:
+
+        x̃ = C Jᵀ (J C Jᵀ + σ² I)⁻¹ (y* − y₀),   C = A Φ diag((|k|² + τ²)^(−α)) Φᵀ
+
+    The field consists of cosines or sines per axis, on periodic axes of both. Modes, exponent α, scale τ, amplitude A
+    and, unless the physics says it, σ are chosen for each observation by its marginal likelihood, averaged over what
+    it leaves open. x̃ depends on y* alone. Batch entries do not mix. The uncertainty is the standard deviation of the
+    posterior.
+
+    It costs one vector–Jacobian product for each observed value, and n² and n³ operations for n values, once for each
+    physics: what is found is kept. After that, an observation takes milliseconds. It runs on the processor, in double
+    precision, whatever the framework.
+
+    Raises:
+        UnsupportedError: when solving, if the physics is not linear or differs between batch entries, if a state is no
+            single field, if more than 2,048 values are observed, or within a graph.
+
+    Source: Rasmussen, Williams, "Gaussian Processes for Machine Learning", 2006, chapters 2 and 5.
+    """
+
+    name: ClassVar[str] = "gaussian-process"
+    on_host: ClassVar[bool] = True
+
+    def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
+        """Computes the correction of x, see `InverseSolver.solve`. `stats` holds `noise_std`, σ as told or fitted."""
+        if not physics.is_linear:
+            raise UnsupportedError(
+                f"GaussianProcess inverts linear physics, but {type(physics).__name__} does not say that it is linear. "
+                f"Let its property `is_linear` return True, or use another solver."
+            )
+        if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
+            raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
+        problem = LeastSquares.of(physics, y_target, x, y)
+        response = observed_response(physics, x, y)
+        rows = _rows(problem, problem.observations.pack(y_target))
+        values = rows[:, response.seen] - response.offset
+        fit = fitted(response, values, _noise_variance(physics, problem))
+        found = Posterior.of(response, fit, values)
+
+        def state(columns: np.ndarray) -> Any:
+            native = problem.backend.as_tensor(columns.astype(f"float{problem.precision}"))
+            return problem.states.unpack(native)
+
+        noise_std = problem.per_entry(problem.backend.as_tensor(np.sqrt(fit.noise_variance)[:, None]))
+        return Correction(
+            trees.subtract(state(found.mean), x),
+            lambda: state(np.sqrt(found.variance())),
+            {"noise_std": noise_std},
+        )
+
+
+def _rows(problem: LeastSquares, native: Any) -> np.ndarray:
+    rows: np.ndarray = np.asarray(problem.backend.numpy(native), np.float64)
+    return rows
+
+
+def _noise_variance(physics: InvertiblePhysics, problem: LeastSquares) -> np.ndarray | None:
+    """Returns σ² of each batch entry as the physics says it; `None` if it says none."""
+    std = getattr(physics, "noise_std", None)
+    if not isinstance(std, (Real, Tensor)) or not physics.has_white_noise:
+        return None
+    entries = problem.states.entries
+    whole = math.expand(math.to_float(math.wrap(std)), entries)
+    if whole.shape.non_batch:
+        raise UnsupportedError(
+            f"GaussianProcess: noise_std of {type(physics).__name__} differs between the values of an observation "
+            f"({whole.shape.non_batch}), but it takes one σ for all. Give a number, or a tensor with batch dims."
+        )
+    variances: np.ndarray = np.asarray(whole.numpy([entries]), np.float64).reshape(-1) ** 2
+    return variances
+
+
+@hookimpl
+def sip_solvers() -> Sequence[type[InverseSolver]]:
+    return [GaussianProcess]

@@ -1,0 +1,435 @@
+"""Gaussian process regression: against dense formulas, SciPy and its own prior, on three frameworks."""
+
+from __future__ import annotations
+
+import numpy as np
+import phiml.nn
+import pytest
+from fields import array, grid, periodic, smooth
+from phi.field import CenteredGrid
+from phi.torch import TORCH
+from phiml import math
+from phiml.math import batch, channel, extrapolation, instance, spatial
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
+
+from phi_sip import (
+    Composite,
+    DifferentiablePhysics,
+    EmpiricalBayes,
+    Evolution,
+    GaussianProcess,
+    HeatEquation,
+    InvertiblePhysics,
+    Masked,
+    ParameterError,
+    Poisson,
+    Sensors,
+    TotalVariation,
+    UnsupportedError,
+    get_physics,
+    get_solver,
+    sip_inverse,
+    sip_update_weights,
+    start_from_estimate,
+)
+from phi_sip.gaussian_process import Posterior, Prior, Response, StateGrid, fitted, priors_of
+from phi_sip.solvers import observed_response
+from phi_sip.states import trees
+
+GRIDS = {
+    "open": StateGrid((6, 5), (0, 1), (3.0, 2.5), (False, False)),
+    "periodic": StateGrid((6, 4), (0, 1), (6.0, 2.0), (True, True)),
+    "channel and components": StateGrid((5, 6, 2), (0, 1), (1.0, 2.0), (True, False)),
+}
+GRIDS_AND_MODES = [
+    pytest.param(modes, id=f"{name}, {modes.kinds[-1].name}") for name, g in GRIDS.items() for modes in g.families()
+]
+
+
+def dense(prior: Prior) -> np.ndarray:
+    """C as a matrix, from modes that are written out."""
+    g = prior.modes.grid
+    functions = np.ones((1, 1))
+    for i, n in enumerate(g.sizes):
+        if i not in g.axes:
+            own = np.eye(n)
+        else:
+            k, x = np.arange(n)[:, None], (np.arange(n) + 0.5)[None]
+            kind = prior.modes.kinds[g.axes.index(i)].name
+            angle = 2 * np.pi * k * np.arange(n)[None] / n
+            own = {
+                "cosines": np.cos(np.pi * k * x / n),
+                "sines": np.sin(np.pi * (k + 1) * x / n),
+                "periodic modes": np.cos(angle) + np.sin(angle),
+            }[kind]
+            own = own / np.linalg.norm(own, axis=1, keepdims=True)
+        functions = np.kron(functions, own)
+    return functions.T @ np.diag(prior.power()) @ functions
+
+
+def problem(prior: Prior, values: int = 9, seed: int = 0):
+    """Rows of a random J, and the covariance of C."""
+    return np.random.default_rng(seed).normal(size=(values, prior.modes.grid.columns)), dense(prior)
+
+
+@pytest.mark.parametrize("modes", GRIDS_AND_MODES)
+def test_covariances_are_those_of_the_modes_written_out(modes):
+    prior = Prior(modes, 1.5, 3.0)
+    covariance = dense(prior)
+    np.testing.assert_allclose(prior.apply(np.eye(modes.grid.columns)), covariance, atol=1e-13)
+    np.testing.assert_allclose(prior.variance(), np.diag(covariance), atol=1e-13)
+    np.testing.assert_allclose(
+        modes.inverse(modes.transform(np.eye(modes.grid.columns))), np.eye(modes.grid.columns), atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("modes", GRIDS_AND_MODES)
+def test_modes_are_eigenfunctions_of_the_laplacian(modes):
+    """Of the five-point stencil, whose eigenvalue is (2 − 2 cos k dx) / dx² per axis, ≈ k²."""
+    g = modes.grid
+    k = modes.k_squared().reshape(g.sizes)
+    for place in np.ndindex(*g.sizes):
+        unit = np.zeros(g.sizes)
+        unit[place] = 1
+        values = modes.inverse(unit.reshape(1, -1)).reshape(g.sizes)
+        laplacian, expected = np.zeros(g.sizes), 0.0
+        for axis, length, kind in zip(g.axes, g.lengths, modes.kinds, strict=True):
+            mode = {"cosines": "edge", "periodic modes": "wrap"}.get(kind.name, "constant")
+            pad = [(1, 1) if i == axis else (0, 0) for i in range(len(g.sizes))]
+            padded = np.pad(values, pad, mode)
+            if kind.name == "sines":  # odd at the faces
+                lower, upper = (np.take(values, [i], axis) for i in (0, -1))
+                padded = np.concatenate([-lower, values, -upper], axis)
+            h = length / g.sizes[axis]
+            laplacian += np.diff(padded, 2, axis) / h**2
+            expected += (2 - 2 * np.cos(kind.wavenumbers(g.sizes[axis], length)[place[axis]] * h)) / h**2
+        np.testing.assert_allclose(-laplacian, expected * values, atol=1e-10)
+        assert expected <= k[place] + 1e-9
+
+
+@pytest.mark.parametrize("noise", [0.3, None], ids=["told", "fitted"])
+@pytest.mark.parametrize("modes", GRIDS_AND_MODES[:3])
+def test_the_posterior_is_that_of_dense_matrices(modes, noise):
+    """Mean and variance by solving with the whole matrix; the density by SciPy."""
+    prior = Prior(modes, 1.5, 3.0)
+    rows, covariance = problem(prior)
+    values = np.random.default_rng(1).normal(size=(3, len(rows)))
+    response = Response.of(rows, np.zeros(len(rows)), np.arange(len(rows)), [prior])
+    fit = fitted(response, values, None if noise is None else np.full(3, noise**2))
+    found = Posterior.of(response, fit, values)
+    for i in range(3):
+        a, variance = fit.amplitudes[0, i], fit.variances[0, i]
+        total = a * rows @ covariance @ rows.T + variance * np.eye(len(rows))
+        gain = a * covariance @ rows.T @ np.linalg.inv(total)
+        np.testing.assert_allclose(found.mean[i], gain @ values[i], atol=1e-10)
+        left = np.diag(a * covariance - gain @ rows @ (a * covariance))
+        np.testing.assert_allclose(found.variance()[i], left, atol=1e-9)
+        if noise is not None:
+            np.testing.assert_allclose(variance, noise**2, rtol=1e-12)
+
+        def density(logs, i=i, variance=variance):
+            matrix = np.exp(logs[0]) * rows @ covariance @ rows.T
+            own = variance if noise is not None else np.exp(logs[1])
+            return -multivariate_normal(cov=matrix + own * np.eye(len(rows))).logpdf(values[i])
+
+        start = [np.log(a), np.log(variance)]
+        best = minimize(density, start, method="Nelder-Mead").fun
+        assert density(start) < best + 0.05  # the grid of ratios is that fine
+
+
+def test_states_of_the_prior_are_recovered_and_intervals_cover_them():
+    """σ within 15 %, the error of the best possible within 3 %, 95 % intervals cover 93 to 97 %."""
+    g = StateGrid((24, 24), (0, 1), (1.0, 1.0), (False, False))
+    truth, rng, n, sigma = Prior(g.families()[0], 2.0, 3.0), np.random.default_rng(0), 40, 0.05
+    modes = truth.modes
+    states = modes.inverse(rng.normal(size=(n, g.columns)) * np.sqrt(truth.power())) * 10
+    points = np.eye(g.columns)[rng.choice(g.columns, 150, replace=False)]
+    rows = modes.inverse(np.exp(-3e-4 * modes.k_squared()) * modes.transform(points))  # after diffusion
+    values = states @ rows.T + sigma * rng.normal(size=(n, 150))
+    response = Response.of(rows, np.zeros(150), np.arange(150), priors_of(g))
+    fit = fitted(response, values)
+    found = Posterior.of(response, fit, values)
+    np.testing.assert_allclose(np.median(np.sqrt(fit.noise_variance)), sigma, rtol=0.15)
+    covariance = 100 * dense(truth)
+    best = covariance @ rows.T @ np.linalg.inv(rows @ covariance @ rows.T + sigma**2 * np.eye(150)) @ values.T
+    errors = [np.linalg.norm(x - states) for x in (found.mean, best.T)]
+    assert errors[0] < 1.03 * errors[1]
+    covered = np.abs(found.mean - states) < 1.96 * np.sqrt(found.variance())
+    assert 0.93 < covered.mean() < 0.97
+
+
+@pytest.fixture
+def on_torch():
+    """What runs on NumPy after all needs one framework that differentiates."""
+    with TORCH:
+        yield
+
+
+def points(n: int = 20, lengths=(12.0, 10.0), seed: int = 3):
+    values = np.random.default_rng(seed).uniform(size=(n, len(lengths))) * lengths
+    return math.wrap(values, instance("sensors"), channel(vector="x,y"))
+
+
+def state(samples: int = 3):
+    return periodic(1 + smooth(np.random.default_rng(0), samples, 12, 10))
+
+
+def sensors(x, physics=None, **options):
+    return Sensors(physics or HeatEquation(0.3, 1.0, regularization=EmpiricalBayes()), points(**options), x)
+
+
+def observed(physics, x, sigma: float = 1e-2, seed: int = 1):
+    y = physics.forward(x)
+    return y + math.wrap(sigma * np.random.default_rng(seed).normal(size=y.shape.sizes), *y.shape)
+
+
+def test_sensors_read_by_linear_interpolation(framework, double):
+    """At centers the value of the cell, between them the mean of neighbours, across a periodic side too."""
+    values = np.random.default_rng(0).normal(size=(2, 4, 3))
+    x = periodic(values, (0.5, 2.0))
+    at = math.wrap([[0.75, 3.0], [1.0, 3.0], [0.0, 3.0]], instance("sensors"), channel(vector="x,y"))
+    found = Sensors(HeatEquation(1.0, 0.0), at, x).forward(x).numpy("batch,sensors")
+    one = values[:, :, 1]
+    expected = np.stack([one[:, 1], (one[:, 1] + one[:, 2]) / 2, (one[:, 0] + one[:, 3]) / 2], 1)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_frameworks_agree(framework, double):
+    """With dense algebra on the matrix of the sensors, which is found column by column."""
+    x = state()
+    physics = sensors(x)
+    y = observed(physics, x)
+    step = sip_inverse(physics, y, physics.initial_state(y))
+    unit = periodic(np.eye(120).reshape(120, 12, 10))
+    rows = physics.forward(unit).numpy("batch,sensors").T
+    g = StateGrid((12, 10), (0, 1), (12.0, 10.0), (True, True))
+    response = Response.of(rows, np.zeros(20), np.arange(20), priors_of(g))
+    values = y.numpy("batch,sensors")
+    fit = fitted(response, values)
+    expected = Posterior.of(response, fit, values)
+    np.testing.assert_allclose(array(step.x_target).reshape(3, -1), expected.mean, atol=1e-9)
+    np.testing.assert_allclose(array(step.uncertainty).reshape(3, -1) ** 2, expected.variance(), atol=1e-9)
+    np.testing.assert_allclose(step.stats["noise_std"].numpy("batch"), np.sqrt(fit.noise_variance), rtol=1e-6)
+
+
+def test_it_knows_more_than_stopping_early(on_torch, double):
+    """On what the prior does not know: rectangles."""
+    values = np.zeros((4, 24, 24))
+    for i, sample in enumerate(values):
+        sample[4 + i : 14, 6 : 16 + i] = 1
+    x = periodic(values)
+    told, fits = HeatEquation(0.5, 1.0, 1e-2), HeatEquation(0.5, 1.0)
+    at = points(150, (24.0, 24.0))
+    y = observed(Sensors(fits, at, x), x)
+    start = x * 0
+
+    def error(step):
+        return float(np.linalg.norm(array(step.x_target) - array(x)))
+
+    early = error(sip_inverse(Sensors(told, at, x), y, start, solver="conjugate-gradient"))
+    assert error(sip_inverse(Sensors(fits, at, x), y, start)) < 0.95 * early
+    assert error(sip_inverse(Sensors(told, at, x), y, start)) < 0.95 * early
+
+
+def test_a_mask_that_hides_nothing_is_nearly_the_closed_form(on_torch, double):
+    x = periodic(1 + smooth(np.random.default_rng(0), 4, 24, 24))
+    physics = HeatEquation(1.0, 1.0, regularization=EmpiricalBayes())
+    y = observed(physics, x)
+    errors = [
+        np.linalg.norm(array(sip_inverse(p, y, x * 0).x_target) - array(x))
+        for p in (Masked(physics, math.ones(spatial(x=24, y=24))), physics)
+    ]
+    np.testing.assert_allclose(errors[0], errors[1], rtol=0.05)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_units_do_not_matter(on_torch, double, unit):
+    x = state()
+    physics = sensors(x)
+    y = observed(physics, x)
+    one, other = (sip_inverse(physics, u, x * 0) for u in (y, y * unit))
+    np.testing.assert_allclose(array(other.x_target), unit * array(one.x_target), rtol=1e-9)
+    np.testing.assert_allclose(array(other.uncertainty), unit * array(one.uncertainty), rtol=1e-6)
+
+
+def test_entries_do_not_mix_and_the_state_does_not_matter(on_torch, double):
+    x = state()
+    physics = sensors(x)
+    y = observed(physics, x)
+    whole = sip_inverse(physics, y, x * 0)
+    alone = sip_inverse(physics, y.batch[1:2], (x * 0).batch[1:2])
+    elsewhere = sip_inverse(physics, y, x)
+    np.testing.assert_allclose(array(alone.x_target), array(whole.x_target)[1:2], atol=1e-9)
+    np.testing.assert_allclose(array(elsewhere.x_target), array(whole.x_target), atol=1e-9)
+
+
+def test_any_order_of_axes_and_single_precision(framework, double):
+    x = state()
+    physics = sensors(x)
+    y = observed(physics, x)
+    step = sip_inverse(physics, y, x * 0)
+
+    def turned(tensor, *names):
+        return math.reshaped_tensor(tensor.native(names), [*tensor.shape.only(names, reorder=True)])
+
+    other = trees.with_values(x, turned(x.values, "y", "x", "batch"))
+    coarse = trees.cast((turned(y, "sensors", "batch"), other), 32)
+    found = sip_inverse(sensors(other, physics.physics), *coarse)
+    assert found.x_target.values.shape.names == coarse[1].values.shape.names
+    np.testing.assert_allclose(array(found.x_target), array(step.x_target), atol=1e-4)
+    np.testing.assert_allclose(array(found.uncertainty), array(step.uncertainty), atol=1e-4)
+
+
+def test_components_are_alike_but_apart(on_torch, double):
+    values = np.stack([smooth(np.random.default_rng(s), 2, 12, 10) for s in (0, 1)], -1)
+    both, one = periodic(values, vector=True), periodic(values[..., 0])
+    mask = math.wrap((np.random.default_rng(4).random((12, 10)) < 0.4) * 1.0, spatial("x,y"))
+    physics = HeatEquation(0.3, 1.0, 0.0)
+    steps = [
+        sip_inverse(Masked(HeatEquation(0.3, 1.0, 1e-3, EmpiricalBayes()), mask), physics.forward(x) * mask, x * 0)
+        for x in (both, one)
+    ]
+    errors = [np.linalg.norm(array(step.x_target)[..., 0] - values[..., 0]) for step in (steps[0],)]
+    errors.append(np.linalg.norm(array(steps[1].x_target) - values[..., 0]))
+    assert errors[0] < 1.3 * errors[1] < 0.9 * np.linalg.norm(values[..., 0])
+
+
+def test_what_is_found_of_physics_is_kept_and_of_others_found_anew(on_torch, double, monkeypatch):
+    found = []
+    before = observed_response._jacobian
+    monkeypatch.setattr(observed_response, "_jacobian", lambda *a: found.append(0) or before(*a))
+    x = state()
+    physics = sensors(x, HeatEquation(0.31, 1.0))
+    y = observed(physics, x)
+    first = sip_inverse(physics, y, x * 0)
+    again = sip_inverse(sensors(x, HeatEquation(0.31, 1.0)), y, x * 0)
+    np.testing.assert_array_equal(array(first.x_target), array(again.x_target))
+    assert len(found) == 1
+    other = sip_inverse(sensors(x, HeatEquation(0.32, 1.0)), y, x * 0)
+    assert len(found) == 2
+    assert np.abs(array(other.x_target) - array(first.x_target)).max() > 1e-6
+
+
+def test_any_linear_function_with_a_constant(framework, double):
+    """y = A x + b of tensors; the function takes native tensors of a batch dim of that name, as users write them."""
+    matrix = np.random.default_rng(0).normal(size=(15, 60))
+    native = framework.backend.as_tensor(matrix)
+
+    def simulate(x):
+        b = framework.backend
+        found = b.einsum("ij,kj->ik", b.reshape(x.native("batch,x,y"), (-1, 60)), native)
+        return math.tensor(found, batch("batch"), instance("values")) + 2.0
+
+    truth = math.tensor(smooth(np.random.default_rng(1), 4, 10, 6), batch("batch"), spatial("x,y"))
+    physics = DifferentiablePhysics(simulate, noise_std=0.0, linear=True, regularization=EmpiricalBayes())
+    y = simulate(truth)
+    step = sip_inverse(physics, y, truth * 0)
+    np.testing.assert_allclose(simulate(step.x_target).numpy("batch,values"), y.numpy("batch,values"), rtol=1e-4)
+    least = np.linalg.lstsq(matrix, (y.numpy("batch,values") - 2.0).T, rcond=None)[0].T.reshape(4, 10, 6)
+    errors = [np.linalg.norm(found - truth.numpy("batch,x,y")) for found in (step.x_target.numpy("batch,x,y"), least)]
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_networks_are_trained_from_sensors(framework):
+    """They are shown the estimate, which they begin with."""
+    x = state()
+    physics = sensors(x, HeatEquation(0.3, 1.0))
+    y = observed(physics, x)
+    framework.seed(0)
+    with math.precision(32):
+        net = phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=4)
+    optimizer = framework.adam(net, 1e-2)
+    start_from_estimate(net, physics, y, inputs=("estimate",))
+    update = sip_update_weights(net, optimizer, physics, y, inputs=("estimate",))
+    assert float(update.loss.mean) < 1e-6
+    math.seed(0)
+    simulated = sip_update_weights(net, optimizer, physics, y, inputs=("estimate",), targets="self-simulated")
+    assert np.isfinite(float(simulated.loss.mean))
+    assert float(simulated.loss.mean) > 1e-6
+
+
+class Square(InvertiblePhysics):
+    name = "square"
+
+    def forward(self, x):
+        return x**2
+
+
+def whole(n: int = 8):
+    return CenteredGrid(1.0, extrapolation.PERIODIC, x=n, y=n)
+
+
+REFUSED = {
+    "not linear": (lambda: sip_inverse(Square(), whole(), whole(), solver="gaussian-process"), "is_linear"),
+    "too many": (
+        lambda: sip_inverse(HeatEquation(1.0, 1.0), whole(46), whole(46), solver="gaussian-process"),
+        "2116 values",
+    ),
+    "nothing depends on it": (
+        lambda: sip_inverse(
+            DifferentiablePhysics(lambda x: 0 * x, linear=True), whole(), whole(), solver=GaussianProcess()
+        ),
+        "depends on the state",
+    ),
+    "physics of each sample": (
+        lambda: sip_inverse(
+            HeatEquation(math.wrap([0.1, 0.2], batch("b")), 1.0),
+            math.expand(whole(), batch(b=2)),
+            math.expand(whole(), batch(b=2)),
+            solver="gaussian-process",
+        ),
+        "differ between batch entries",
+    ),
+    "two fields": (
+        lambda: sip_inverse(
+            DifferentiablePhysics(lambda x: {"a": x["a"] + x["b"]}, linear=True),
+            {"a": whole()},
+            {"a": whole(), "b": whole()},
+            solver="gaussian-process",
+        ),
+        "one field",
+    ),
+    "a rule of modes": (
+        lambda: DifferentiablePhysics(abs, linear=True, regularization=TotalVariation()),
+        "closed form",
+    ),
+    "a rule for what is not linear": (
+        lambda: DifferentiablePhysics(abs, regularization=EmpiricalBayes()),
+        "linear=True",
+    ),
+    "edges at sensors": (
+        lambda: sensors(whole(), HeatEquation(1.0, 1.0, 0.1, TotalVariation())),
+        "only its closed-form",
+    ),
+    "a rule of a stage": (
+        lambda: sensors(whole(), Composite(Poisson(0.0, EmpiricalBayes()), HeatEquation(1.0, 1.0, 0.1))),
+        r"stages\[0\].regularization",
+    ),
+    "noise of what is not linear": (
+        lambda: sensors(whole(), Composite(Evolution(lambda x: x - x**3, 0.1, 2), HeatEquation(1.0, 1.0))),
+        "linear physics only",
+    ),
+    "points outside": (lambda: sensors(whole(), lengths=(20.0, 8.0)), "outside of the domain"),
+    "points without names": (
+        lambda: Sensors(HeatEquation(1.0, 1.0), math.zeros(instance(p=3), channel(vector=2)), whole()),
+        "names none",
+    ),
+    "points on a grid": (lambda: Sensors(HeatEquation(1.0, 1.0), math.zeros(spatial(x=3)), whole()), "instance dim"),
+    "a grid of no kind": (lambda: Sensors(HeatEquation(1.0, 1.0), points(), 3), "centered grid"),
+    "no physics": (lambda: Sensors(3, points(), whole()), "physics is a int"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_it_cannot_do_is_said(on_torch, case):
+    function, message = REFUSED[case]
+    with pytest.raises((ParameterError, UnsupportedError), match=message):
+        function()
+
+
+def test_names():
+    assert isinstance(get_solver("gaussian-process"), GaussianProcess)
+    x = grid(np.ones((1, 6, 4)), None, extrapolation.ZERO_GRADIENT)
+    physics = get_physics("sensors", physics=HeatEquation(1.0, 1.0), points=points(3, (6.0, 4.0)), grid=x)
+    assert physics.forward(x).shape.instance.sizes == (3,)
