@@ -43,8 +43,7 @@ from rich.table import Table
 from scipy import fft
 
 from phi_sip import DifferentiablePhysics, EmpiricalBayes, Regularization, sip_inverse
-from phi_sip.gaussian_process import Posterior, Prior, Response, StateGrid
-from phi_sip.gaussian_process.fit import ROUNDING, GaussianFit
+from phi_sip.gaussian_process import Prior, Response, StateGrid
 
 ALPHA, TAU = 2.0, 3.0
 NOISE = (0.0, 1e-3, 1e-2)
@@ -176,10 +175,10 @@ def limit(problem: Problem, noise: float) -> Row:
     modes = StateGrid((nodes, nodes), (0, 1), (1.0, 1.0), (False, False)).families()[0]
     response = Response.of(rows, np.zeros(len(rows)), np.arange(len(rows)), [TruePrior(modes, ALPHA, TAU)])
     largest = nodes**2 * TAU ** (2 * ALPHA - 2) * TAU ** (-2 * ALPHA)  # of the variances of the coefficients
-    variance = np.maximum(std**2, ROUNDING * largest * response.spreads[0].variances.max())
-    n = len(values)
-    fit = GaussianFit(np.ones((1, n)), np.full((1, n), largest), variance[None])
-    found = Posterior.of(response, fit, values).mean.reshape(n, nodes, nodes)
+    spread = response.spreads[0]
+    ratio = np.maximum(std**2 / largest, response.rounding * spread.variances.max())[:, None]
+    weighted = (values @ spread.directions) / (spread.variances + ratio)
+    found = spread.prior.apply(weighted @ spread.directions.T @ rows).reshape(-1, nodes, nodes)
     return {"error": problem.error(found[:, 1:-1, 1:-1] if problem.equation.inside else found)}
 
 

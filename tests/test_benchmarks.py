@@ -278,3 +278,18 @@ def test_noise_laws_hold(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     (rows,) = json.loads((tmp_path / "r.json").read_text()).values()
     assert len({row["noise"] for row in rows}) * 3 == len(rows)
+
+
+@pytest.mark.slow
+def test_sensors_are_inverted_nearly_as_well_as_can_be(tmp_path):
+    """60 sensors on 32² nodes: within 10 % of the posterior mean with the true prior, and far below stopping early."""
+    command = [sys.executable, str(BENCHMARKS / "sensors.py"), "--quick", "--output", str(tmp_path / "r.json")]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    rows = json.loads((tmp_path / "r.json").read_text())
+    errors = {(row["method"], row["equation"], row["noise"]): row["error"] for row in rows}
+    assert len(errors) == len(rows) == 5 * 2 * 3
+    for (method, equation, noise), error in errors.items():
+        if method.startswith("GaussianProcess"):
+            assert error < 1.1 * errors["limit", equation, noise]
+            assert error < 0.7 * errors["ConjugateGradient, σ told", equation, noise]

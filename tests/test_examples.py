@@ -164,6 +164,14 @@ def test_bad_flags_of_small_examples(script, tmp_path):
     assert "must be positive" in result.stderr
 
 
+def test_sensors(tmp_path):
+    result = subprocess.run(command(tmp_path, "--quick", script="sensors.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    check_figures(tmp_path, ("sensors",))
+    told, fitted, whole = [float(line.split("|")[2]) for line in (tmp_path / "summary.md").read_text().splitlines()[2:]]
+    assert whole < fitted < told < 1
+
+
 def test_own_simulation(tmp_path):
     result = subprocess.run(command(tmp_path, "--quick", script="own_simulation.py"), capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr

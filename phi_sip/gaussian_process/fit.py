@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,69 +10,94 @@ from scipy.special import logsumexp
 
 from .response import Response, Spread
 
-ROUNDING = 1e-13  # σ² in units of the largest variance of the signal, below which there is nothing but rounding
-RATIOS = np.logspace(np.log10(ROUNDING), 3, 161)
-NEGLIGIBLE = 1e-2  # weights below are 0
+RATIOS = 161  # of σ² to the largest variance of the signal, from what rounding makes to MOST
+MOST = 1e3
+NEGLIGIBLE = 1e-2  # priors that are less likely than this, in units of the likeliest, do not count
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianFit:
+class Explanation:
     """
-    The priors that explain each of n observations, in the order of `Response.spreads`.
+    One prior, as far as it explains some of the observations.
 
     Attributes:
-        weights: How likely each is, shape (priors, n), of sum 1.
-        amplitudes: A of each, shape (priors, n).
-        variances: σ² of each, shape (priors, n).
+        spread: The prior.
+        rows: Which observations, shape (m,).
+        weights: How likely the prior is, shape (m, 1).
+        shares: How likely each ratio is then, shape (m, ratios), of sum 1.
+        amplitudes: A for each ratio, shape (m, ratios).
+        ratios: σ²/A, shape (ratios,).
     """
 
+    spread: Spread
+    rows: np.ndarray
     weights: np.ndarray
+    shares: np.ndarray
     amplitudes: np.ndarray
-    variances: np.ndarray
+    ratios: np.ndarray
+
+    @property
+    def gains(self) -> np.ndarray:
+        """1 / (λ + σ²/A) for each ratio, shape (ratios, values)."""
+        gains: np.ndarray = 1 / (self.spread.variances + self.ratios[:, None])
+        return gains
 
     @property
     def noise_variance(self) -> np.ndarray:
-        """σ², shape (n,)."""
-        mean: np.ndarray = (self.weights * self.variances).sum(0)
+        """σ², shape (m, 1)."""
+        mean: np.ndarray = (self.shares * self.amplitudes * self.ratios).sum(1, keepdims=True)
         return mean
 
 
-def fitted(response: Response, values: np.ndarray, noise: np.ndarray | None = None) -> GaussianFit:
+def fitted(
+    response: Response, values: np.ndarray, noise: np.ndarray | None = None, rounding: float = 1e-13
+) -> Sequence[Explanation]:
     """
-    Fits amplitude A and noise σ² to each observation d, for each prior C, and weighs the priors by the evidence
+    Weighs the priors C of each observation d, and ratios σ²/A, by the marginal likelihood
 
         log p(d) = −½ dᵀ (A J C Jᵀ + σ² I)⁻¹ d − ½ log det (A J C Jᵀ + σ² I) − ½ n log 2π
 
-    on a grid of ratios σ² / (A λ_max). For each ratio the likeliest A is known in closed form, or σ says it.
+    For each ratio the likeliest A is known in closed form, or σ says it.
 
     Args:
         response: J, and the priors.
         values: d = y* − y₀, shape (n, values).
         noise: σ², shape (n,); `None`: fitted too. What is less than rounding counts as rounding.
+        rounding: Least σ², in units of the largest variance of the signal.
 
-    Source: Rasmussen, Williams, "Gaussian Processes for Machine Learning", 2006, section 5.4.1; averages over priors:
+    Source: Rasmussen, Williams, "Gaussian Processes for Machine Learning", 2006, section 5.4.1; averages over models:
     Hoeting et al., "Bayesian Model Averaging: A Tutorial", 1999.
     """
     told = np.full(len(values), np.nan) if noise is None else noise
-    scores, totals = zip(*(_scores(spread, values, told) for spread in response.spreads), strict=True)
-    evidence = np.stack([logsumexp(score, axis=1) for score in scores])
-    weights = np.exp(evidence - evidence.max(0))
-    weights = np.where(weights < NEGLIGIBLE, 0.0, weights)
-    best = np.stack([score.argmax(1) for score in scores])
-    found = np.stack([np.take_along_axis(t, b[:, None], 1)[:, 0] for t, b in zip(totals, best, strict=True)])
-    largest = np.array([spread.variances.max() for spread in response.spreads])
-    return GaussianFit(weights / weights.sum(0), found / largest[:, None], found * RATIOS[best])
+    relative = np.logspace(np.log10(rounding), np.log10(MOST), RATIOS)
+    scores = [_scores(spread, values, told, relative) for spread in response.spreads]
+    evidence = np.stack([logsumexp(score, axis=1) for score, _ in scores])
+    likely = np.exp(evidence - evidence.max(0))
+    likely = np.where(likely < NEGLIGIBLE, 0.0, likely)
+    weights = likely / likely.sum(0)
+    found = []
+    for i, (spread, (score, totals)) in enumerate(zip(response.spreads, scores, strict=True)):
+        rows = np.flatnonzero(weights[i])
+        if len(rows):
+            shares = np.exp(score[rows] - evidence[i, rows, None])
+            largest = spread.variances.max()
+            found.append(
+                Explanation(spread, rows, weights[i, rows, None], shares, totals[rows] / largest, relative * largest)
+            )
+    return found
 
 
-def _scores(spread: Spread, values: np.ndarray, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scores(
+    spread: Spread, values: np.ndarray, told: np.ndarray, relative: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Computes log p(d) and A λ_max for all ratios, both (n, ratios), from σ², which is NaN where it is not known."""
     count = len(spread.variances)
-    relative = spread.variances / spread.variances.max() + RATIOS[:, None]  # (ratios, values)
-    squares = (values @ spread.directions) ** 2 @ (1 / relative).T
+    spectrum = spread.variances / spread.variances.max() + relative[:, None]  # (ratios, values)
+    squares = (values @ spread.directions) ** 2 @ (1 / spectrum).T
     fitted = np.maximum(squares / count, np.finfo(float).tiny)
-    is_rounding = told <= ROUNDING * (values**2).sum(1) + np.finfo(float).tiny
+    is_rounding = told <= relative[0] * (values**2).sum(1) + np.finfo(float).tiny
     is_told = ~np.isnan(told) & ~is_rounding
-    total = np.where(is_told[:, None], told[:, None] / RATIOS, fitted)
-    log_density = squares / total + count * np.log(2 * np.pi * total) + np.log(relative).sum(1)
-    possible = ~is_rounding[:, None] | (RATIOS[0] == RATIOS)
+    total = np.where(is_told[:, None], told[:, None] / relative, fitted)
+    log_density = squares / total + count * np.log(2 * np.pi * total) + np.log(spectrum).sum(1)
+    possible = ~is_rounding[:, None] | (relative == relative[0])
     return np.where(possible, -0.5 * log_density, -np.inf), total

@@ -28,11 +28,6 @@ class StateGrid:
     lengths: tuple[float, ...]
     periodic: tuple[bool, ...]
 
-    @property
-    def columns(self) -> int:
-        """Number of values of a state."""
-        return int(np.prod(self.sizes))
-
     def families(self) -> Sequence[GridModes]:
         """
         Returns the modes that a state may consist of. Where an axis is not periodic, nothing says what the state does

@@ -2,92 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .fit import GaussianFit
+from .fit import Explanation
 from .response import Response, Spread
+
+SLIGHT = 1e-3  # part of the deviation between ratios that is left out
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """
-    Mean and variance of x given d = J x + n, of each prior C and of all, weighted by their evidence w:
+    Mean and variance of x given d = J x + n, for each prior C and ratio σ²/A, and over all, weighted by evidence w:
 
-        x̂_C = C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ d,   Var_C x = A diag(C − C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ J C)
-        x̂ = Σ_C w_C x̂_C,                    Var x = Σ_C w_C (Var_C x + (x̂_C − x̂)²)
-
-    Args:
-        response: J, and the priors.
-        fit: How much each prior counts.
-        values: d, shape (n, values).
+        x̂_i = C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ d,   Var_i x = A diag(C − C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ J C)
+        x̂ = Σ_i w_i x̂_i,                    Var x = Σ_i w_i (Var_i x + (x̂_i − x̂)²)
 
     Attributes:
+        response: J, and the priors.
+        explanations: What counts, and how much.
+        values: d, shape (n, values).
         mean: x̂, shape (n, columns).
 
     Source: Rasmussen, Williams, "Gaussian Processes for Machine Learning", 2006, eqs. 2.23–2.24.
     """
 
     response: Response
-    fit: GaussianFit
+    explanations: Sequence[Explanation]
     values: np.ndarray
     mean: np.ndarray
 
     @staticmethod
-    def of(response: Response, fit: GaussianFit, values: np.ndarray) -> Posterior:
-        """Computes the posterior of observations d, shape (n, values)."""
-        mean = np.zeros((len(values), response.rows.shape[1]))
-        made = Posterior(response, fit, values, mean)
-        for part in made._parts():
-            mean[part.rows] += part.weights * made._mean(part)
-        return made
+    def of(response: Response, explanations: Sequence[Explanation], values: np.ndarray) -> Posterior:
+        """Computes the posterior of observations d, shape (n, values), from what `fitted` returned."""
+        found = Posterior(response, explanations, values, np.zeros((len(values), response.rows.shape[1])))
+        for one in explanations:
+            found.mean[one.rows] += one.weights * found._mean(one)
+        return found
+
+    @property
+    def noise_variance(self) -> np.ndarray:
+        """σ², shape (n,)."""
+        found = np.zeros((len(self.values), 1))
+        for one in self.explanations:
+            found[one.rows] += one.weights * one.noise_variance
+        return found[:, 0]
 
     def variance(self) -> np.ndarray:
         """Computes the variance of x, shape (n, columns)."""
         found = np.zeros_like(self.mean)
-        for part in self._parts():
-            prior = part.spread.prior
-            explained = (part.spread.directions.T @ prior.apply(self.response.rows)) ** 2
-            left = np.maximum(prior.variance() - part.gains @ explained, 0.0)
-            apart = (self._mean(part) - self.mean[part.rows]) ** 2
-            found[part.rows] += part.weights * (part.amplitudes * left + apart)
+        for one in self.explanations:
+            explained = (one.spread.directions.T @ one.spread.prior.apply(self.response.rows)) ** 2
+            scaled = one.shares * one.amplitudes
+            left = scaled.sum(1, keepdims=True) * one.spread.prior.variance() - (scaled @ one.gains) @ explained
+            apart = (self._mean(one) - self.mean[one.rows]) ** 2 + self._between_ratios(one)
+            found[one.rows] += one.weights * (np.maximum(left, 0.0) + apart)
         return found
 
-    def _mean(self, part: _Part) -> np.ndarray:
-        """Computes x̂_C."""
-        spread = part.spread
-        weighted = (self.values[part.rows] @ spread.directions) * part.gains
-        return spread.prior.apply(weighted @ spread.directions.T @ self.response.rows)
+    def _mean(self, one: Explanation) -> np.ndarray:
+        """Computes x̂ of one prior, averaged over ratios."""
+        return self._state(one.spread, self._directions(one) * (one.shares @ one.gains))
 
-    def _parts(self) -> Iterator[_Part]:
-        """Yields the priors that count, each with the observations for which it does."""
-        fit = self.fit
-        for i, spread in enumerate(self.response.spreads):
-            rows = np.flatnonzero(fit.weights[i])
-            if len(rows):
-                weights, amplitudes, variances = (
-                    values[i, rows, None] for values in (fit.weights, fit.amplitudes, fit.variances)
-                )
-                yield _Part(spread, rows, weights, amplitudes, 1 / (spread.variances + variances / amplitudes))
+    def _between_ratios(self, one: Explanation) -> np.ndarray:
+        """Computes the variance of x̂ of one prior between ratios, by the principal directions of its coefficients."""
+        found = np.zeros((len(one.rows), self.mean.shape[1]))
+        for i, (shares, direction) in enumerate(zip(one.shares, self._directions(one), strict=True)):
+            counts = shares > SLIGHT**2 * shares.max()
+            apart = np.sqrt(shares[counts, None]) * (one.gains[counts] - shares @ one.gains) * direction
+            _, sizes, principal = np.linalg.svd(apart, full_matrices=False)
+            kept = sizes > SLIGHT * sizes[0]
+            found[i] = (self._state(one.spread, sizes[kept, None] * principal[kept]) ** 2).sum(0)
+        return found
 
+    def _directions(self, one: Explanation) -> np.ndarray:
+        """Computes Vᵀ d, shape (m, values)."""
+        coefficients: np.ndarray = self.values[one.rows] @ one.spread.directions
+        return coefficients
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """
-    One prior, and the observations for which it counts.
-
-    Attributes:
-        spread: The prior.
-        rows: Which observations, shape (m,).
-        weights: How much it counts, shape (m, 1).
-        amplitudes: A, shape (m, 1).
-        gains: 1 / (λ + σ²/A), shape (m, values).
-    """
-
-    spread: Spread
-    rows: np.ndarray
-    weights: np.ndarray
-    amplitudes: np.ndarray
-    gains: np.ndarray
+    def _state(self, spread: Spread, coefficients: np.ndarray) -> np.ndarray:
+        """Computes C Jᵀ V c for rows c."""
+        return spread.prior.apply(coefficients @ spread.directions.T @ self.response.rows)

@@ -38,21 +38,30 @@ class Response:
         offset: y₀, shape (values,).
         seen: Columns of an observation that these values are, shape (values,).
         spreads: What each of some priors makes of it.
+        rounding: How exact that is: least σ² that counts, in units of the largest variance of the signal.
     """
 
     rows: np.ndarray
     offset: np.ndarray
     seen: np.ndarray
     spreads: Sequence[Spread]
+    rounding: float = 1e-13
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.rows.nbytes + sum(spread.directions.nbytes for spread in self.spreads)
 
     @staticmethod
-    def of(rows: np.ndarray, offset: np.ndarray, seen: np.ndarray, priors: Iterable[Prior]) -> Response:
+    def of(
+        rows: np.ndarray, offset: np.ndarray, seen: np.ndarray, priors: Iterable[Prior], rounding: float = 1e-13
+    ) -> Response:
         """Returns the response with what the priors make of it."""
         spreads = []
         for modes, alike in groupby(priors, lambda prior: prior.modes):
             coefficients = modes.transform(rows)
             spreads += [_spread(prior, coefficients) for prior in alike]
-        return Response(rows, offset, seen, spreads)
+        return Response(rows, offset, seen, spreads, rounding)
 
 
 def _spread(prior: Prior, coefficients: np.ndarray) -> Spread:

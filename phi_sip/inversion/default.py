@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ..contract.markers import hookimpl
@@ -77,3 +78,19 @@ def _checked(owner: type, correction: Any, x: Any) -> Correction:
         )
     check_like("dx", correction.dx, x)
     return correction
+
+
+def runs_on_host(physics: InvertiblePhysics, solver: InverseSolver | None) -> bool:
+    """
+    Tells whether an inversion leaves the framework, so that nothing with it can be compiled.
+
+    Args:
+        physics: Process to invert, which may consist of others.
+        solver: The one that was asked for, if any.
+    """
+    used = solver_of(physics, solver)
+    if used is not None:
+        return used.on_host
+    values = [getattr(physics, field.name) for field in dataclasses.fields(physics)]
+    parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+    return any(runs_on_host(part, None) for part in parts if isinstance(part, InvertiblePhysics))

@@ -39,5 +39,5 @@ def with_rule(physics: InvertiblePhysics, rule: Regularization) -> InvertiblePhy
 
 
 def _takes_rules(physics: InvertiblePhysics) -> bool:
-    has_field = RULE in {field.name for field in dataclasses.fields(physics)}
+    has_field = physics.has_inverse and RULE in {field.name for field in dataclasses.fields(physics)}
     return has_field and isinstance(getattr(physics, RULE), (Regularization, type(None)))

@@ -84,6 +84,11 @@ class DifferentiablePhysics(InvertiblePhysics):
         return self.linear
 
     @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """The rule, if one was given."""
+        return {} if self.regularization is None else {"regularization": self.regularization}
+
+    @property
     def default_solver(self) -> str | None:
         """`GaussianProcess`, if there is a rule."""
         return None if self.regularization is None else "gaussian-process"

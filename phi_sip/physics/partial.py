@@ -70,9 +70,9 @@ class PartialObservation(InvertiblePhysics):
             options = ", ".join(f"{name}={value!r}" for name, value in unused.items())
             raise ParameterError(
                 f"{owner}: {type(physics).__name__} has {options}, which only its closed-form inverse obeys, and of a "
-                f"part of the domain there is none. Leave that out, or, if the physics is linear, give it "
-                f"EmpiricalBayes(): a numerical solver stops where the noise, noise_std=..., explains the residual, or "
-                f"as told, e.g. by solver=ConjugateGradient(iterations=20)."
+                f"part of the domain there is none. Leave that out: a numerical solver stops where the noise, "
+                f"noise_std=..., explains the residual, or as told, e.g. by solver=ConjugateGradient(iterations=20). "
+                f"The rule that linear physics may have here is EmpiricalBayes()."
             )
         if physics.measures_noise and not self.is_linear:
             raise ParameterError(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from phi.field import Field, sample
+from phi.field import Field
 from phiml import math
-from phiml.math import Tensor
+from phiml.math import Tensor, channel
 
 from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
-from ..states import trees
+from ..spectral.interpolation import at_points
+from ..states import order, trees
+from ..states.checks import check_same_grid
 from .partial import PartialObservation
+
+NEAR = 1e-6  # of the domain: points that lie outside of it by less are at its side
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,24 +26,25 @@ class Sensors(PartialObservation):
     """
     Another physics, which is observed at points only, on the grid or off it:
 
-        y_i = P(x)(p_i),   linear interpolation between the centers of cells
+        y_i = P(x)(p_i),   linear between the centers of cells, and at the sides what the boundary says
 
     The inverse of linear physics is `GaussianProcess`, which fits a prior, and σ unless `noise_std` says it, to the
     values at the points; that of other physics is the default solver. A network is shown the estimate of the inverse,
     a picture, by `inputs=("estimate",)`, also with `"uncertainty"`.
 
     Args:
-        physics: What is observed. It must have no `regularization` but `EmpiricalBayes()`. If it is not linear, its
-            `noise_std` must be a number.
+        physics: What is observed, a process between fields. It must have no `regularization` but `EmpiricalBayes()`. If
+            it is not linear, its `noise_std` must be a number.
         points: Positions, a `Tensor` with an instance dim, e.g. `instance(sensors=64)`, and a channel dim `vector` that
             names the axes. Batch dims for positions of each sample are for numerical solvers other than
             `GaussianProcess`.
         grid: A state whose values do not matter: the grid and boundary of x.
 
     Raises:
-        UnsupportedError: if an argument is of another type.
+        UnsupportedError: if an argument is of another type; in a simulation, if P(x) is on no centered grid.
         ParameterError: if points lie outside of the domain, or have other axes, or `physics` has options that only its
             closed form obeys.
+        GridMismatchError: in a simulation, if x is on another grid.
     """
 
     name: ClassVar[str] = "sensors"
@@ -50,31 +55,38 @@ class Sensors(PartialObservation):
 
     def __post_init__(self) -> None:
         self._check_physics()
-        if not isinstance(self.grid, Field) or not self.grid.is_grid or self.grid.is_staggered:
-            raise UnsupportedError(
-                f"Sensors: grid is a {type(self.grid).__name__}. Give a state on a centered grid, e.g. "
-                f"CenteredGrid(0, extrapolation.PERIODIC, x=64, y=64)."
-            )
+        _check_centered("Sensors: grid", self.grid, "CenteredGrid(0, extrapolation.PERIODIC, x=64, y=64)")
         if not isinstance(self.points, Tensor) or not self.points.shape.instance or "vector" not in self.points.shape:
             raise UnsupportedError(
                 "Sensors: points must be a Tensor with an instance dim and a channel dim 'vector', e.g. "
                 "math.tensor(positions, instance('sensors'), channel(vector='x,y'))."
             )
-        self._check_points()
+        empty = math.zeros(self.grid.values.shape.non_batch, dtype=self.grid.values.dtype)
+        object.__setattr__(self, "grid", trees.with_values(self.grid, empty))
+        object.__setattr__(self, "points", self._inside())
 
-    def _check_points(self) -> None:
-        axes, names = set(self.grid.resolution.names), self.points.shape.get_item_names("vector") or ()
-        if set(names) != axes:
+    def _inside(self) -> Tensor:
+        """Returns the points, with axes by name, moved to the side of the domain where rounding has them outside."""
+        axes = order.by_name(self.grid.resolution.names)
+        names = self.points.shape.get_item_names("vector") or ()
+        if set(names) != set(axes):
             raise ParameterError(
-                f"Sensors: the grid has the axes {', '.join(sorted(axes))}, but the vector of points names "
+                f"Sensors: the grid has the axes {', '.join(axes)}, but the vector of points names "
                 f"{', '.join(names) or 'none'}. Name them in the order of its components: channel(vector='x,y')."
             )
-        lower, upper = self.grid.bounds.lower, self.grid.bounds.upper
-        if not bool(((self.points >= lower) & (self.points <= upper)).all):
-            raise ParameterError(
-                f"Sensors: some points lie outside of the domain, {lower} to {upper}. Give positions in the units of "
-                f"the grid's bounds, not in cells."
-            )
+        found = []
+        for axis in axes:
+            at, bounds = self.points.vector[axis], self.grid.bounds
+            lower, upper = (float(side.vector[axis]) for side in (bounds.lower, bounds.upper))
+            margin = NEAR * (upper - lower)
+            if not bool(((at >= lower - margin) & (at <= upper + margin)).all) or not at.shape.volume:
+                raise ParameterError(
+                    f"Sensors: some points are not inside of the domain, which is from {lower:g} to {upper:g} along "
+                    f"{axis}, or there are none. Give positions in the units of the grid's bounds, not in cells."
+                )
+            found.append(math.clip(at, lower, upper))
+        stacked: Tensor = math.stack(found, channel(vector=axes))
+        return stacked
 
     @property
     def default_solver(self) -> str | None:
@@ -83,16 +95,17 @@ class Sensors(PartialObservation):
 
     def forward(self, x: Field) -> Tensor:
         """Computes the values of P(x) at the points."""
+        check_same_grid("x", x, "the grid of Sensors", self.grid)
         y = self.physics.forward(x)
+        _check_centered(f"Sensors: what {type(self.physics).__name__} simulates", y, "a process between such fields")
         with math.precision(trees.precision_of(x)):
-            values: Tensor = sample(y, math.cast(self.points, math.DType(float, trees.precision_of(x))))
-        return values
+            return at_points(y, self.points)
 
     def initial_state(self, y_target: Tensor) -> Field:
         """Returns zero on the grid."""
-        zero = math.expand(math.zeros(self.grid.values.shape.non_batch), y_target.shape.batch)
         with math.precision(trees.precision_of(y_target)):
-            return trees.with_values(self.grid, math.to_float(zero))
+            zero = math.to_float(math.expand(self.grid.values, y_target.shape.batch))
+            return trees.with_values(self.grid, zero)
 
     def noise_energy(self, y: Tensor) -> Tensor | None:
         """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
@@ -100,6 +113,12 @@ class Sensors(PartialObservation):
         if std is None or self.measures_noise:
             return None
         return math.to_float(math.wrap(std)) ** 2 * y.shape.non_batch.volume
+
+
+def _check_centered(what: str, field: Any, example: str) -> None:
+    if not isinstance(field, Field) or not field.is_grid or field.is_staggered:
+        kind = "a staggered grid" if isinstance(field, Field) and field.is_staggered else f"a {type(field).__name__}"
+        raise UnsupportedError(f"{what} is {kind}, but sensors read centered grids. Give {example}.")
 
 
 @hookimpl

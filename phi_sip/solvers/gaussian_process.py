@@ -14,9 +14,10 @@ from phiml.math import Tensor
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
-from ..errors import UnsupportedError
+from ..errors import GridMismatchError, UnsupportedError
 from ..gaussian_process import Posterior, fitted
 from ..states import trees
+from ..states.checks import check_same_batch
 from .least_squares import LeastSquares
 from .observed_response import observed_response
 
@@ -35,7 +36,7 @@ class GaussianProcess(InverseSolver):
 
     It costs one vector–Jacobian product for each observed value, and n² and n³ operations for n values, once for each
     physics: what is found is kept. After that, an observation takes milliseconds. It runs on the processor, in double
-    precision, whatever the framework.
+    precision, whatever the framework; J is found in double precision too, if the physics can, else in that of the data.
 
     Raises:
         UnsupportedError: when solving, if the physics is not linear or differs between batch entries, if a state is no
@@ -57,17 +58,17 @@ class GaussianProcess(InverseSolver):
         if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
         problem = LeastSquares.of(physics, y_target, x, y)
-        response = observed_response(physics, x, y)
+        response = observed_response(physics, x)
         rows = _rows(problem, problem.observations.pack(y_target))
         values = rows[:, response.seen] - response.offset
-        fit = fitted(response, values, _noise_variance(physics, problem))
-        found = Posterior.of(response, fit, values)
+        explanations = fitted(response, values, _noise_variance(physics, problem, y_target), response.rounding)
+        found = Posterior.of(response, explanations, values)
 
         def state(columns: np.ndarray) -> Any:
             native = problem.backend.as_tensor(columns.astype(f"float{problem.precision}"))
             return problem.states.unpack(native)
 
-        noise_std = problem.per_entry(problem.backend.as_tensor(np.sqrt(fit.noise_variance)[:, None]))
+        noise_std = problem.per_entry(problem.backend.as_tensor(np.sqrt(found.noise_variance)[:, None]))
         return Correction(
             trees.subtract(state(found.mean), x),
             lambda: state(np.sqrt(found.variance())),
@@ -80,12 +81,19 @@ def _rows(problem: LeastSquares, native: Any) -> np.ndarray:
     return rows
 
 
-def _noise_variance(physics: InvertiblePhysics, problem: LeastSquares) -> np.ndarray | None:
+def _noise_variance(physics: InvertiblePhysics, problem: LeastSquares, y_target: Any) -> np.ndarray | None:
     """Returns σ² of each batch entry as the physics says it; `None` if it says none."""
     std = getattr(physics, "noise_std", None)
     if not isinstance(std, (Real, Tensor)) or not physics.has_white_noise:
         return None
     entries = problem.states.entries
+    if isinstance(std, Tensor):
+        check_same_batch("noise_std", std, "y_target", y_target)
+        if std.shape.batch.without(entries):
+            raise GridMismatchError(
+                f"noise_std has the dims {std.shape}, y_target is {trees.describe(y_target)}: it has no "
+                f"{std.shape.batch.without(entries)}. Use the same batch for both."
+            )
     whole = math.expand(math.to_float(math.wrap(std)), entries)
     if whole.shape.non_batch:
         raise UnsupportedError(

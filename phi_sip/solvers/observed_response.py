@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import OrderedDict
 from collections.abc import Hashable
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,6 @@ from phiml import math
 from phiml.math import IncompatibleShapes, Shape, Tensor, batch
 
 from ..compilation import keys
-from ..compilation.cache import CompiledFunctions
 from ..compilation.objects import NoKeyError
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
@@ -23,39 +25,73 @@ from .least_squares import LeastSquares
 LARGEST = 2048  # observed values
 BLOCK = 2**22  # numbers that are computed side by side
 PROBES = 2  # random states, by which the values are found that depend on the state
+ROUNDING = {64: 1e-13, 32: 1e-8}  # of J, per bits in which it is found, see `Response`
+KEPT = 2**29  # bytes of all responses that are kept; the latest one is, however large
 
-_known = CompiledFunctions(8)
+
+class _Kept:
+    """The latest responses."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Hashable, Response] = OrderedDict()
+        self._lock = RLock()
+
+    def get(self, key: Hashable) -> Response | None:
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+            return self._found.get(key)
+
+    def add(self, key: Hashable, response: Response) -> None:
+        with self._lock:
+            self._found[key] = response
+            while len(self._found) > 1 and sum(kept.size for kept in self._found.values()) > KEPT:
+                self._found.popitem(last=False)
 
 
-def observed_response(physics: InvertiblePhysics, x: Any, y: Any) -> Response:
+_kept = _Kept()
+
+
+def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
     """
     Returns y₀ and J of the values that depend on a state, and what the priors of its grid make of them.
 
     Args:
         physics: Linear process.
-        x, y: A state and its observation, for their dims and geometry.
+        x: A state, for its dims and geometry.
 
     Raises:
         UnsupportedError: see `GaussianProcess`.
     """
-    state = _one_entry(trees.cast(x, 64))
+    state = _one_entry(x)
     try:
-        key: Hashable = keys.of_value(physics), keys.of_state(state)
+        key: Hashable = keys.of_value(_without_noise(physics)), keys.of_state(state)
     except NoKeyError:
         return _response(physics, state)
-    known = _known.find(key)
+    known = _kept.get(key)
     if known is None:
-        response = _response(physics, state)
-        _known.keep(key, lambda: response)
-        return response
-    found: Response = known()
-    return found
+        known = _response(physics, state)
+        _kept.add(key, known)
+    return known
+
+
+def _without_noise(physics: InvertiblePhysics) -> InvertiblePhysics:
+    """Returns physics without σ, on which no simulation depends, and which may differ from batch to batch."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(physics):
+        value = getattr(physics, field.name)
+        if isinstance(value, InvertiblePhysics):
+            changes[field.name] = _without_noise(value)
+        elif field.name == "noise_std":
+            changes[field.name] = 0.0
+    return dataclasses.replace(physics, **changes) if changes else physics
 
 
 def _response(physics: InvertiblePhysics, state: Any) -> Response:
     grid = state_grid(state)
-    with math.precision(64):
-        _check_same_for_all(physics, state)
+    state = _exact(physics, state)
+    precision = trees.precision_of(state)
+    with math.precision(precision):
         probed = np.concatenate([_observation(physics, state, seed) for seed in range(PROBES + 1)])
         seen = np.flatnonzero((probed[1:] != probed[0]).any(0))
         if len(seen) > LARGEST:
@@ -68,31 +104,75 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
                 f"GaussianProcess: no observed value of {type(physics).__name__} depends on the state. Check the mask, "
                 f"or the points that are observed."
             )
-        return Response.of(_jacobian(physics, state, seen), probed[0, seen], seen, priors_of(grid))
+        rows = _jacobian(physics, state, seen)
+    if not rows.any():
+        raise UnsupportedError(
+            f"GaussianProcess: the values that {type(physics).__name__} observes change with the state, but have no "
+            f"derivative at 0. Is it linear, as is_linear says?"
+        )
+    return Response.of(rows, probed[0, seen], seen, priors_of(grid), ROUNDING.get(precision, ROUNDING[32]))
+
+
+def _exact(physics: InvertiblePhysics, state: Any) -> Any:
+    """
+    Returns the state in double precision if the physics can be evaluated on it. Code of the user may have parameters in
+    single precision, which do not go together with it.
+
+    Raises:
+        UnsupportedError: if the physics is another one for each batch entry.
+    """
+    exact = trees.cast(state, 64)
+    try:
+        with math.precision(64):
+            physics.forward(exact)
+    except IncompatibleShapes as error:  # a batch of parameters meets one state
+        raise UnsupportedError(_differs(physics)) from error
+    except Exception:
+        exact = state
+    with math.precision(trees.precision_of(exact)):
+        y = physics.forward(exact)
+    if math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y))).volume > 1:
+        raise UnsupportedError(_differs(physics))
+    return exact
+
+
+def _differs(physics: InvertiblePhysics) -> str:
+    return (
+        f"GaussianProcess: parameters of {type(physics).__name__} differ between batch entries, but it keeps what it "
+        f"computes for one physics. Invert one entry after the other, or use another solver."
+    )
 
 
 def _observation(physics: InvertiblePhysics, state: Any, seed: int) -> np.ndarray:
     """Returns P(0) for the seed 0, and P of a random state for another one, shape (1, values)."""
     problem = _problem(physics, state, 1)
     x = np.random.default_rng(seed).normal(size=(1, problem.states.size)) * (seed > 0)
-    values: np.ndarray = np.asarray(problem.backend.numpy(problem.forward(problem.backend.as_tensor(x))), np.float64)
-    return values
+    return _numpy(problem, problem.forward(_native(problem, x)))
 
 
 def _jacobian(physics: InvertiblePhysics, state: Any, seen: np.ndarray) -> np.ndarray:
     """Computes the rows of J that belong to some columns of an observation."""
-    widest = max(_problem(physics, state, 1).states.size, int(seen.max()) + 1)
-    side_by_side = min(len(seen), max(1, BLOCK // widest)) if trees.leaves(state)[0].shape.batch else 1
-    problem = _problem(physics, state, side_by_side)
-    b = problem.backend
-    _, _, pull = problem.linearize(b.as_tensor(np.zeros((side_by_side, problem.states.size))))
+    problem, side_by_side = _side_by_side(physics, state, len(seen), int(seen.max()) + 1)
+    _, _, pull = problem.linearize(_native(problem, np.zeros((side_by_side, problem.states.size))))
     rows = np.empty((len(seen), problem.states.size))
     for start in range(0, len(seen), side_by_side):
         columns = seen[start : start + side_by_side]
         cotangents = np.zeros((side_by_side, problem.observations.size))
         cotangents[np.arange(len(columns)), columns] = 1
-        rows[start : start + len(columns)] = b.numpy(pull(b.as_tensor(cotangents)))[: len(columns)]
+        rows[start : start + len(columns)] = _numpy(problem, pull(_native(problem, cotangents)))[: len(columns)]
     return rows
+
+
+def _side_by_side(physics: InvertiblePhysics, state: Any, values: int, width: int) -> tuple[LeastSquares, int]:
+    """Returns the problem for as many states side by side as pays, or for one if the physics is for a batch of one."""
+    alone = _problem(physics, state, 1)
+    count = min(values, max(1, BLOCK // max(alone.states.size, width)))
+    if count == 1 or not trees.leaves(state)[0].shape.batch:
+        return alone, 1
+    try:
+        return _problem(physics, state, count), count
+    except IncompatibleShapes:
+        return alone, 1
 
 
 def _problem(physics: InvertiblePhysics, state: Any, count: int) -> LeastSquares:
@@ -100,6 +180,15 @@ def _problem(physics: InvertiblePhysics, state: Any, count: int) -> LeastSquares
     many = trees.tree_map(lambda leaf: _repeated(leaf, count), state)
     y = physics.forward(many)
     return LeastSquares.of(physics, y, many, y)
+
+
+def _native(problem: LeastSquares, rows: np.ndarray) -> Any:
+    return problem.backend.as_tensor(rows.astype(f"float{problem.precision}"))
+
+
+def _numpy(problem: LeastSquares, native: Any) -> np.ndarray:
+    rows: np.ndarray = np.asarray(problem.backend.numpy(native), np.float64)
+    return rows
 
 
 def _one_entry(state: Any) -> Any:
@@ -113,20 +202,6 @@ def _repeated(leaf: Tensor, count: int) -> Tensor:
         return leaf
     first = leaf.shape.batch.names[0]
     return math.expand(leaf[{first: 0}], batch(**{first: count}))
-
-
-def _check_same_for_all(physics: InvertiblePhysics, state: Any) -> None:
-    """Refuses physics that is another one for each batch entry."""
-    message = (
-        f"GaussianProcess: parameters of {type(physics).__name__} differ between batch entries, but it keeps what it "
-        f"computes for one physics. Invert one entry after the other, or use another solver."
-    )
-    try:
-        y = physics.forward(state)
-    except IncompatibleShapes as error:  # a batch of parameters meets one state
-        raise UnsupportedError(message) from error
-    if math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y))).volume > 1:
-        raise UnsupportedError(message)
 
 
 def state_grid(state: Any) -> StateGrid:

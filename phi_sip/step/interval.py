@@ -80,8 +80,11 @@ def fit_interval(
             return predict_state(net, physics, y, inputs=inputs, predict=predict, guard=guard)
 
         truth = physics.admissible(_half_size(state(y_target)))
-        y = physics.forward(truth)
-        simulated = physics.add_noise(y, white_noise(y, SEED), noise.facts)
+        try:
+            y = physics.forward(truth)
+            simulated = physics.add_noise(y, white_noise(y, SEED), noise.facts)
+        except Exception as error:
+            raise UnsupportedError(_not_smaller(physics, truth, error)) from error
         uncertainty = _known(InvertedObservation(physics, simulated))
         errors = trees.subtract(state(simulated), truth)
         return Interval.of(_values(errors, errors), _values(uncertainty, errors), coverage)
@@ -112,11 +115,15 @@ def check_interval(
         _known(InvertedObservation(physics, simulated))
         predict_state(net, physics, simulated, inputs=inputs)
     except Exception as error:
-        raise UnsupportedError(
-            f"fit_interval: {type(physics).__name__} or the network cannot be evaluated on half as many cells, "
-            f"{small.resolution}: {type(error).__name__}: {sentence(error)} Leave out the interval, or what has "
-            f"a value of its own in each cell."
-        ) from error
+        raise UnsupportedError(_not_smaller(physics, small, error)) from error
+
+
+def _not_smaller(physics: InvertiblePhysics, small: Field, error: Exception) -> str:
+    return (
+        f"fit_interval: {type(physics).__name__} or the network cannot be evaluated on half as many cells, "
+        f"{small.resolution}: {type(error).__name__}: {sentence(error)} Leave out the interval, or what has a value of "
+        f"its own in each cell."
+    )
 
 
 def _known(observed: Observed) -> Any:

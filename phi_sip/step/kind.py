@@ -10,7 +10,7 @@ from phiml import math
 from ..compilation import keys
 from ..contract.trainable import CompilingTrainable, Trainable
 from ..contract.update import UpdateRequest
-from ..inversion.default import solver_of
+from ..inversion.default import runs_on_host
 from ..plugins.manager import get_plugin_manager
 from ..states import trees
 from .cache import Kind
@@ -63,8 +63,8 @@ def opaque_in(trainable: Trainable) -> tuple[Any, Any]:
 
 def may_depend_on_more(request: UpdateRequest) -> bool:
     """Tells whether code takes part that may depend on more than its arguments, or must run every time."""
-    parts = (solver_of(request.physics, request.solver), request.targets, *request.inputs)
-    on_host = any(part is not None and part.on_host for part in parts)
+    parts = (request.targets, *request.inputs)
+    on_host = any(part is not None and part.on_host for part in parts) or runs_on_host(request.physics, request.solver)
     return request.predict is not None or len(inverting_plugins()) > 1 or on_host
 
 
