@@ -415,7 +415,8 @@ def test_code_in_single_precision_is_inverted_in_it(on_torch):
         physics = DifferentiablePhysics(
             partial(simulate, of), noise_std=0.01, linear=True, regularization=EmpiricalBayes()
         )
-        found.append(sip_inverse(physics, physics.forward(x), x * 0).x_target.numpy("batch,x,y"))
+        with math.precision(precision):
+            found.append(sip_inverse(physics, physics.forward(x), x * 0).x_target.numpy("batch,x,y"))
     np.testing.assert_allclose(found[0], found[1], atol=2e-3 * np.abs(found[1]).max())
 
 

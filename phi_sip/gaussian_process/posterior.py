@@ -73,7 +73,7 @@ class Posterior:
             counts = shares > SLIGHT**2 * shares.max()
             apart = np.sqrt(shares[counts, None]) * (one.gains[counts] - shares @ one.gains) * direction
             _, sizes, principal = np.linalg.svd(apart, full_matrices=False)
-            kept = sizes > SLIGHT * sizes[0]
+            kept = sizes >= SLIGHT * sizes[0]
             found[i] = (self._state(one.spread, sizes[kept, None] * principal[kept]) ** 2).sum(0)
         return found
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from phi.field import Field
 from phiml import math
 from phiml.math import Tensor, channel
 
 from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
-from ..errors import ParameterError, UnsupportedError
+from ..errors import GridMismatchError, ParameterError, UnsupportedError
 from ..spectral.interpolation import at_points
 from ..states import order, trees
-from ..states.checks import check_same_grid
 from .partial import PartialObservation
 
 NEAR = 1e-6  # of the domain: points that lie outside of it by less are at its side
@@ -95,11 +95,31 @@ class Sensors(PartialObservation):
 
     def forward(self, x: Field) -> Tensor:
         """Computes the values of P(x) at the points."""
-        check_same_grid("x", x, "the grid of Sensors", self.grid)
+        self._check_state(x)
         y = self.physics.forward(x)
         _check_centered(f"Sensors: what {type(self.physics).__name__} simulates", y, "a process between such fields")
         with math.precision(trees.precision_of(x)):
             return at_points(y, self.points)
+
+    def _check_state(self, x: Any) -> None:
+        """Checks that a state is on the grid, in whatever order of axes."""
+        _check_centered("Sensors: x", x, "a state like the grid of Sensors")
+        for axis in order.by_name(self.grid.resolution.names):
+            sizes = [f.resolution.get_size(axis) if axis in f.resolution else 0 for f in (x, self.grid)]
+            if sizes[0] != sizes[1] or x.spatial_rank != self.grid.spatial_rank:
+                raise GridMismatchError(
+                    f"x has {x.resolution}, the grid of Sensors {self.grid.resolution}. Make Sensors with that of x."
+                )
+            sides = [[float(s.vector[axis]) for s in (f.bounds.lower, f.bounds.upper)] for f in (x, self.grid)]
+            if not np.allclose(*sides, rtol=1e-6, atol=1e-6 * (sides[1][1] - sides[1][0])):
+                raise GridMismatchError(
+                    f"Along {axis}, x is from {sides[0][0]:g} to {sides[0][1]:g}, the grid of Sensors from "
+                    f"{sides[1][0]:g} to {sides[1][1]:g}. Make Sensors with the grid of x."
+                )
+        if x.boundary != self.grid.boundary:
+            raise GridMismatchError(
+                f"x has the boundary {x.boundary}, the grid of Sensors {self.grid.boundary}. Make Sensors with that of x."
+            )
 
     def initial_state(self, y_target: Tensor) -> Field:
         """Returns zero on the grid."""
