@@ -108,17 +108,17 @@ class Sensors(PartialObservation):
             sizes = [f.resolution.get_size(axis) if axis in f.resolution else 0 for f in (x, self.grid)]
             if sizes[0] != sizes[1] or x.spatial_rank != self.grid.spatial_rank:
                 raise GridMismatchError(
-                    f"x has {x.resolution}, the grid of Sensors {self.grid.resolution}. Make Sensors with that of x."
+                    f"x has {x.resolution}, the grid of Sensors {self.grid.resolution}. Give Sensors that of x."
                 )
-            sides = [[float(s.vector[axis]) for s in (f.bounds.lower, f.bounds.upper)] for f in (x, self.grid)]
-            if not np.allclose(*sides, rtol=1e-6, atol=1e-6 * (sides[1][1] - sides[1][0])):
+            own, wanted = ([float(s.vector[axis]) for s in (f.bounds.lower, f.bounds.upper)] for f in (x, self.grid))
+            if not np.allclose(own, wanted, rtol=NEAR, atol=NEAR * (wanted[1] - wanted[0])):
                 raise GridMismatchError(
-                    f"Along {axis}, x is from {sides[0][0]:g} to {sides[0][1]:g}, the grid of Sensors from "
-                    f"{sides[1][0]:g} to {sides[1][1]:g}. Make Sensors with the grid of x."
+                    f"Along {axis}, x is from {own[0]:g} to {own[1]:g}, the grid of Sensors from {wanted[0]:g} to "
+                    f"{wanted[1]:g}. Give Sensors that of x."
                 )
         if x.boundary != self.grid.boundary:
             raise GridMismatchError(
-                f"x has the boundary {x.boundary}, the grid of Sensors {self.grid.boundary}. Make Sensors with that of x."
+                f"x has the boundary {x.boundary}, the grid of Sensors {self.grid.boundary}. Give Sensors that of x."
             )
 
     def initial_state(self, y_target: Tensor) -> Field:
