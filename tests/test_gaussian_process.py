@@ -36,6 +36,7 @@ from phi_sip import (
     fit_interval,
     get_physics,
     get_solver,
+    predict_state,
     sip_inverse,
     sip_update_weights,
     start_from_estimate,
@@ -520,6 +521,14 @@ REFUSED = {
         "linear physics only",
     ),
     "points outside": (lambda: sensors(whole(), lengths=(20.0, 8.0)), "not inside of the domain"),
+    "a network that is shown values at points": (
+        lambda: predict_state(
+            phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2),
+            sensors(whole(12)),
+            math.ones(batch(b=2), instance(sensors=20)),
+        ),
+        r"inputs=\('estimate',\)",
+    ),
     "points that are no numbers": (lambda: sensors(whole(), lengths=(float("nan"), 8.0)), "not inside"),
     "no points": (lambda: sensors(whole(), n=0), "there are none"),
     "a state on another grid": (lambda: sensors(whole(12)).forward(whole(6)), "grid of Sensors"),

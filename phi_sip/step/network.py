@@ -39,7 +39,7 @@ def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes
         State like `like`, in the precision of what is shown first.
 
     Raises:
-        ParameterError: if something is a tree, for which there is no one way.
+        ParameterError: if something is a tree, or values at points, for which there is no one way.
         GridMismatchError: if two quantities have different cells.
         NetworkOutputError: if the network's output has another shape.
     """
@@ -79,6 +79,12 @@ def _array(quantity: Any) -> Tensor:
     if not isinstance(values, Tensor):
         raise ParameterError(
             f"The network would be shown {trees.describe(quantity)}: how it is called on that is not known. Pass "
+            f"predict=lambda y: ..., which returns x."
+        )
+    if values.shape.instance:
+        raise ParameterError(
+            f"The network would be shown {trees.describe(quantity)}: values at points ({values.shape.instance}), which "
+            f"are no picture. Pass inputs=('estimate',): the answer of the inverse, to which the network adds; or "
             f"predict=lambda y: ..., which returns x."
         )
     if len(trees.leaves(values)) > 1:
