@@ -204,6 +204,18 @@ def on_torch():
         yield
 
 
+def test_states_that_are_drawn_have_the_moments_of_the_posterior():
+    g = GRIDS["open"]
+    rows = np.random.default_rng(0).normal(size=(9, 30))
+    values = np.random.default_rng(1).normal(size=(2, 9))
+    response = Response.of(rows, np.zeros(9), np.arange(9), priors_of(g))
+    found = Posterior.of(response, fitted(response, values, np.full(2, 0.04)), values)
+    drawn = found.draw(20_000, np.random.default_rng(2))
+    deviation = np.sqrt(found.variance())
+    np.testing.assert_allclose(drawn.mean(1), found.mean, atol=0.05 * deviation.max())
+    np.testing.assert_allclose(drawn.std(1), deviation, rtol=0.05)
+
+
 def points(n: int = 20, lengths=(12.0, 10.0), seed: int = 3):
     values = np.random.default_rng(seed).uniform(size=(n, len(lengths))) * lengths
     return math.wrap(values, instance("sensors"), channel(vector="x,y"))
@@ -299,6 +311,26 @@ def test_units_do_not_matter(on_torch, double, unit):
     one, other = (sip_inverse(physics, u, x * 0) for u in (y, y * unit))
     np.testing.assert_allclose(array(other.x_target), unit * array(one.x_target), rtol=1e-9)
     np.testing.assert_allclose(array(other.uncertainty), unit * array(one.uncertainty), rtol=1e-6)
+
+
+def test_states_are_drawn_by_the_seed(on_torch, double):
+    """They explain the observation as well as noise lets them, and differ where nothing is known."""
+    x = state()
+    physics = sensors(x, HeatEquation(0.3, 1.0, 0.01))
+    y = observed(physics, x)
+    drawn = []
+    for seed in (0, 0, 1):
+        math.seed(seed)
+        step = sip_inverse(physics, y, x * 0, solver=GaussianProcess(posterior_samples=5))
+        drawn.append(step.stats["posterior_samples"])
+    assert drawn[0].shape.get_size("posterior_samples") == 5
+    values = [d.numpy("posterior_samples,batch,x,y") for d in drawn]
+    np.testing.assert_array_equal(values[0], values[1])
+    assert np.abs(values[0] - values[2]).max() > 0.1
+    left = (physics.forward(x.with_values(drawn[0])) - y).numpy("posterior_samples,batch,sensors")
+    assert 0.005 < left.std() < 0.02
+    spread = values[0].std(0) / array(step.uncertainty)
+    assert 0.6 < np.sqrt(np.mean(spread**2)) < 1.3
 
 
 def test_entries_do_not_mix_and_the_state_does_not_matter(on_torch, double):
@@ -521,6 +553,7 @@ REFUSED = {
         "linear physics only",
     ),
     "points outside": (lambda: sensors(whole(), lengths=(20.0, 8.0)), "not inside of the domain"),
+    "half a sample": (lambda: GaussianProcess(posterior_samples=0.5), "posterior_samples"),
     "a network that is shown values at points": (
         lambda: predict_state(
             phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2),

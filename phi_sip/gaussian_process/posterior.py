@@ -62,6 +62,35 @@ class Posterior:
             found[one.rows] += one.weights * (np.maximum(left, 0.0) + apart)
         return found
 
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """
+        Draws states of the posterior, shape (n, count, columns): of the prior, x_s, moved by what is observed of it,
+
+            x = x_s + C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ (d − J x_s − n_s)
+
+        Source: Wilson et al., "Efficiently Sampling Functions from Gaussian Process Posteriors", ICML 2020, eq. 10.
+        """
+        found = np.empty((len(self.values), count, self.mean.shape[1]))
+        weights = np.zeros((len(self.explanations), len(self.values)))
+        for i, one in enumerate(self.explanations):
+            weights[i, one.rows] = one.weights[:, 0]
+        for row, own in enumerate(weights.T):
+            chosen = rng.choice(len(own), count, p=own / own.sum())
+            for i in np.unique(chosen):
+                found[row, chosen == i] = self._drawn_of(self.explanations[i], row, int((chosen == i).sum()), rng)
+        return found
+
+    def _drawn_of(self, one: Explanation, row: int, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws states of one observation by one prior."""
+        place = int(np.flatnonzero(one.rows == row)[0])
+        ratio = rng.choice(len(one.ratios), count, p=one.shares[place])
+        size = np.sqrt(one.amplitudes[place, ratio])[:, None]
+        states = size * one.spread.prior.draw(count, rng)
+        noise = size * np.sqrt(one.ratios[ratio])[:, None] * rng.standard_normal((count, self.values.shape[1]))
+        left = self.values[row] - states @ self.response.rows.T - noise
+        drawn: np.ndarray = states + self._state(one.spread, (left @ one.spread.directions) * one.gains[ratio])
+        return drawn
+
     def _mean(self, one: Explanation) -> np.ndarray:
         """Computes x̂ of one prior, averaged over ratios."""
         return self._state(one.spread, self._directions(one) * (one.shares @ one.gains))

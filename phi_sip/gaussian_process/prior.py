@@ -46,6 +46,11 @@ class Prior:
         """Computes C v for rows v, shape (rows, columns)."""
         return self.modes.inverse(self.power() * self.modes.transform(rows))
 
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws states of the prior with A = 1, shape (count, columns)."""
+        power = self.power()
+        return self.modes.inverse(np.sqrt(power) * rng.standard_normal((count, len(power))))
+
     def variance(self) -> np.ndarray:
         """Computes the diagonal of C, per column."""
         return self.modes.variance(self.power())
