@@ -149,7 +149,8 @@ def of_phi_sip(problem: Problem, noise: float, rule: Regularization | None, told
     physics = DifferentiablePhysics(problem.simulate, noise_std=sigma, linear=True, regularization=rule)
     start = math.tensor(0 * problem.states, batch("batch"), spatial("x,y"))
     before = time.process_time()
-    step = sip_inverse(physics, math.tensor(values, batch("batch"), instance("sensors")), start)
+    solver = "conjugate-gradient" if rule is None else None
+    step = sip_inverse(physics, math.tensor(values, batch("batch"), instance("sensors")), start, solver=solver)
     found = step.x_target.numpy("batch,x,y")
     row: Row = {"error": problem.error(found), "seconds": (time.process_time() - before) / len(values)}
     if rule is not None:

@@ -84,6 +84,7 @@ from .solvers.gauss_newton import GaussNewton
 from .solvers.gaussian_process import GaussianProcess
 from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
+from .solvers.linear import Linear
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
 from .step.guard import fit_guard
@@ -133,6 +134,7 @@ __all__ = [
     "LCurve",
     "Labels",
     "LevenbergMarquardt",
+    "Linear",
     "LinearEstimate",
     "LocalInverse",
     "Masked",

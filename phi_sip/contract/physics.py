@@ -79,8 +79,8 @@ class InvertiblePhysics(ABC):
     @property
     def default_solver(self) -> str | None:
         """
-        Name of the numerical solver that inverts the physics where it has no closed form. Default: `None`, conjugate
-        gradients for linear physics, Levenberg–Marquardt for others.
+        Name of the numerical solver that inverts the physics where it has no closed form. Default: `None`, which means
+        `Linear` for linear physics, `LevenbergMarquardt` for others.
         """
         return None
 

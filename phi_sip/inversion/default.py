@@ -15,7 +15,7 @@ from ..states import trees
 from ..states.checks import check_like, check_same_grid
 
 DEFAULT_SOLVER = "levenberg-marquardt"
-LINEAR_SOLVER = "conjugate-gradient"
+LINEAR_SOLVER = "linear"
 
 
 @hookimpl(trylast=True)

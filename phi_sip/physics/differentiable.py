@@ -24,9 +24,9 @@ class DifferentiablePhysics(InvertiblePhysics):
         physics = DifferentiablePhysics(simulate)
         sip_update_weights(net, optimizer, physics, y_target)
 
-    The inverse is numerical: conjugate gradients if `linear`, else `LevenbergMarquardt`; or `solver=...` of
-    `sip_inverse` and `sip_update_weights`. Where few values are observed, as by sensors, a prior brings far more than
-    that: `regularization=EmpiricalBayes()`, see `GaussianProcess`. Make the object once, outside of the training loop:
+    The inverse is numerical: `Linear` if `linear`, else `LevenbergMarquardt`; or `solver=...` of `sip_inverse` and
+    `sip_update_weights`. `Linear` has a prior, `GaussianProcess`, where y has at most half as many values as x;
+    `regularization=EmpiricalBayes()` asks for it in any case. Make the object once, outside of the training loop:
     what is compiled for it is kept with it. For physics with a name, parameters that are checked or an inverse of its
     own, derive from `InvertiblePhysics`, see `docs/writing-physics.md`.
 
