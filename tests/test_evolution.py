@@ -71,6 +71,7 @@ def test_waves_run_back_to_rounding(framework, double, boundary):
         assert np.abs(array(back) - array(start)).max() < 1e-12
 
 
+@ALIKE
 @pytest.mark.parametrize("solver", [None, "time-reversal"])
 def test_wave_inverse_is_exact_from_anywhere(framework, double, solver):
     x, guess = waves(2, 12, 10), tuple(u * 0 + 3.0 for u in waves(2, 12, 10))
@@ -362,6 +363,7 @@ def test_composite_is_the_chain(framework, double):
     assert Composite(second, second).is_linear
 
 
+@ALIKE
 def test_composite_of_exact_inverses_is_exact(framework, double):
     x = waves(2, 12, 10)
     physics = Composite(Wave(1.0, 0.5, 8), Wave(0.5, 0.5, 8), Wave(1.0, 0.1, 8))

@@ -413,6 +413,7 @@ def test_any_linear_function_with_a_constant(framework, double):
     assert errors[0] < 0.8 * errors[1]
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_networks_are_trained_from_sensors(framework):
     """They are shown the estimate, which they begin with."""
     x = state()

@@ -423,6 +423,7 @@ def test_constants(double, law, value):
             np.testing.assert_allclose(array(x), value, atol=1e-6)
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 @pytest.mark.parametrize("unit", [1e-12, 1e12])
 @pytest.mark.parametrize("law", [PoissonNoise(), MultiplicativeNoise(), Outliers(), ColoredNoise(BLUE)], **NAME)
 def test_units_do_not_matter(framework, law, unit):

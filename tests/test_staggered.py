@@ -67,7 +67,7 @@ def test_inverses(framework, double, solver):
     assert error(step.x_target, v) < 1e-4 * error(v * 0, v)
 
 
-@pytest.mark.slow_on("tensorflow", "jax")
+@pytest.mark.slow  # four trainings, step by step
 def test_updates(framework, double):
     """Compiled, eager and in parts: the same losses, which fall."""
     v = velocity(0)
@@ -88,6 +88,7 @@ def test_updates(framework, double):
     np.testing.assert_allclose(losses(2, compile=False, micro_batches=3), compiled, rtol=1e-5)
 
 
+@pytest.mark.slow  # a whole training
 def test_training(double, tmp_path):
     def sample(step: int) -> Batch:
         v = velocity(step)

@@ -186,6 +186,7 @@ def test_a_gaussian_prior_gives_nearly_the_posterior_mean():
     assert risks["plain"] > 1.2 * 0.5, gains
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_compiled_updates_are_the_same(framework):
     if framework.name == "torch":
         pytest.skip("PyTorch runs step by step")
