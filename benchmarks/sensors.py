@@ -91,6 +91,7 @@ class Problem:
         values: u at the sensors, shape (samples, sensors).
         rms: Root mean square of u per sample, shape (samples, 1).
         simulate: Maps states to values.
+        places: Indices of the sensors in a state.
     """
 
     equation: Equation
@@ -98,16 +99,20 @@ class Problem:
     values: np.ndarray
     rms: np.ndarray
     simulate: Callable[[Tensor], Tensor]
+    places: tuple[np.ndarray, np.ndarray]
 
     @staticmethod
-    def draw(equation: Equation, nodes: int, sensors: int, samples: int, seed: int) -> Problem:
-        """Draws sensors and states."""
+    def draw(
+        equation: Equation, nodes: int, sensors: int, samples: int, seed: int, states_seed: int | None = None
+    ) -> Problem:
+        """Draws sensors by a seed, and states by the same or another one."""
         rng, n, h = np.random.default_rng(seed), nodes - 2, 1 / (nodes - 1)
+        of_states = rng if states_seed is None else np.random.default_rng((seed, states_seed))
         frequency = np.arange(nodes)
         squares = np.pi**2 * (frequency[:, None] ** 2 + frequency**2)
         deviation = nodes * TAU ** (ALPHA - 1) * (squares + TAU**2) ** (-ALPHA / 2)
         deviation[0, 0] = 0
-        states = fft.idctn(deviation * rng.normal(size=(samples, nodes, nodes)), axes=(1, 2), norm="ortho")
+        states = fft.idctn(deviation * of_states.normal(size=(samples, nodes, nodes)), axes=(1, 2), norm="ortho")
         places = rng.choice(nodes**2, sensors, replace=False)
         i, j = np.divmod(places, nodes)
         seen = (i > 0) & (i < nodes - 1) & (j > 0) & (j < nodes - 1)
@@ -129,11 +134,13 @@ class Problem:
         u = solve(torch.tensor(inside)).numpy()
         rms = np.sqrt((u**2).sum((1, 2)) / nodes**2)[:, None]
         values = u.reshape(samples, -1)[:, place.numpy()]
-        return Problem(equation, inside if equation.inside else states, values, rms, simulate)
+        shift = int(equation.inside)
+        at = (i[seen] - shift, j[seen] - shift)
+        return Problem(equation, inside if equation.inside else states, values, rms, simulate, at)
 
-    def noisy(self, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    def noisy(self, noise: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Returns observations, and their σ, shape (samples,)."""
-        drawn = np.random.default_rng(1).normal(size=self.values.shape)
+        drawn = np.random.default_rng(seed).normal(size=self.values.shape)
         return self.values + noise * self.rms * drawn, noise * self.rms[:, 0]
 
     def error(self, found: np.ndarray) -> float:

@@ -293,3 +293,14 @@ def test_sensors_are_inverted_nearly_as_well_as_can_be(tmp_path):
         if method.startswith("GaussianProcess"):
             assert error < 1.1 * errors["limit", equation, noise]
             assert error < 0.7 * errors["ConjugateGradient, σ told", equation, noise]
+
+
+@pytest.mark.slow
+def test_networks_learn_from_sensors(tmp_path):
+    """A few tiny steps of each method, beside the inverse alone."""
+    command = [sys.executable, str(BENCHMARKS / "sensor_training.py"), "--quick", "--output", str(tmp_path / "r.json")]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    errors = json.loads((tmp_path / "r.json").read_text())
+    assert len(errors) == 5
+    assert errors["the inverse alone"][0] < 0.6 < min(errors["labels"][0], errors["SIP"][0]) < 1.1
