@@ -450,6 +450,25 @@ def test_the_default_has_a_prior_where_few_values_are_observed(on_torch, double)
     np.testing.assert_array_equal(array(found.x_target[0]), array(expected.x_target[0]))
 
 
+def test_compiling_does_not_change_the_default(compiling):
+    """Where it has a prior, nothing is compiled: who insists is told so."""
+    x = state()
+    physics = DifferentiablePhysics(lambda z: z.values.x[::3], linear=True)
+    y = physics.forward(trees.cast(x, 32))
+    net = phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2)
+    optimizer = compiling.adam(net, 1e-3)
+
+    def predict(observed):
+        whole = math.expand(math.mean(observed, "x"), spatial(x=12))
+        return trees.with_values(trees.cast(x, 32), math.native_call(net, whole))
+
+    with pytest.raises(UnsupportedError, match="has a prior"):
+        sip_update_weights(net, optimizer, physics, y, predict=predict, compile=True)
+    update = sip_update_weights(net, optimizer, physics, y, predict=predict)
+    expected = sip_inverse(physics, y, trees.cast(x, 32) * 0, solver="gaussian-process")
+    np.testing.assert_allclose(array(update.x_target), array(expected.x_target), atol=1e-3)
+
+
 def test_code_in_single_precision_is_inverted_in_it(on_torch):
     """Of a layer of PyTorch, which takes no double: as the same matrix in double, within rounding."""
     torch.manual_seed(0)

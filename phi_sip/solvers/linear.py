@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from ..errors import UnsupportedError
 from ..states import trees
 from .conjugate_gradient import ConjugateGradient
 from .gaussian_process import GaussianProcess
+from .observed_response import LARGEST, is_one_field
 
 FEW = 0.5  # values that are observed, in units of those of the state
 
@@ -31,13 +33,21 @@ class Linear(InverseSolver):
     name: ClassVar[str] = "linear"
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
-        """Computes the correction of x, see `InverseSolver.solve`."""
-        is_known = all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree))
-        if is_known and _values(y) <= FEW * _values(x):
-            try:
+        """
+        Computes the correction of x, see `InverseSolver.solve`.
+
+        Raises:
+            UnsupportedError: within a graph, where few values are observed.
+        """
+        if _values(y) <= min(FEW * _values(x), LARGEST) and is_one_field(x):
+            if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
+                raise UnsupportedError(
+                    f"{type(physics).__name__} observes {_values(y)} values of a state of {_values(x)}, for which its "
+                    f"inverse has a prior: GaussianProcess, which runs on the processor, outside of graphs. Leave out "
+                    f"compile=True, or choose one without a prior: solver='conjugate-gradient'."
+                )
+            with suppress(UnsupportedError):  # parameters of each sample
                 return GaussianProcess().solve(physics, y_target, x, y)
-            except UnsupportedError:  # several fields, too many values, parameters of each sample
-                pass
         return ConjugateGradient().solve(physics, y_target, x, y)
 
 

@@ -211,18 +211,23 @@ def state_grid(state: Any) -> StateGrid:
     Raises:
         UnsupportedError: if the state is no single field or tensor on a grid.
     """
-    leaves = trees.leaves(state)
-    if len(leaves) != 1 or not leaves[0].shape.spatial:
+    if not is_one_field(state):
         raise UnsupportedError(
             f"GaussianProcess: a state is {trees.describe(state)}, but its prior is that of one field on a grid. Give "
             f"a centered Field, or a Tensor with spatial dims."
         )
-    columns = order.components_by_name(leaves[0]).shape.non_batch
+    columns = order.components_by_name(trees.leaves(state)[0]).shape.non_batch
     columns = columns.only(order.canonical(columns), reorder=True)
     axes = columns.spatial.names
     lengths = [_length(state, columns, axis) for axis in axes]
     periodic = [_is_periodic(state, axis) for axis in axes]
     return StateGrid(columns.sizes, tuple(columns.index(axis) for axis in axes), tuple(lengths), tuple(periodic))
+
+
+def is_one_field(state: Any) -> bool:
+    """Tells whether a state is a single field or tensor on a grid."""
+    leaves = trees.leaves(state)
+    return len(leaves) == 1 and bool(leaves[0].shape.spatial)
 
 
 def _length(state: Any, columns: Shape, axis: str) -> float:
