@@ -10,7 +10,6 @@ from phiml import math
 from phiml.math import Shape, Tensor
 
 from ..spectral import SpectralBasis
-from ..states.checks import check_parameter
 from ..states.parameters import as_tensor
 from .base import STD, root_mean
 from .signal_dependent import SignalDependentLaw
@@ -35,26 +34,14 @@ class MultiplicativeNoise(SignalDependentLaw):
     """
 
     name: ClassVar[str] = "multiplicative"
+    strength: ClassVar[str] = "relative"
 
     relative: float | Tensor | None = None
     iterations: int = 3
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.relative is not None:
-            check_parameter("MultiplicativeNoise", "relative", self.relative, positive=True)
-
-    @property
-    def fixes_std(self) -> bool:
-        """Whether r is given."""
-        return self.relative is not None
-
-    def std(self, values: Tensor, alike: Shape) -> Tensor:
+    def std_of(self, values: Tensor, strength: Tensor, alike: Shape) -> Tensor:
         """Computes r rms μ from y*, whose mean square is (1 + r²) that of μ."""
-        if self.relative is None:
-            return super().std(values, alike)
-        relative = as_tensor(self.relative)
-        return relative / math.sqrt(1 + relative * relative) * root_mean(values * values, alike)
+        return strength / math.sqrt(1 + strength * strength) * root_mean(values * values, alike)
 
     def variance(self, mean: Tensor) -> Tensor:
         return mean * mean

@@ -10,7 +10,6 @@ from phiml import math
 from phiml.math import Shape, Tensor
 
 from ..spectral import SpectralBasis
-from ..states.checks import check_parameter
 from ..states.parameters import as_tensor
 from .base import STD, positive, root_mean
 from .signal_dependent import SignalDependentLaw
@@ -41,24 +40,13 @@ class PoissonNoise(SignalDependentLaw):
     """
 
     name: ClassVar[str] = "poisson"
+    strength: ClassVar[str] = "counts"
 
     counts: float | Tensor | None = None
     iterations: int = 2
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.counts is not None:
-            check_parameter("PoissonNoise", "counts", self.counts, positive=True)
-
-    @property
-    def fixes_std(self) -> bool:
-        """Whether c is given."""
-        return self.counts is not None
-
-    def std(self, values: Tensor, alike: Shape) -> Tensor:
-        if self.counts is None:
-            return super().std(values, alike)
-        return root_mean(math.maximum(values, 0.0) / as_tensor(self.counts), alike)
+    def std_of(self, values: Tensor, strength: Tensor, alike: Shape) -> Tensor:
+        return root_mean(math.maximum(values, 0.0) / strength, alike)
 
     def variance(self, mean: Tensor) -> Tensor:
         return math.maximum(mean, 0.0)
