@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,23 +271,25 @@ def test_risk_runs(tmp_path):
     assert rows[1]["guarded"] < 0.5 * rows[1]["others"]  # which has learned nothing yet
 
 
+def quick_figures(script: str, folder: Path) -> Any:
+    """What a script writes as JSON on tiny sizes."""
+    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--output", str(folder / "r.json")]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads((folder / "r.json").read_text())
+
+
 @pytest.mark.slow
 def test_noise_laws_hold(tmp_path):
     """What each law brings, on a few samples."""
-    command = [sys.executable, str(BENCHMARKS / "noise_laws.py"), "--quick", "--output", str(tmp_path / "r.json")]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stdout + result.stderr
-    (rows,) = json.loads((tmp_path / "r.json").read_text()).values()
+    (rows,) = quick_figures("noise_laws.py", tmp_path).values()
     assert len({row["noise"] for row in rows}) * 3 == len(rows)
 
 
 @pytest.mark.slow
 def test_sensors_are_inverted_nearly_as_well_as_can_be(tmp_path):
     """60 sensors on 32² nodes: within 10 % of the posterior mean with the true prior, and far below stopping early."""
-    command = [sys.executable, str(BENCHMARKS / "sensors.py"), "--quick", "--output", str(tmp_path / "r.json")]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stdout + result.stderr
-    rows = json.loads((tmp_path / "r.json").read_text())
+    rows = quick_figures("sensors.py", tmp_path)
     errors = {(row["method"], row["equation"], row["noise"]): row["error"] for row in rows}
     assert len(errors) == len(rows) == 5 * 2 * 3
     for (method, equation, noise), error in errors.items():
@@ -298,9 +301,6 @@ def test_sensors_are_inverted_nearly_as_well_as_can_be(tmp_path):
 @pytest.mark.slow
 def test_networks_learn_from_sensors(tmp_path):
     """A few tiny steps of each method, beside the inverse alone."""
-    command = [sys.executable, str(BENCHMARKS / "sensor_training.py"), "--quick", "--output", str(tmp_path / "r.json")]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stdout + result.stderr
-    errors = json.loads((tmp_path / "r.json").read_text())
+    errors = quick_figures("sensor_training.py", tmp_path)
     assert len(errors) == 5
     assert errors["the inverse alone"][0] < 0.6 < min(errors["labels"][0], errors["SIP"][0]) < 1.1

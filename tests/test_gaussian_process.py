@@ -28,6 +28,7 @@ from phi_sip import (
     Masked,
     ParameterError,
     Poisson,
+    PoissonNoise,
     RiskEstimate,
     Sensors,
     Teacher,
@@ -41,6 +42,7 @@ from phi_sip import (
     sip_update_weights,
     start_from_estimate,
 )
+from phi_sip.compilation import keys
 from phi_sip.gaussian_process import Posterior, Prior, Response, StateGrid, fitted, priors_of
 from phi_sip.inversion.default import runs_on_host
 from phi_sip.solvers import observed_response
@@ -448,6 +450,18 @@ def test_the_default_has_a_prior_where_few_values_are_observed(on_torch, double)
     start = (x * 0, x * 0)
     found, expected = (sip_inverse(two, two.forward((x, x)), start, solver=s) for s in (None, "conjugate-gradient"))
     np.testing.assert_array_equal(array(found.x_target[0]), array(expected.x_target[0]))
+
+
+def test_any_physics_has_a_key_without_its_noise(on_torch, double):
+    """Also where a law says σ, of which no other may be given, and where stages have their own."""
+    x = state()
+    counted = HeatEquation(0.3, 1.0, noise=PoissonNoise(counts=1e4))
+    y = counted.forward(x)
+    assert np.isfinite(array(sip_inverse(counted, y, x * 0, solver="gaussian-process").x_target)).all()
+    chains = [Composite(HeatEquation(0.1, 1.0, s), HeatEquation(0.2, 1.0, s)) for s in (0.0, 0.1)]
+    one, other = (keys.of_value(observed_response._without_noise(chain)) for chain in chains)
+    assert one == other
+    assert one != keys.of_value(observed_response._without_noise(Composite(*chains[0].stages[::-1])))
 
 
 def test_compiling_does_not_change_the_default(compiling):

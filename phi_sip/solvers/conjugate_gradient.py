@@ -10,9 +10,8 @@ from ..compilation.iterations import Algorithm
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
-from ..errors import UnsupportedError
 from ..states.checks import check_count, check_parameter
-from .least_squares import LeastSquares
+from .least_squares import LeastSquares, check_linear
 from .newton_steps import minimize
 from .normal_equations import NormalEquations
 
@@ -54,11 +53,7 @@ class ConjugateGradient(InverseSolver):
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """Computes the correction of x, see `InverseSolver.solve`."""
-        if not physics.is_linear:
-            raise UnsupportedError(
-                f"ConjugateGradient inverts linear physics, but {type(physics).__name__} does not say that it is "
-                f"linear. Let its property `is_linear` return True, or use another solver."
-            )
+        check_linear(self, physics)
         return minimize(self, self._algorithm, physics, y_target, x, y)
 
     def _algorithm(self, problem: LeastSquares) -> Algorithm:

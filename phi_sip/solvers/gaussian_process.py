@@ -18,7 +18,7 @@ from ..errors import GridMismatchError, UnsupportedError
 from ..gaussian_process import Posterior, fitted
 from ..states import trees
 from ..states.checks import check_count, check_same_batch
-from .least_squares import LeastSquares
+from .least_squares import LeastSquares, check_linear
 from .observed_response import observed_response
 
 
@@ -61,11 +61,7 @@ class GaussianProcess(InverseSolver):
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """Computes the correction of x, see `InverseSolver.solve`. `stats` holds `noise_std`, σ as told or fitted."""
-        if not physics.is_linear:
-            raise UnsupportedError(
-                f"GaussianProcess inverts linear physics, but {type(physics).__name__} does not say that it is linear. "
-                f"Let its property `is_linear` return True, or use another solver."
-            )
+        check_linear(self, physics)
         if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
         problem = LeastSquares.of(physics, y_target, x, y)

@@ -85,6 +85,15 @@ class LeastSquares:
         return math.reshaped_tensor(self.backend.reshape(column, (-1,)), [self.states.entries], convert=False)
 
 
+def check_linear(solver: Any, physics: InvertiblePhysics) -> None:
+    """Raises `UnsupportedError` if physics is given to a solver of linear ones that does not say that it is."""
+    if not physics.is_linear:
+        raise UnsupportedError(
+            f"{type(solver).__name__} inverts linear physics, but {type(physics).__name__} does not say that it is "
+            f"linear. Let its property `is_linear` return True, or use another solver."
+        )
+
+
 _compiled = CompiledIterations()
 
 

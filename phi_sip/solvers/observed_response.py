@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Hashable
 from threading import RLock
@@ -14,7 +13,7 @@ from phiml import math
 from phiml.math import IncompatibleShapes, Shape, Tensor, batch
 
 from ..compilation import keys
-from ..compilation.objects import NoKeyError
+from ..compilation.objects import NoKeyError, attributes_of
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
 from ..gaussian_process import Response, StateGrid, priors_of
@@ -75,16 +74,14 @@ def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
     return known
 
 
-def _without_noise(physics: InvertiblePhysics) -> InvertiblePhysics:
-    """Returns physics without σ, on which no simulation depends, and which may differ from batch to batch."""
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(physics):
-        value = getattr(physics, field.name)
-        if isinstance(value, InvertiblePhysics):
-            changes[field.name] = _without_noise(value)
-        elif field.name == "noise_std":
-            changes[field.name] = 0.0
-    return dataclasses.replace(physics, **changes) if changes else physics
+def _without_noise(item: Any) -> Any:
+    """Returns what physics consists of but σ, on which no simulation depends, and which may differ in each batch."""
+    if isinstance(item, tuple):
+        return tuple(map(_without_noise, item))
+    if not isinstance(item, InvertiblePhysics):
+        return item
+    parts = {name: _without_noise(value) for name, value in attributes_of(item).items() if name != "noise_std"}
+    return type(item), parts
 
 
 def _response(physics: InvertiblePhysics, state: Any) -> Response:
