@@ -85,6 +85,7 @@ from .solvers.gaussian_process import GaussianProcess
 from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.linear import Linear
+from .solvers.maximum_a_posteriori import MaximumAPosteriori
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
 from .step.guard import fit_guard
@@ -135,6 +136,7 @@ __all__ = [
     "Labels",
     "LevenbergMarquardt",
     "Linear",
+    "MaximumAPosteriori",
     "LinearEstimate",
     "LocalInverse",
     "Masked",

@@ -38,6 +38,7 @@ class Response:
         offset: y₀, shape (values,).
         seen: Columns of an observation that these values are, shape (values,).
         spreads: What each of some priors makes of it.
+        observed: How many values depend on the state, of which these are all or a sample.
         rounding: How exact that is: least σ² that counts, in units of the largest variance of the signal.
     """
 
@@ -45,6 +46,7 @@ class Response:
     offset: np.ndarray
     seen: np.ndarray
     spreads: Sequence[Spread]
+    observed: int
     rounding: float = 1e-13
 
     @property
@@ -54,14 +56,19 @@ class Response:
 
     @staticmethod
     def of(
-        rows: np.ndarray, offset: np.ndarray, seen: np.ndarray, priors: Iterable[Prior], rounding: float = 1e-13
+        rows: np.ndarray,
+        offset: np.ndarray,
+        seen: np.ndarray,
+        priors: Iterable[Prior],
+        rounding: float = 1e-13,
+        observed: int | None = None,
     ) -> Response:
-        """Returns the response with what the priors make of it."""
+        """Returns the response with what the priors make of it; `observed` is that of all these values by default."""
         spreads = []
         for modes, alike in groupby(priors, lambda prior: prior.modes):
             coefficients = modes.transform(rows)
             spreads += [_spread(prior, coefficients) for prior in alike]
-        return Response(rows, offset, seen, spreads, rounding)
+        return Response(rows, offset, seen, spreads, len(rows) if observed is None else observed, rounding)
 
 
 def _spread(prior: Prior, coefficients: np.ndarray) -> Spread:

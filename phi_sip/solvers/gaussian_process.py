@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,12 +13,13 @@ from phiml.math import Tensor, batch
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
-from ..errors import GridMismatchError, UnsupportedError
+from ..errors import UnsupportedError
 from ..gaussian_process import Posterior, fitted
 from ..states import trees
-from ..states.checks import check_count, check_same_batch
+from ..states.checks import check_count
 from .least_squares import LeastSquares, check_linear
-from .observed_response import observed_response
+from .noise_variance import told_variance
+from .observed_response import LARGEST, observed_response
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,14 @@ class GaussianProcess(InverseSolver):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
         problem = LeastSquares.of(physics, y_target, x, y)
         response = observed_response(physics, x)
-        rows = _rows(problem, problem.observations.pack(y_target))
+        if response.observed > len(response.rows):
+            raise UnsupportedError(
+                f"GaussianProcess: {response.observed} values are observed, but it is for at most {LARGEST}, as it "
+                f"takes an adjoint for each. Use solver='maximum-a-posteriori', which samples them, or observe fewer."
+            )
+        rows = problem.numpy(problem.observations.pack(y_target))
         values = rows[:, response.seen] - response.offset
-        explanations = fitted(response, values, _noise_variance(physics, problem, y_target), response.rounding)
+        explanations = fitted(response, values, told_variance(self, physics, problem, y_target), response.rounding)
         found = Posterior.of(response, explanations, values)
 
         def state(columns: np.ndarray) -> Any:
@@ -88,34 +93,6 @@ class GaussianProcess(InverseSolver):
         (first, *others) = [trees.leaves(state(columns))[0] for columns in drawn]
         stacked: Tensor = math.stack([first, *others], batch("posterior_samples"))
         return stacked
-
-
-def _rows(problem: LeastSquares, native: Any) -> np.ndarray:
-    rows: np.ndarray = np.asarray(problem.backend.numpy(native), np.float64)
-    return rows
-
-
-def _noise_variance(physics: InvertiblePhysics, problem: LeastSquares, y_target: Any) -> np.ndarray | None:
-    """Returns σ² of each batch entry as the physics says it; `None` if it says none."""
-    std = getattr(physics, "noise_std", None)
-    if not isinstance(std, (Real, Tensor)) or not physics.has_white_noise:
-        return None
-    entries = problem.states.entries
-    if isinstance(std, Tensor):
-        check_same_batch("noise_std", std, "y_target", y_target)
-        if std.shape.batch.without(entries):
-            raise GridMismatchError(
-                f"noise_std has the dims {std.shape}, y_target is {trees.describe(y_target)}: it has no "
-                f"{std.shape.batch.without(entries)}. Use the same batch for both."
-            )
-    whole = math.expand(math.to_float(math.wrap(std)), entries)
-    if whole.shape.non_batch:
-        raise UnsupportedError(
-            f"GaussianProcess: noise_std of {type(physics).__name__} differs between the values of an observation "
-            f"({whole.shape.non_batch}), but it takes one σ for all. Give a number, or a tensor with batch dims."
-        )
-    variances: np.ndarray = np.asarray(whole.numpy([entries]), np.float64).reshape(-1) ** 2
-    return variances
 
 
 @hookimpl

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from phiml import math
 from phiml.backend import Backend
 from phiml.math import Tensor
@@ -60,6 +61,15 @@ class LeastSquares:
     def backend(self) -> Backend:
         """Framework of the matrices."""
         return self.states.backend
+
+    def native(self, rows: np.ndarray) -> Any:
+        """Returns the native matrix of NumPy values."""
+        return self.backend.as_tensor(rows.astype(f"float{self.precision}"))
+
+    def numpy(self, native: Any) -> np.ndarray:
+        """Returns the NumPy values of a native matrix, in double precision."""
+        rows: np.ndarray = np.asarray(self.backend.numpy(native), np.float64)
+        return rows
 
     def forward(self, x: Any) -> Any:
         """Computes P(x), row by row."""

@@ -21,7 +21,8 @@ from ..spectral.sides import Periodic, sides_of
 from ..states import order, trees
 from .least_squares import LeastSquares
 
-LARGEST = 2048  # observed values
+LARGEST = 2048  # observed values that all count
+SAMPLE = 512  # that count where there are more
 BLOCK = 2**22  # numbers that are computed side by side
 PROBES = 2  # random states, by which the values are found that depend on the state
 ROUNDING = {64: 1e-13, 32: 1e-8}  # of J, per bits in which it is found, see `Response`
@@ -53,14 +54,15 @@ _kept = _Kept()
 
 def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
     """
-    Returns y₀ and J of the values that depend on a state, and what the priors of its grid make of them.
+    Returns y₀ and J of the values that depend on a state, and what the priors of its grid make of them. Of more than
+    2,048 values these are but 512, drawn at random, but always the same.
 
     Args:
         physics: Linear process.
         x: A state, for its dims and geometry.
 
     Raises:
-        UnsupportedError: see `GaussianProcess`.
+        UnsupportedError: see `MaximumAPosteriori`, or if the physics is another one for each batch entry.
     """
     state = _one_entry(x)
     try:
@@ -91,11 +93,9 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
     with math.precision(precision):
         probed = np.concatenate([_observation(physics, state, seed) for seed in range(PROBES + 1)])
         seen = np.flatnonzero((probed[1:] != probed[0]).any(0))
-        if len(seen) > LARGEST:
-            raise UnsupportedError(
-                f"GaussianProcess: {len(seen)} values are observed, but it is for at most {LARGEST}, as it takes an "
-                f"adjoint for each. Use solver='conjugate-gradient', or observe fewer."
-            )
+        observed = len(seen)
+        if observed > LARGEST:
+            seen = np.sort(np.random.default_rng(0).choice(seen, SAMPLE, replace=False))
         if not len(seen):
             raise UnsupportedError(
                 f"GaussianProcess: no observed value of {type(physics).__name__} depends on the state. Check the mask, "
@@ -107,7 +107,8 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
             f"GaussianProcess: the values that {type(physics).__name__} observes change with the state, but have no "
             f"derivative at 0. Is it linear, as is_linear says?"
         )
-    return Response.of(rows, probed[0, seen], seen, priors_of(grid), ROUNDING.get(precision, ROUNDING[32]))
+    rounding = ROUNDING.get(precision, ROUNDING[32])
+    return Response.of(rows, probed[0, seen], seen, priors_of(grid), rounding, observed)
 
 
 def _exact(physics: InvertiblePhysics, state: Any) -> Any:
@@ -144,19 +145,19 @@ def _observation(physics: InvertiblePhysics, state: Any, seed: int) -> np.ndarra
     """Returns P(0) for the seed 0, and P of a random state for another one, shape (1, values)."""
     problem = _problem(physics, state, 1)
     x = np.random.default_rng(seed).normal(size=(1, problem.states.size)) * (seed > 0)
-    return _numpy(problem, problem.forward(_native(problem, x)))
+    return problem.numpy(problem.forward(problem.native(x)))
 
 
 def _jacobian(physics: InvertiblePhysics, state: Any, seen: np.ndarray) -> np.ndarray:
     """Computes the rows of J that belong to some columns of an observation."""
     problem, side_by_side = _side_by_side(physics, state, len(seen), int(seen.max()) + 1)
-    _, _, pull = problem.linearize(_native(problem, np.zeros((side_by_side, problem.states.size))))
+    _, _, pull = problem.linearize(problem.native(np.zeros((side_by_side, problem.states.size))))
     rows = np.empty((len(seen), problem.states.size))
     for start in range(0, len(seen), side_by_side):
         columns = seen[start : start + side_by_side]
         cotangents = np.zeros((side_by_side, problem.observations.size))
         cotangents[np.arange(len(columns)), columns] = 1
-        rows[start : start + len(columns)] = _numpy(problem, pull(_native(problem, cotangents)))[: len(columns)]
+        rows[start : start + len(columns)] = problem.numpy(pull(problem.native(cotangents)))[: len(columns)]
     return rows
 
 
@@ -177,15 +178,6 @@ def _problem(physics: InvertiblePhysics, state: Any, count: int) -> LeastSquares
     many = trees.tree_map(lambda leaf: _repeated(leaf, count), state)
     y = physics.forward(many)
     return LeastSquares.of(physics, y, many, y)
-
-
-def _native(problem: LeastSquares, rows: np.ndarray) -> Any:
-    return problem.backend.as_tensor(rows.astype(f"float{problem.precision}"))
-
-
-def _numpy(problem: LeastSquares, native: Any) -> np.ndarray:
-    rows: np.ndarray = np.asarray(problem.backend.numpy(native), np.float64)
-    return rows
 
 
 def _one_entry(state: Any) -> Any:
