@@ -323,13 +323,13 @@ def test_states_are_drawn_by_the_seed(on_torch, double):
     drawn = []
     for seed in (0, 0, 1):
         math.seed(seed)
-        step = sip_inverse(physics, y, x * 0, solver=GaussianProcess(posterior_samples=5))
-        drawn.append(step.stats["posterior_samples"])
-    assert drawn[0].shape.get_size("posterior_samples") == 5
-    values = [d.numpy("posterior_samples,batch,x,y") for d in drawn]
+        step = sip_inverse(physics, y, x * 0)
+        drawn.append(step.posterior_samples(5))
+    assert drawn[0].values.shape.names[0] == "posterior_samples"
+    values = [d.values.numpy("posterior_samples,batch,x,y") for d in drawn]
     np.testing.assert_array_equal(values[0], values[1])
     assert np.abs(values[0] - values[2]).max() > 0.1
-    left = (physics.forward(x.with_values(drawn[0])) - y).numpy("posterior_samples,batch,sensors")
+    left = (physics.forward(drawn[0]) - y).numpy("posterior_samples,batch,sensors")
     assert 0.005 < left.std() < 0.02
     spread = values[0].std(0) / array(step.uncertainty)
     assert 0.6 < np.sqrt(np.mean(spread**2)) < 1.3
@@ -605,7 +605,6 @@ REFUSED = {
         "linear physics only",
     ),
     "points outside": (lambda: sensors(whole(), lengths=(20.0, 8.0)), "not inside of the domain"),
-    "half a sample": (lambda: GaussianProcess(posterior_samples=0.5), "posterior_samples"),
     "a network that is shown values at points": (
         lambda: predict_state(
             phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2),

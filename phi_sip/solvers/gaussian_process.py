@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from ..contract.solver import InverseSolver
 from ..errors import GridMismatchError, UnsupportedError
 from ..gaussian_process import Posterior, fitted
 from ..states import trees
-from ..states.checks import check_count, check_same_batch
+from ..states.checks import check_same_batch
 from .least_squares import LeastSquares, check_linear
 from .observed_response import observed_response
 
@@ -38,12 +38,7 @@ class GaussianProcess(InverseSolver):
     physics: what is found is kept. After that, an observation takes milliseconds. It runs on the processor, in double
     precision, whatever the framework; J is found in double precision too, if the physics can, else in that of the data.
 
-    Args:
-        posterior_samples: How many states of the posterior are drawn for each observation, by NumPy's global random
-            numbers: `stats["posterior_samples"]`, with a batch dim of that name. 0: none.
-
     Raises:
-        ParameterError: if `posterior_samples` is no number of samples.
         UnsupportedError: when solving, if the physics is not linear or differs between batch entries, if a state is no
             single field, if more than 2,048 values are observed, or within a graph.
 
@@ -52,12 +47,6 @@ class GaussianProcess(InverseSolver):
 
     name: ClassVar[str] = "gaussian-process"
     on_host: ClassVar[bool] = True
-
-    posterior_samples: int = 0
-
-    def __post_init__(self) -> None:
-        if self.posterior_samples != 0:
-            check_count("GaussianProcess", "posterior_samples", self.posterior_samples)
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """Computes the correction of x, see `InverseSolver.solve`. `stats` holds `noise_std`, σ as told or fitted."""
@@ -76,18 +65,17 @@ class GaussianProcess(InverseSolver):
             return problem.states.unpack(native)
 
         noise_std = problem.per_entry(problem.backend.as_tensor(np.sqrt(found.noise_variance)[:, None]))
-        stats = {"noise_std": noise_std}
-        if self.posterior_samples:
-            stats["posterior_samples"] = self._drawn(found, state)
-        return Correction(trees.subtract(state(found.mean), x), lambda: state(np.sqrt(found.variance())), stats)
 
-    def _drawn(self, found: Posterior, state: Callable[[np.ndarray], Any]) -> Tensor:
-        """Returns states of the posterior as one tensor."""
-        rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
-        drawn = np.moveaxis(found.draw(self.posterior_samples, rng), 1, 0)
-        (first, *others) = [trees.leaves(state(columns))[0] for columns in drawn]
-        stacked: Tensor = math.stack([first, *others], batch("posterior_samples"))
-        return stacked
+        def draw(count: int, generator: np.random.Generator) -> Any:
+            drawn = [state(columns) for columns in np.moveaxis(found.draw(count, generator), 1, 0)]
+            return trees.tree_map(lambda *each: math.stack([*each], batch("posterior_samples")), *drawn)
+
+        return Correction(
+            trees.subtract(state(found.mean), x),
+            lambda: state(np.sqrt(found.variance())),
+            {"noise_std": noise_std},
+            draw,
+        )
 
 
 def _rows(problem: LeastSquares, native: Any) -> np.ndarray:
