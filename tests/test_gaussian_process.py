@@ -43,7 +43,7 @@ from phi_sip import (
     start_from_estimate,
 )
 from phi_sip.compilation import keys
-from phi_sip.gaussian_process import Posterior, Prior, Response, StateGrid, fitted, priors_of
+from phi_sip.gaussian_process import Constants, Posterior, Prior, Response, StateGrid, fitted, priors_of
 from phi_sip.inversion.default import runs_on_host
 from phi_sip.solvers import observed_response
 from phi_sip.states import trees
@@ -146,6 +146,79 @@ def test_the_posterior_is_that_of_dense_matrices(modes, noise):
         variance = (w * variances).sum(0) + (w * (np.array(means) - mean) ** 2).sum(0)
         np.testing.assert_allclose(found.variance()[i], variance, rtol=1e-3)
         np.testing.assert_allclose(found.noise_variance[i], (w[:, 0] * noises).sum(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("noise", [0.3, None], ids=["told", "fitted"])
+@pytest.mark.parametrize("modes", GRIDS_AND_MODES)
+def test_constants_have_no_prior(modes, noise):
+    """
+    Every ratio by generalized least squares with the whole matrix, Rasmussen and Williams, eqs. 2.41, 2.42 and 2.45;
+    then their mixture. There is one constant for each component.
+    """
+    prior, n = Prior(modes, 1.5, 3.0), 9
+    covariance = dense(prior)
+    components = modes.grid.sizes[2:] or (1,)
+    basis = np.tile(np.eye(*components), (len(covariance) // components[0], 1)).T
+    rows = 0.5 + np.random.default_rng(0).normal(size=(n, len(covariance)))
+    values = 20 + np.random.default_rng(1).normal(size=(2, n))
+    response = Response.of(rows, np.zeros(n), np.arange(n), [prior], Constants.of(modes.grid, rows))
+    told = None if noise is None else np.full(2, noise**2)
+    found = Posterior.of(response, fitted(response, values, told), values)
+    own, h, count = rows @ covariance @ rows.T, basis @ rows.T, n - len(basis)
+    rest = np.linalg.svd(h)[2][len(basis) :]
+    largest = np.linalg.eigvalsh(rest @ own @ rest.T).max()
+    for i, d in enumerate(values):
+        logs, means, variances = [], [], []
+        for ratio in largest * np.logspace(-13, 3, 161):
+            inverse = np.linalg.inv(own + ratio * np.eye(n))
+            a = np.linalg.inv(h @ inverse @ h.T)
+            square = d @ inverse @ d - d @ inverse @ h.T @ a @ h @ inverse @ d
+            amplitude = square / count if noise is None else noise**2 / ratio
+            determinants = -np.linalg.slogdet(inverse)[1] - np.linalg.slogdet(a)[1]
+            logs.append(-0.5 * (square / amplitude + determinants + count * np.log(amplitude)))
+            crossed, beta = rows @ covariance, a @ h @ inverse @ d
+            left = basis - h @ inverse @ crossed
+            means.append(crossed.T @ inverse @ (d - h.T @ beta) + basis.T @ beta)
+            variances.append(amplitude * np.diag(covariance - crossed.T @ inverse @ crossed + left.T @ a @ left))
+        w = np.exp(np.array(logs) - max(logs))[:, None]
+        w = w / w.sum()
+        mean = (w * means).sum(0)
+        np.testing.assert_allclose(found.mean[i], mean, rtol=1e-5)
+        variance = (w * variances).sum(0) + (w * (np.array(means) - mean) ** 2).sum(0)
+        np.testing.assert_allclose(found.variance()[i], variance, rtol=2e-3)
+    drawn = found.draw(4000, np.random.default_rng(2))
+    np.testing.assert_allclose(drawn.std(1), np.sqrt(found.variance()), rtol=0.15)
+    np.testing.assert_allclose(drawn.mean(1), found.mean, atol=0.1 * np.sqrt(found.variance().max()))
+
+
+def test_constants_that_are_not_observed_are_not_fitted():
+    """Where the sum of two components is observed, one of two; where differences are, none; nor with too few values."""
+    g = GRIDS["channel and components"]
+    each = np.random.default_rng(0).random((9, 30))
+    for rows, count in (
+        (np.kron(each, [1.0, 0.0]), 1),
+        (np.kron(each, [1.0, 1.0]), 1),
+        (np.kron(each[:3], [1.0, 0.0]), 1),
+        (np.kron(each[:2], [1.0, 0.0]), 0),
+        (np.kron(each - each.mean(1, keepdims=True), [1.0, 0.0]), 0),
+    ):
+        assert len(Constants.of(g, rows).states) == count
+
+
+@pytest.mark.parametrize("offset", [10.0, 300.0])
+def test_offsets_do_not_matter(on_torch, double, offset):
+    """Such as 293 K ± 1 K: to rounding the same fluctuation, uncertainty and σ; 95 % intervals cover."""
+    x = periodic(smooth(np.random.default_rng(0), 16, 16, 16) * 0.8)
+    physics = Sensors(HeatEquation(0.05, 1.0), points(60, (16.0, 16.0)), x)
+    y = observed(physics, x, 0.05)
+    one, other = (sip_inverse(physics, u, physics.initial_state(u)) for u in (y, y + offset))
+    np.testing.assert_allclose(array(other.x_target) - offset, array(one.x_target), atol=1e-6)
+    np.testing.assert_allclose(array(other.uncertainty), array(one.uncertainty), rtol=1e-4)
+    np.testing.assert_allclose(
+        other.stats["noise_std"].numpy("batch"), one.stats["noise_std"].numpy("batch"), rtol=1e-4
+    )
+    covered = np.abs(array(other.x_target) - offset - array(x)) < 1.96 * array(other.uncertainty)
+    assert 0.92 < covered.mean() < 0.98
 
 
 @pytest.mark.parametrize("values", [1, 2, 5])
@@ -267,7 +340,7 @@ def test_frameworks_agree(framework, double):
     unit = periodic(np.eye(120).reshape(120, 12, 10))
     rows = physics.forward(unit).numpy("batch,sensors").T
     g = StateGrid((12, 10), (0, 1), (12.0, 10.0), (True, True))
-    response = Response.of(rows, np.zeros(20), np.arange(20), priors_of(g))
+    response = Response.of(rows, np.zeros(20), np.arange(20), priors_of(g), Constants.of(g, rows))
     values = y.numpy("batch,sensors")
     expected = Posterior.of(response, fitted(response, values), values)
     np.testing.assert_allclose(array(step.x_target).reshape(3, -1), expected.mean, atol=1e-9)

@@ -1,9 +1,10 @@
 """Gaussian process regression: fields from few values that depend on them linearly. NumPy and SciPy only."""
 
+from .constants import Constants
 from .fit import Explanation, fitted
 from .grid import StateGrid
 from .posterior import Posterior
 from .prior import Prior, priors_of
 from .response import Response
 
-__all__ = ["Explanation", "Posterior", "Prior", "Response", "StateGrid", "fitted", "priors_of"]
+__all__ = ["Constants", "Explanation", "Posterior", "Prior", "Response", "StateGrid", "fitted", "priors_of"]

@@ -27,12 +27,13 @@ class GaussianProcess(InverseSolver):
     """
     Posterior mean of a Gaussian field, for linear physics of which few values are observed, y = y₀ + J x + n:
 
-        x̃ = C Jᵀ (J C Jᵀ + σ² I)⁻¹ (y* − y₀),   C = A Φ diag((|k|² + τ²)^(−α)) Φᵀ
+        x̃ = b + C Jᵀ (J C Jᵀ + σ² I)⁻¹ (y* − y₀ − J b),   C = A Φ diag((|k|² + τ²)^(−α)) Φᵀ
 
-    The field consists of cosines or sines per axis, on periodic axes of both. Modes, exponent α, scale τ, amplitude A
-    and, unless the physics says it, σ are chosen for each observation by its marginal likelihood, averaged over what
-    it leaves open. x̃ depends on y* alone. Batch entries do not mix. The uncertainty is the standard deviation of the
-    posterior.
+    The constant b of each component is that of generalized least squares; it is 0 where the values do not depend on it,
+    or are fewer than two more. The field consists of cosines or sines per axis, on periodic axes of both. Modes,
+    exponent α, scale τ, amplitude A and, unless the physics says it, σ are chosen for each observation by its marginal
+    likelihood, averaged over what it leaves open. x̃ depends on y* alone. Batch entries do not mix. The uncertainty is
+    the standard deviation of the posterior, of which `SipStep.posterior_samples` draws states.
 
     It costs one vector–Jacobian product for each observed value, and n² and n³ operations for n values, once for each
     physics: what is found is kept. After that, an observation takes milliseconds. It runs on the processor, in double

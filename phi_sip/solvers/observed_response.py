@@ -16,7 +16,7 @@ from ..compilation import keys
 from ..compilation.objects import NoKeyError, attributes_of
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
-from ..gaussian_process import Response, StateGrid, priors_of
+from ..gaussian_process import Constants, Response, StateGrid, priors_of
 from ..spectral.sides import Periodic, sides_of
 from ..states import order, trees
 from .least_squares import LeastSquares
@@ -107,7 +107,8 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
             f"GaussianProcess: the values that {type(physics).__name__} observes change with the state, but have no "
             f"derivative at 0. Is it linear, as is_linear says?"
         )
-    return Response.of(rows, probed[0, seen], seen, priors_of(grid), ROUNDING.get(precision, ROUNDING[32]))
+    rounding = ROUNDING.get(precision, ROUNDING[32])
+    return Response.of(rows, probed[0, seen], seen, priors_of(grid), Constants.of(grid, rows), rounding)
 
 
 def _exact(physics: InvertiblePhysics, state: Any) -> Any:
