@@ -83,6 +83,14 @@ class InvertiblePhysics(ABC):
         return {}
 
     @property
+    def inverse_is_exact(self) -> bool:
+        """
+        Whether `inverse` finds the one state that explains an observation, P(x̃) = y*, whatever it is. What is uncertain
+        in x̃ is then what y* leaves uncertain, and no more. Default: False.
+        """
+        return False
+
+    @property
     def default_solver(self) -> str | None:
         """
         Name of the numerical solver that inverts the physics where it has no closed form. Default: `None`, which means
