@@ -10,6 +10,7 @@ import pytest
 import torch
 from fields import array, grid, periodic, smooth
 from phi.field import CenteredGrid, StaggeredGrid
+from phi.geom import Box
 from phi.torch import TORCH
 from phiml import math
 from phiml.math import batch, channel, extrapolation, instance, spatial
@@ -43,9 +44,11 @@ from phi_sip import (
     start_from_estimate,
 )
 from phi_sip.compilation import keys
+from phi_sip.compilation.inputs import part_of
 from phi_sip.gaussian_process import Constants, Posterior, Prior, Response, StateGrid, fitted, priors_of
 from phi_sip.inversion.default import runs_on_host
 from phi_sip.solvers import observed_response
+from phi_sip.solvers.entries import without_noise
 from phi_sip.states import trees
 
 GRIDS = {
@@ -331,6 +334,24 @@ def test_at_a_side_sensors_read_what_the_boundary_says(framework, double, bounda
     np.testing.assert_allclose(Sensors(HeatEquation(1.0, 0.0), at, x).forward(x).numpy("batch,sensors")[0], expected)
 
 
+def test_values_on_nodes_are_those_of_a_grid_half_a_cell_larger(on_torch, double):
+    """In corners, on sides, on nodes and between them; bounds from side to side shift them by up to h / 2."""
+    n, m, h = 5, 4, 0.25
+    nodes = np.arange(n)[:, None] * h + 2 * np.arange(m) * h
+    length, width = (n - 1) * h, (m - 1) * h
+    at = np.array([[0.0, 0.0], [length, width], [0.0, 0.3], [0.6, width], [h, 2 * h], [0.3, 0.4]])
+    where = math.wrap(at, instance("sensors"), channel(vector="x,y"))
+    identity = DifferentiablePhysics(lambda x: x, linear=True)
+
+    def read(bounds):
+        x = CenteredGrid(math.tensor(nodes, spatial("x,y")), extrapolation.ZERO_GRADIENT, bounds=bounds)
+        return Sensors(identity, where, x).forward(x).numpy("sensors")
+
+    larger = Box(x=(-h / 2, length + h / 2), y=(-h / 2, width + h / 2))
+    np.testing.assert_allclose(read(larger), at @ [1.0, 2.0], atol=1e-12)
+    assert np.abs(read(Box(x=length, y=width)) - at @ [1.0, 2.0]).max() > h / 6
+
+
 def test_frameworks_agree(framework, double):
     """With dense algebra on the matrix of the sensors, which is found column by column."""
     x = state()
@@ -532,9 +553,9 @@ def test_any_physics_has_a_key_without_its_noise(on_torch, double):
     y = counted.forward(x)
     assert np.isfinite(array(sip_inverse(counted, y, x * 0, solver="gaussian-process").x_target)).all()
     chains = [Composite(HeatEquation(0.1, 1.0, s), HeatEquation(0.2, 1.0, s)) for s in (0.0, 0.1)]
-    one, other = (keys.of_value(observed_response._without_noise(chain)) for chain in chains)
+    one, other = (keys.of_value(without_noise(chain)) for chain in chains)
     assert one == other
-    assert one != keys.of_value(observed_response._without_noise(Composite(*chains[0].stages[::-1])))
+    assert one != keys.of_value(without_noise(Composite(*chains[0].stages[::-1])))
 
 
 def test_compiling_does_not_change_the_default(compiling):
@@ -593,18 +614,74 @@ def test_functions_are_targets_and_judged_as_before(on_torch, rule, target):
     assert RiskEstimate.of(physics, y) is not None
 
 
-def test_positions_of_each_sample_one_after_the_other(on_torch, double):
-    """A batch of one is inverted with its own positions; a batch of several says what to do."""
-    x = state(2)
-    each = math.stack([points(seed=s) for s in (3, 4)], batch("batch"))
-    physics = Sensors(HeatEquation(0.3, 1.0, 0.01), each, x)
+def _each_points():
+    return math.stack([points(seed=s) for s in (3, 4)], batch("batch"))
+
+
+def _each_mask():
+    each = np.random.default_rng(5).random((2, 12, 10)) < np.array([0.2, 0.3])[:, None, None]  # not as many each
+    return math.wrap(each * 1.0, batch("batch"), spatial("x,y"))
+
+
+EACH_STD = math.wrap([0.01, 0.03], batch("batch"))
+OF_EACH_SAMPLE = {
+    "points": lambda x: sensors(x, HeatEquation(0.3, 1.0, EACH_STD), seed=3),
+    "other points": lambda x: Sensors(HeatEquation(0.3, 1.0, 0.01), _each_points(), x),
+    "points, σ of each": lambda x: Sensors(HeatEquation(0.3, 1.0, EACH_STD), _each_points(), x),
+    "masks": lambda x: Masked(HeatEquation(0.3, 1.0), _each_mask()),
+    "masks that are fields": lambda x: Masked(HeatEquation(0.3, 1.0), x.with_values(_each_mask())),
+    "diffusivities": lambda x: sensors(x, HeatEquation(math.wrap([0.1, 0.5], batch("batch")), 1.0)),
+    "a chain": lambda x: Masked(Composite(HeatEquation(0.1, 1.0), HeatEquation(2 * EACH_STD, 1.0)), _each_mask()),
+    "axes": lambda x: sensors(x, HeatEquation(math.stack([EACH_STD, 0.1 - EACH_STD], channel(vector="x,y")), 1.0)),
+}
+
+
+@pytest.mark.parametrize("case", OF_EACH_SAMPLE)
+def test_each_sample_is_inverted_by_physics_of_its_own(on_torch, double, case):
+    """As alone, also where several samples share a physics."""
+    x = state(6)
+    x = x.with_values(math.unpack_dim(x.values, "batch", batch(time=3, batch=2)))
+    physics = OF_EACH_SAMPLE[case](x.batch[0].time[0])
+    y = physics.forward(x)
+    y = y + math.wrap(0.01 * np.random.default_rng(1).normal(size=y.shape.sizes), *y.shape)
+    y = physics.observe(y) if isinstance(physics, Masked) else y
+    step = sip_inverse(physics, y, x * 0)
+    math.seed(0)
+    drawn = step.posterior_samples(100).values
+    for i in range(2):
+        alone = sip_inverse(part_of(physics, {"batch": i}), y.batch[i], (x * 0).batch[i])
+        assert alone.x_target.shape.batch.names == ("time",)
+        for name in ("x_target", "uncertainty"):
+            found, expected = (getattr(s, name).values for s in (step, alone))
+            np.testing.assert_allclose(
+                found.batch[i].numpy("time,x,y"), expected.numpy("time,x,y"), rtol=1e-6, atol=1e-9
+            )
+        found, expected = (s.stats["noise_std"] for s in (step, alone))
+        np.testing.assert_allclose(found.batch[i].numpy("time"), expected.numpy("time"), rtol=1e-6)
+        spread = drawn.batch[i].numpy("posterior_samples,time,x,y") - alone.x_target.values.numpy("time,x,y")
+        spread = spread / alone.uncertainty.values.numpy("time,x,y")
+        assert np.sqrt(np.mean(spread**2)) == pytest.approx(1, abs=0.15)
+
+
+def test_positions_of_each_sample_are_kept(on_torch, double, monkeypatch):
+    """One set of adjoints for each set of positions, also where two samples have the same ones."""
+    found = []
+    before = observed_response._jacobian
+    monkeypatch.setattr(observed_response, "_jacobian", lambda *a: found.append(0) or before(*a))
+    x = state(3)
+    each = math.stack([points(seed=s) for s in (3, 4, 3)], batch("batch"))
+    physics = Sensors(HeatEquation(0.37, 1.0, 0.01), each, x)
     y = observed(physics, x)
-    with pytest.raises(UnsupportedError, match="one entry after the other"):
+    for _ in range(2):
         sip_inverse(physics, y, x * 0)
-    own = Sensors(HeatEquation(0.3, 1.0, 0.01), each.batch[1:2], x)
-    without = Sensors(HeatEquation(0.3, 1.0, 0.01), points(seed=4), x)
-    found = [sip_inverse(p, y.batch[1:2], (x * 0).batch[1:2]).x_target for p in (own, without)]
-    np.testing.assert_allclose(array(found[0]), array(found[1]), atol=1e-9)
+    assert len(found) == 2
+
+
+def test_functions_that_differ_between_samples_are_inverted_without_a_prior(on_torch, double):
+    x = state(2)
+    physics = DifferentiablePhysics(lambda z: math.wrap([1.0, 2.0], batch("batch")) * z.values.x[::3], linear=True)
+    found, expected = (sip_inverse(physics, physics.forward(x), x * 0, solver=s) for s in (None, "conjugate-gradient"))
+    np.testing.assert_array_equal(array(found.x_target), array(expected.x_target))
 
 
 def test_stages_that_leave_the_framework_are_known():
@@ -641,12 +718,12 @@ REFUSED = {
     ),
     "physics of each sample": (
         lambda: sip_inverse(
-            HeatEquation(math.wrap([0.1, 0.2], batch("b")), 1.0),
+            DifferentiablePhysics(lambda x: x * math.wrap([0.1, 0.2], batch("b")), linear=True),
             math.expand(whole(), batch(b=2)),
             math.expand(whole(), batch(b=2)),
             solver="gaussian-process",
         ),
-        "differ between batch entries",
+        "no fields of it",
     ),
     "two fields": (
         lambda: sip_inverse(

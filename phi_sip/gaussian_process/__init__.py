@@ -4,7 +4,18 @@ from .constants import Constants
 from .fit import Explanation, fitted
 from .grid import StateGrid
 from .posterior import Posterior
+from .posteriors import Posteriors
 from .prior import Prior, priors_of
 from .response import Response
 
-__all__ = ["Constants", "Explanation", "Posterior", "Prior", "Response", "StateGrid", "fitted", "priors_of"]
+__all__ = [
+    "Constants",
+    "Explanation",
+    "Posterior",
+    "Posteriors",
+    "Prior",
+    "Response",
+    "StateGrid",
+    "fitted",
+    "priors_of",
+]

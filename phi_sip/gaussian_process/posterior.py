@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Posterior:
     and, of constants that have no prior, what the values say of them, see `Constants`.
 
     Attributes:
-        response: J, and the priors.
+        response: J, and what has no prior.
         explanations: What counts, and how much.
         values: d, shape (n, values).
         mean: x̂, shape (n, columns).
@@ -40,7 +40,8 @@ class Posterior:
     @staticmethod
     def of(response: Response, explanations: Sequence[Explanation], values: np.ndarray) -> Posterior:
         """Computes the posterior of observations d, shape (n, values), from what `fitted` returned."""
-        found = Posterior(response, explanations, values, np.zeros((len(values), response.rows.shape[1])))
+        without_others = replace(response, spreads=())  # which need not be kept
+        found = Posterior(without_others, explanations, values, np.zeros((len(values), response.rows.shape[1])))
         for one in explanations:
             found.mean[one.rows] += one.weights * found._mean(one)
         return found

@@ -15,9 +15,10 @@ from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..errors import GridMismatchError, UnsupportedError
-from ..gaussian_process import Posterior, fitted
+from ..gaussian_process import Posterior, Posteriors, Response, fitted
 from ..states import trees
 from ..states.checks import check_same_batch
+from .entries import physics_of_entries
 from .least_squares import LeastSquares, check_linear
 from .observed_response import observed_response
 
@@ -36,12 +37,13 @@ class GaussianProcess(InverseSolver):
     the standard deviation of the posterior, of which `SipStep.posterior_samples` draws states.
 
     It costs one vector–Jacobian product for each observed value, and n² and n³ operations for n values, once for each
-    physics: what is found is kept. After that, an observation takes milliseconds. It runs on the processor, in double
-    precision, whatever the framework; J is found in double precision too, if the physics can, else in that of the data.
+    physics: what is found is kept. Where fields of the physics have batch dims, that is once for each entry. After
+    that, an observation takes milliseconds. It runs on the processor, in double precision, whatever the framework; J is
+    found in double precision too, if the physics can, else in that of the data.
 
     Raises:
-        UnsupportedError: when solving, if the physics is not linear or differs between batch entries, if a state is no
-            single field, if more than 2,048 values are observed, or within a graph.
+        UnsupportedError: when solving, if the physics is not linear or a function of its own differs between batch
+            entries, if a state is no single field, if more than 2,048 values are observed, or within a graph.
 
     Source: Rasmussen, Williams, "Gaussian Processes for Machine Learning", 2006, chapters 2 and 5.
     """
@@ -55,11 +57,14 @@ class GaussianProcess(InverseSolver):
         if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
         problem = LeastSquares.of(physics, y_target, x, y)
-        response = observed_response(physics, x)
         rows = _rows(problem, problem.observations.pack(y_target))
-        values = rows[:, response.seen] - response.offset
-        explanations = fitted(response, values, _noise_variance(physics, problem, y_target), response.rounding)
-        found = Posterior.of(response, explanations, values)
+        noise = _noise_variance(physics, problem, y_target)
+        found = Posteriors(
+            [
+                (places, _posterior(observed_response(own, x), rows[places], None if noise is None else noise[places]))
+                for own, places in physics_of_entries(physics, problem.states.entries)
+            ]
+        )
 
         def state(columns: np.ndarray) -> Any:
             native = problem.backend.as_tensor(columns.astype(f"float{problem.precision}"))
@@ -77,6 +82,12 @@ class GaussianProcess(InverseSolver):
             {"noise_std": noise_std},
             draw,
         )
+
+
+def _posterior(response: Response, rows: np.ndarray, noise: np.ndarray | None) -> Posterior:
+    """Computes the posterior of observations y*, given as rows, with σ² where it is known."""
+    values = rows[:, response.seen] - response.offset
+    return Posterior.of(response, fitted(response, values, noise, response.rounding), values)
 
 
 def _rows(problem: LeastSquares, native: Any) -> np.ndarray:
