@@ -28,7 +28,7 @@ from phiml import math
 from phiml.math import Tensor, batch, channel, instance, spatial
 from rich.console import Console
 
-from phi_sip import EmpiricalBayes, GaussianProcess, HeatEquation, Sensors, SipStep, sip_inverse
+from phi_sip import EmpiricalBayes, HeatEquation, Sensors, SipStep, sip_inverse
 from phi_sip.data import heat_rectangles
 
 TOLD = "conjugate gradients, σ told"
@@ -50,7 +50,7 @@ def main() -> None:
     told = Sensors(HeatEquation(1.0, options.amount, options.noise), points, x)
     steps = {
         TOLD: sip_inverse(told, y_target, start, solver="conjugate-gradient"),
-        FITTED: sip_inverse(physics, y_target, start, solver=GaussianProcess(posterior_samples=1)),
+        FITTED: sip_inverse(physics, y_target, start, solver="gaussian-process"),
     }
     summary = report(x, y_target, steps, options)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def draw(x: Field, at: np.ndarray, steps: dict[str, SipStep]) -> Figure:
     """Draws states with the sensors, what was found, and the standard deviation."""
     figure = Figure(figsize=(12, 2.3 * SHOWN), layout="constrained")
     columns = {"true state, sensors": x, **{name: step.x_target for name, step in steps.items()}}
-    drawn = steps[FITTED].stats["posterior_samples"].posterior_samples[0]
+    drawn = steps[FITTED].posterior_samples(1).values.posterior_samples[0]
     columns["a state drawn of the posterior"] = x.with_values(drawn)
     axes = figure.subplots(SHOWN, len(columns) + 1)
     for i, row in enumerate(axes):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from fields import array, grid, periodic, smooth
 from phi.field import CenteredGrid, StaggeredGrid
+from phi.geom import Box
 from phi.torch import TORCH
 from phiml import math
 from phiml.math import batch, channel, extrapolation, instance, spatial
@@ -43,9 +44,11 @@ from phi_sip import (
     start_from_estimate,
 )
 from phi_sip.compilation import keys
-from phi_sip.gaussian_process import Posterior, Prior, Response, StateGrid, fitted, priors_of
+from phi_sip.compilation.inputs import part_of
+from phi_sip.gaussian_process import Constants, Posterior, Prior, Response, StateGrid, fitted, priors_of
 from phi_sip.inversion.default import runs_on_host
 from phi_sip.solvers import observed_response
+from phi_sip.solvers.entries import without_noise
 from phi_sip.states import trees
 
 GRIDS = {
@@ -146,6 +149,79 @@ def test_the_posterior_is_that_of_dense_matrices(modes, noise):
         variance = (w * variances).sum(0) + (w * (np.array(means) - mean) ** 2).sum(0)
         np.testing.assert_allclose(found.variance()[i], variance, rtol=1e-3)
         np.testing.assert_allclose(found.noise_variance[i], (w[:, 0] * noises).sum(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("noise", [0.3, None], ids=["told", "fitted"])
+@pytest.mark.parametrize("modes", GRIDS_AND_MODES)
+def test_constants_have_no_prior(modes, noise):
+    """
+    Every ratio by generalized least squares with the whole matrix, Rasmussen and Williams, eqs. 2.41, 2.42 and 2.45;
+    then their mixture. There is one constant for each component.
+    """
+    prior, n = Prior(modes, 1.5, 3.0), 9
+    covariance = dense(prior)
+    components = modes.grid.sizes[2:] or (1,)
+    basis = np.tile(np.eye(*components), (len(covariance) // components[0], 1)).T
+    rows = 0.5 + np.random.default_rng(0).normal(size=(n, len(covariance)))
+    values = 20 + np.random.default_rng(1).normal(size=(2, n))
+    response = Response.of(rows, np.zeros(n), np.arange(n), [prior], Constants.of(modes.grid, rows))
+    told = None if noise is None else np.full(2, noise**2)
+    found = Posterior.of(response, fitted(response, values, told), values)
+    own, h, count = rows @ covariance @ rows.T, basis @ rows.T, n - len(basis)
+    rest = np.linalg.svd(h)[2][len(basis) :]
+    largest = np.linalg.eigvalsh(rest @ own @ rest.T).max()
+    for i, d in enumerate(values):
+        logs, means, variances = [], [], []
+        for ratio in largest * np.logspace(-13, 3, 161):
+            inverse = np.linalg.inv(own + ratio * np.eye(n))
+            a = np.linalg.inv(h @ inverse @ h.T)
+            square = d @ inverse @ d - d @ inverse @ h.T @ a @ h @ inverse @ d
+            amplitude = square / count if noise is None else noise**2 / ratio
+            determinants = -np.linalg.slogdet(inverse)[1] - np.linalg.slogdet(a)[1]
+            logs.append(-0.5 * (square / amplitude + determinants + count * np.log(amplitude)))
+            crossed, beta = rows @ covariance, a @ h @ inverse @ d
+            left = basis - h @ inverse @ crossed
+            means.append(crossed.T @ inverse @ (d - h.T @ beta) + basis.T @ beta)
+            variances.append(amplitude * np.diag(covariance - crossed.T @ inverse @ crossed + left.T @ a @ left))
+        w = np.exp(np.array(logs) - max(logs))[:, None]
+        w = w / w.sum()
+        mean = (w * means).sum(0)
+        np.testing.assert_allclose(found.mean[i], mean, rtol=1e-5)
+        variance = (w * variances).sum(0) + (w * (np.array(means) - mean) ** 2).sum(0)
+        np.testing.assert_allclose(found.variance()[i], variance, rtol=2e-3)
+    drawn = found.draw(4000, np.random.default_rng(2))
+    np.testing.assert_allclose(drawn.std(1), np.sqrt(found.variance()), rtol=0.15)
+    np.testing.assert_allclose(drawn.mean(1), found.mean, atol=0.1 * np.sqrt(found.variance().max()))
+
+
+def test_constants_that_are_not_observed_are_not_fitted():
+    """Where the sum of two components is observed, one of two; where differences are, none; nor with too few values."""
+    g = GRIDS["channel and components"]
+    each = np.random.default_rng(0).random((9, 30))
+    for rows, count in (
+        (np.kron(each, [1.0, 0.0]), 1),
+        (np.kron(each, [1.0, 1.0]), 1),
+        (np.kron(each[:3], [1.0, 0.0]), 1),
+        (np.kron(each[:2], [1.0, 0.0]), 0),
+        (np.kron(each - each.mean(1, keepdims=True), [1.0, 0.0]), 0),
+    ):
+        assert len(Constants.of(g, rows).states) == count
+
+
+@pytest.mark.parametrize("offset", [10.0, 300.0])
+def test_offsets_do_not_matter(on_torch, double, offset):
+    """Such as 293 K ± 1 K: to rounding the same fluctuation, uncertainty and σ; 95 % intervals cover."""
+    x = periodic(smooth(np.random.default_rng(0), 16, 16, 16) * 0.8)
+    physics = Sensors(HeatEquation(0.05, 1.0), points(60, (16.0, 16.0)), x)
+    y = observed(physics, x, 0.05)
+    one, other = (sip_inverse(physics, u, physics.initial_state(u)) for u in (y, y + offset))
+    np.testing.assert_allclose(array(other.x_target) - offset, array(one.x_target), atol=1e-6)
+    np.testing.assert_allclose(array(other.uncertainty), array(one.uncertainty), rtol=1e-4)
+    np.testing.assert_allclose(
+        other.stats["noise_std"].numpy("batch"), one.stats["noise_std"].numpy("batch"), rtol=1e-4
+    )
+    covered = np.abs(array(other.x_target) - offset - array(x)) < 1.96 * array(other.uncertainty)
+    assert 0.92 < covered.mean() < 0.98
 
 
 @pytest.mark.parametrize("values", [1, 2, 5])
@@ -258,6 +334,24 @@ def test_at_a_side_sensors_read_what_the_boundary_says(framework, double, bounda
     np.testing.assert_allclose(Sensors(HeatEquation(1.0, 0.0), at, x).forward(x).numpy("batch,sensors")[0], expected)
 
 
+def test_values_on_nodes_are_those_of_a_grid_half_a_cell_larger(on_torch, double):
+    """In corners, on sides, on nodes and between them; bounds from side to side shift them by up to h / 2."""
+    n, m, h = 5, 4, 0.25
+    nodes = np.arange(n)[:, None] * h + 2 * np.arange(m) * h
+    length, width = (n - 1) * h, (m - 1) * h
+    at = np.array([[0.0, 0.0], [length, width], [0.0, 0.3], [0.6, width], [h, 2 * h], [0.3, 0.4]])
+    where = math.wrap(at, instance("sensors"), channel(vector="x,y"))
+    identity = DifferentiablePhysics(lambda x: x, linear=True)
+
+    def read(bounds):
+        x = CenteredGrid(math.tensor(nodes, spatial("x,y")), extrapolation.ZERO_GRADIENT, bounds=bounds)
+        return Sensors(identity, where, x).forward(x).numpy("sensors")
+
+    larger = Box(x=(-h / 2, length + h / 2), y=(-h / 2, width + h / 2))
+    np.testing.assert_allclose(read(larger), at @ [1.0, 2.0], atol=1e-12)
+    assert np.abs(read(Box(x=length, y=width)) - at @ [1.0, 2.0]).max() > h / 6
+
+
 def test_frameworks_agree(framework, double):
     """With dense algebra on the matrix of the sensors, which is found column by column."""
     x = state()
@@ -267,7 +361,7 @@ def test_frameworks_agree(framework, double):
     unit = periodic(np.eye(120).reshape(120, 12, 10))
     rows = physics.forward(unit).numpy("batch,sensors").T
     g = StateGrid((12, 10), (0, 1), (12.0, 10.0), (True, True))
-    response = Response.of(rows, np.zeros(20), np.arange(20), priors_of(g))
+    response = Response.of(rows, np.zeros(20), np.arange(20), priors_of(g), Constants.of(g, rows))
     values = y.numpy("batch,sensors")
     expected = Posterior.of(response, fitted(response, values), values)
     np.testing.assert_allclose(array(step.x_target).reshape(3, -1), expected.mean, atol=1e-9)
@@ -323,13 +417,13 @@ def test_states_are_drawn_by_the_seed(on_torch, double):
     drawn = []
     for seed in (0, 0, 1):
         math.seed(seed)
-        step = sip_inverse(physics, y, x * 0, solver=GaussianProcess(posterior_samples=5))
-        drawn.append(step.stats["posterior_samples"])
-    assert drawn[0].shape.get_size("posterior_samples") == 5
-    values = [d.numpy("posterior_samples,batch,x,y") for d in drawn]
+        step = sip_inverse(physics, y, x * 0)
+        drawn.append(step.posterior_samples(5))
+    assert drawn[0].values.shape.names[0] == "posterior_samples"
+    values = [d.values.numpy("posterior_samples,batch,x,y") for d in drawn]
     np.testing.assert_array_equal(values[0], values[1])
     assert np.abs(values[0] - values[2]).max() > 0.1
-    left = (physics.forward(x.with_values(drawn[0])) - y).numpy("posterior_samples,batch,sensors")
+    left = (physics.forward(drawn[0]) - y).numpy("posterior_samples,batch,sensors")
     assert 0.005 < left.std() < 0.02
     spread = values[0].std(0) / array(step.uncertainty)
     assert 0.6 < np.sqrt(np.mean(spread**2)) < 1.3
@@ -459,9 +553,9 @@ def test_any_physics_has_a_key_without_its_noise(on_torch, double):
     y = counted.forward(x)
     assert np.isfinite(array(sip_inverse(counted, y, x * 0, solver="gaussian-process").x_target)).all()
     chains = [Composite(HeatEquation(0.1, 1.0, s), HeatEquation(0.2, 1.0, s)) for s in (0.0, 0.1)]
-    one, other = (keys.of_value(observed_response._without_noise(chain)) for chain in chains)
+    one, other = (keys.of_value(without_noise(chain)) for chain in chains)
     assert one == other
-    assert one != keys.of_value(observed_response._without_noise(Composite(*chains[0].stages[::-1])))
+    assert one != keys.of_value(without_noise(Composite(*chains[0].stages[::-1])))
 
 
 def test_compiling_does_not_change_the_default(compiling):
@@ -520,18 +614,74 @@ def test_functions_are_targets_and_judged_as_before(on_torch, rule, target):
     assert RiskEstimate.of(physics, y) is not None
 
 
-def test_positions_of_each_sample_one_after_the_other(on_torch, double):
-    """A batch of one is inverted with its own positions; a batch of several says what to do."""
-    x = state(2)
-    each = math.stack([points(seed=s) for s in (3, 4)], batch("batch"))
-    physics = Sensors(HeatEquation(0.3, 1.0, 0.01), each, x)
+def _each_points():
+    return math.stack([points(seed=s) for s in (3, 4)], batch("batch"))
+
+
+def _each_mask():
+    each = np.random.default_rng(5).random((2, 12, 10)) < np.array([0.2, 0.3])[:, None, None]  # not as many each
+    return math.wrap(each * 1.0, batch("batch"), spatial("x,y"))
+
+
+EACH_STD = math.wrap([0.01, 0.03], batch("batch"))
+OF_EACH_SAMPLE = {
+    "points": lambda x: sensors(x, HeatEquation(0.3, 1.0, EACH_STD), seed=3),
+    "other points": lambda x: Sensors(HeatEquation(0.3, 1.0, 0.01), _each_points(), x),
+    "points, σ of each": lambda x: Sensors(HeatEquation(0.3, 1.0, EACH_STD), _each_points(), x),
+    "masks": lambda x: Masked(HeatEquation(0.3, 1.0), _each_mask()),
+    "masks that are fields": lambda x: Masked(HeatEquation(0.3, 1.0), x.with_values(_each_mask())),
+    "diffusivities": lambda x: sensors(x, HeatEquation(math.wrap([0.1, 0.5], batch("batch")), 1.0)),
+    "a chain": lambda x: Masked(Composite(HeatEquation(0.1, 1.0), HeatEquation(2 * EACH_STD, 1.0)), _each_mask()),
+    "axes": lambda x: sensors(x, HeatEquation(math.stack([EACH_STD, 0.1 - EACH_STD], channel(vector="x,y")), 1.0)),
+}
+
+
+@pytest.mark.parametrize("case", OF_EACH_SAMPLE)
+def test_each_sample_is_inverted_by_physics_of_its_own(on_torch, double, case):
+    """As alone, also where several samples share a physics."""
+    x = state(6)
+    x = x.with_values(math.unpack_dim(x.values, "batch", batch(time=3, batch=2)))
+    physics = OF_EACH_SAMPLE[case](x.batch[0].time[0])
+    y = physics.forward(x)
+    y = y + math.wrap(0.01 * np.random.default_rng(1).normal(size=y.shape.sizes), *y.shape)
+    y = physics.observe(y) if isinstance(physics, Masked) else y
+    step = sip_inverse(physics, y, x * 0)
+    math.seed(0)
+    drawn = step.posterior_samples(100).values
+    for i in range(2):
+        alone = sip_inverse(part_of(physics, {"batch": i}), y.batch[i], (x * 0).batch[i])
+        assert alone.x_target.shape.batch.names == ("time",)
+        for name in ("x_target", "uncertainty"):
+            found, expected = (getattr(s, name).values for s in (step, alone))
+            np.testing.assert_allclose(
+                found.batch[i].numpy("time,x,y"), expected.numpy("time,x,y"), rtol=1e-6, atol=1e-9
+            )
+        found, expected = (s.stats["noise_std"] for s in (step, alone))
+        np.testing.assert_allclose(found.batch[i].numpy("time"), expected.numpy("time"), rtol=1e-6)
+        spread = drawn.batch[i].numpy("posterior_samples,time,x,y") - alone.x_target.values.numpy("time,x,y")
+        spread = spread / alone.uncertainty.values.numpy("time,x,y")
+        assert np.sqrt(np.mean(spread**2)) == pytest.approx(1, abs=0.15)
+
+
+def test_positions_of_each_sample_are_kept(on_torch, double, monkeypatch):
+    """One set of adjoints for each set of positions, also where two samples have the same ones."""
+    found = []
+    before = observed_response._jacobian
+    monkeypatch.setattr(observed_response, "_jacobian", lambda *a: found.append(0) or before(*a))
+    x = state(3)
+    each = math.stack([points(seed=s) for s in (3, 4, 3)], batch("batch"))
+    physics = Sensors(HeatEquation(0.37, 1.0, 0.01), each, x)
     y = observed(physics, x)
-    with pytest.raises(UnsupportedError, match="one entry after the other"):
+    for _ in range(2):
         sip_inverse(physics, y, x * 0)
-    own = Sensors(HeatEquation(0.3, 1.0, 0.01), each.batch[1:2], x)
-    without = Sensors(HeatEquation(0.3, 1.0, 0.01), points(seed=4), x)
-    found = [sip_inverse(p, y.batch[1:2], (x * 0).batch[1:2]).x_target for p in (own, without)]
-    np.testing.assert_allclose(array(found[0]), array(found[1]), atol=1e-9)
+    assert len(found) == 2
+
+
+def test_functions_that_differ_between_samples_are_inverted_without_a_prior(on_torch, double):
+    x = state(2)
+    physics = DifferentiablePhysics(lambda z: math.wrap([1.0, 2.0], batch("batch")) * z.values.x[::3], linear=True)
+    found, expected = (sip_inverse(physics, physics.forward(x), x * 0, solver=s) for s in (None, "conjugate-gradient"))
+    np.testing.assert_array_equal(array(found.x_target), array(expected.x_target))
 
 
 def test_stages_that_leave_the_framework_are_known():
@@ -568,12 +718,12 @@ REFUSED = {
     ),
     "physics of each sample": (
         lambda: sip_inverse(
-            HeatEquation(math.wrap([0.1, 0.2], batch("b")), 1.0),
+            DifferentiablePhysics(lambda x: x * math.wrap([0.1, 0.2], batch("b")), linear=True),
             math.expand(whole(), batch(b=2)),
             math.expand(whole(), batch(b=2)),
             solver="gaussian-process",
         ),
-        "differ between batch entries",
+        "no fields of it",
     ),
     "two fields": (
         lambda: sip_inverse(
@@ -605,7 +755,6 @@ REFUSED = {
         "linear physics only",
     ),
     "points outside": (lambda: sensors(whole(), lengths=(20.0, 8.0)), "not inside of the domain"),
-    "half a sample": (lambda: GaussianProcess(posterior_samples=0.5), "posterior_samples"),
     "a network that is shown values at points": (
         lambda: predict_state(
             phiml.nn.u_net(1, 1, in_spatial=2, levels=1, filters=2),

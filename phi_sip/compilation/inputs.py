@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from phi.field import Field
 from phiml import math
 from phiml.backend import NUMPY, Backend
-from phiml.math import Tensor
+from phiml.math import Shape, Tensor
 
 from ..states import trees
 from ..states.parameters import as_tensor
@@ -49,6 +49,34 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
     if not is_dataclass(item) or isinstance(item, type):
         return item
     return _map_fields(function, item, constant)
+
+
+def part_of(item: Any, place: Mapping[str, int | slice]) -> Any:
+    """
+    Returns a physics, solver or other parameter for a part of a batch.
+
+    Args:
+        item: See `map_inputs`. What functions hold is not seen.
+        place: Which entry, or entries, of some batch dims. Tensors without them stay as they are.
+    """
+
+    def cut(tensor: Tensor) -> Tensor:
+        own = {dim: at for dim, at in place.items() if dim in tensor.shape}
+        return tensor[own] if own else tensor
+
+    return map_inputs(cut, item, constant=cut)
+
+
+def batch_of(item: Any) -> Shape:
+    """Returns the batch dims of the tensors in a physics, solver or other parameter, see `map_inputs`."""
+    found: list[Shape] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor.shape.batch)
+        return tensor
+
+    map_inputs(keep, item, constant=keep)
+    return math.merge_shapes(*found)
 
 
 def _with_parts(items: Any, parts: list[Any]) -> Any:

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 from phiml.math import Tensor
 
 from ..states import trees
 from .noise import NoiseMeasurement
+
+Draw = Callable[[int, np.random.Generator], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +25,14 @@ class Correction:
         dx: Correction x̃ − x, of the structure, dims and units of x.
         uncertainty: Computes the standard deviation of x̃ per cell, as a state like x, when called; `None` if unknown.
         stats: What the method wants to report, by name, e.g. `kernel` or `iterations`.
+        draw: Draws states of the posterior p(x | y*): so many, by a generator of random numbers, as one state like x
+            with the batch dim `posterior_samples`; `None` if the method has no posterior.
     """
 
     dx: Any
     uncertainty: Callable[[], Any] | None = field(default=None, repr=False)
     stats: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    draw: Draw | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,14 @@ class InvertiblePhysics(ABC):
         solvers leave it out: who asks for one knows, and what needs one, as `Masked`, refuses it. Default: nothing.
         """
         return {}
+
+    @property
+    def inverse_is_exact(self) -> bool:
+        """
+        Whether `inverse` finds the one state that explains an observation, P(x̃) = y*, whatever it is. What is uncertain
+        in x̃ is then what y* leaves uncertain, and no more. Default: False.
+        """
+        return False
 
     @property
     def default_solver(self) -> str | None:

@@ -1,10 +1,24 @@
 """Gaussian process regression: fields from few values that depend on them linearly. NumPy and SciPy only."""
 
+from .constants import Constants
 from .fit import Explanation, fitted
 from .grid import GridModes, StateGrid
 from .law import FieldLaw
 from .posterior import Posterior
+from .posteriors import Posteriors
 from .prior import Prior, priors_of
 from .response import Response
 
-__all__ = ["Explanation", "FieldLaw", "GridModes", "Posterior", "Prior", "Response", "StateGrid", "fitted", "priors_of"]
+__all__ = [
+    "Constants",
+    "Explanation",
+    "FieldLaw",
+    "GridModes",
+    "Posterior",
+    "Posteriors",
+    "Prior",
+    "Response",
+    "StateGrid",
+    "fitted",
+    "priors_of",
+]

@@ -57,7 +57,7 @@ def fitted(
 
         log p(d) = −½ dᵀ (A J C Jᵀ + σ² I)⁻¹ d − ½ log det (A J C Jᵀ + σ² I) − ½ n log 2π
 
-    For each ratio the likeliest A is known in closed form, or σ says it.
+    of what is observed apart from constants. For each ratio the likeliest A is known in closed form, or σ says it.
 
     Args:
         response: J, and the priors.
@@ -93,9 +93,10 @@ def _scores(
     """Computes log p(d) and A λ_max for all ratios, both (n, ratios), from σ², which is NaN where it is not known."""
     count = len(spread.variances)
     spectrum = spread.variances / spread.variances.max() + relative[:, None]  # (ratios, values)
-    squares = (values @ spread.directions) ** 2 @ (1 / spectrum).T
+    coefficients = (values @ spread.directions) ** 2
+    squares = coefficients @ (1 / spectrum).T
     fitted = np.maximum(squares / count, np.finfo(float).tiny)
-    is_rounding = told <= relative[0] * (values**2).sum(1) + np.finfo(float).tiny
+    is_rounding = told <= relative[0] * coefficients.sum(1) + np.finfo(float).tiny
     is_told = ~np.isnan(told) & ~is_rounding
     total = np.where(is_told[:, None], told[:, None] / relative, fitted)
     log_density = squares / total + count * np.log(2 * np.pi * total) + np.log(spectrum).sum(1)

@@ -60,10 +60,10 @@ class GridModes:
         return self._along_axes(rows, [kind.inverse for kind in self.kinds])
 
     def _along_axes(self, rows: np.ndarray, transforms: Sequence[Transform]) -> np.ndarray:
-        values = rows.reshape(-1, *self.grid.sizes)
+        values = rows.reshape(len(rows), *self.grid.sizes)
         for axis, transform in zip(self.grid.axes, transforms, strict=True):
             values = transform(values, axis + 1)
-        return values.reshape(len(rows), -1)
+        return values.reshape(rows.shape)
 
     def k_squared(self) -> np.ndarray:
         """Computes |k|² of each column."""

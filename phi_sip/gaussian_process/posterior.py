@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +21,10 @@ class Posterior:
         x̂_i = C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ d,   Var_i x = A diag(C − C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ J C)
         x̂ = Σ_i w_i x̂_i,                    Var x = Σ_i w_i (Var_i x + (x̂_i − x̂)²)
 
+    and, of constants that have no prior, what the values say of them, see `Constants`.
+
     Attributes:
-        response: J, and the priors.
+        response: J, and what has no prior.
         explanations: What counts, and how much.
         values: d, shape (n, values).
         mean: x̂, shape (n, columns).
@@ -38,7 +40,8 @@ class Posterior:
     @staticmethod
     def of(response: Response, explanations: Sequence[Explanation], values: np.ndarray) -> Posterior:
         """Computes the posterior of observations d, shape (n, values), from what `fitted` returned."""
-        found = Posterior(response, explanations, values, np.zeros((len(values), response.rows.shape[1])))
+        without_others = replace(response, spreads=())  # which need not be kept
+        found = Posterior(without_others, explanations, values, np.zeros((len(values), response.rows.shape[1])))
         for one in explanations:
             found.mean[one.rows] += one.weights * found._mean(one)
         return found
@@ -53,11 +56,12 @@ class Posterior:
 
     def variance(self) -> np.ndarray:
         """Computes the variance of x, shape (n, columns)."""
-        found = np.zeros_like(self.mean)
+        found, constants = np.zeros_like(self.mean), self.response.constants
         for one in self.explanations:
-            explained = (one.spread.directions.T @ one.spread.prior.apply(self.response.rows)) ** 2
+            explained = self._state(one.spread, np.eye(len(one.spread.variances))) ** 2
             scaled = one.shares * one.amplitudes
-            left = scaled.sum(1, keepdims=True) * one.spread.prior.variance() - (scaled @ one.gains) @ explained
+            before = scaled.sum(1, keepdims=True) * constants.variance_without(one.spread.prior)
+            left = before - (scaled @ one.gains) @ explained + one.noise_variance * constants.variance()
             apart = (self._mean(one) - self.mean[one.rows]) ** 2 + self._between_ratios(one)
             found[one.rows] += one.weights * (np.maximum(left, 0.0) + apart)
         return found
@@ -67,6 +71,8 @@ class Posterior:
         Draws states of the posterior, shape (n, count, columns): of the prior, x_s, moved by what is observed of it,
 
             x = x_s + C Jᵀ (J C Jᵀ + σ²/A I)⁻¹ (d − J x_s − n_s)
+
+        and, as the mean is, with the constants that d − n_s says.
 
         Source: Wilson et al., "Efficiently Sampling Functions from Gaussian Process Posteriors", ICML 2020, eq. 10.
         """
@@ -87,13 +93,16 @@ class Posterior:
         size = np.sqrt(one.amplitudes[place, ratio])[:, None]
         states = size * one.spread.prior.draw(count, rng)
         noise = size * np.sqrt(one.ratios[ratio])[:, None] * rng.standard_normal((count, self.values.shape[1]))
-        left = self.values[row] - states @ self.response.rows.T - noise
-        drawn: np.ndarray = states + self._state(one.spread, (left @ one.spread.directions) * one.gains[ratio])
+        values = self.values[row] - noise
+        left = values - states @ self.response.rows.T
+        moved = self._state(one.spread, (left @ one.spread.directions) * one.gains[ratio])
+        drawn: np.ndarray = self.response.constants.added(states, values) + moved
         return drawn
 
     def _mean(self, one: Explanation) -> np.ndarray:
         """Computes x̂ of one prior, averaged over ratios."""
-        return self._state(one.spread, self._directions(one) * (one.shares @ one.gains))
+        field = self._state(one.spread, self._directions(one) * (one.shares @ one.gains))
+        return self.response.constants.added(field, self.values[one.rows])
 
     def _between_ratios(self, one: Explanation) -> np.ndarray:
         """Computes the variance of x̂ of one prior between ratios, by the principal directions of its coefficients."""
@@ -112,5 +121,7 @@ class Posterior:
         return coefficients
 
     def _state(self, spread: Spread, coefficients: np.ndarray) -> np.ndarray:
-        """Computes C Jᵀ V c for rows c."""
-        return spread.prior.apply(coefficients @ spread.directions.T @ self.response.rows)
+        """Computes C Jᵀ V c for rows c, without the constants in it."""
+        return self.response.constants.added(
+            spread.prior.apply(coefficients @ spread.directions.T @ self.response.rows)
+        )

@@ -9,18 +9,19 @@ from itertools import groupby
 import numpy as np
 from scipy import linalg
 
+from .constants import Constants
 from .prior import Prior
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
     """
-    The covariance that a prior gives the observed values, J C Jᵀ = V diag(λ) Vᵀ.
+    The covariance that a prior gives the observed values, apart from constants, Q Qᵀ J C Jᵀ Q Qᵀ = V diag(λ) Vᵀ.
 
     Attributes:
         prior: C.
-        variances: λ, shape (values,), not negative.
-        directions: V, shape (values, values), in columns.
+        variances: λ, shape (m,), not negative, of m = values − constants.
+        directions: V, shape (values, m), in columns.
     """
 
     prior: Prior
@@ -38,6 +39,7 @@ class Response:
         offset: y₀, shape (values,).
         seen: Columns of an observation that these values are, shape (values,).
         spreads: What each of some priors makes of it.
+        constants: Those that have no prior.
         observed: How many values depend on the state, of which these are all or a sample.
         rounding: How exact that is: least σ² that counts, in units of the largest variance of the signal.
     """
@@ -46,6 +48,7 @@ class Response:
     offset: np.ndarray
     seen: np.ndarray
     spreads: Sequence[Spread]
+    constants: Constants
     observed: int
     rounding: float = 1e-13
 
@@ -60,19 +63,29 @@ class Response:
         offset: np.ndarray,
         seen: np.ndarray,
         priors: Iterable[Prior],
+        constants: Constants | None = None,
         rounding: float = 1e-13,
         observed: int | None = None,
     ) -> Response:
-        """Returns the response with what the priors make of it; `observed` is that of all these values by default."""
-        spreads = []
+        """
+        Returns the response with what the priors make of it.
+
+        Args:
+            rows, offset, seen, rounding: See above.
+            priors: Priors.
+            constants: Default: none.
+            observed: Default: as many as there are rows.
+        """
+        free = Constants.none(rows) if constants is None else constants
+        spreads, rest = [], free.rest
         for modes, alike in groupby(priors, lambda prior: prior.modes):
-            coefficients = modes.transform(rows)
-            spreads += [_spread(prior, coefficients) for prior in alike]
-        return Response(rows, offset, seen, spreads, len(rows) if observed is None else observed, rounding)
+            coefficients = rest.T @ modes.transform(rows)
+            spreads += [_spread(prior, coefficients, rest) for prior in alike]
+        return Response(rows, offset, seen, spreads, free, len(rows) if observed is None else observed, rounding)
 
 
-def _spread(prior: Prior, coefficients: np.ndarray) -> Spread:
+def _spread(prior: Prior, coefficients: np.ndarray, rest: np.ndarray) -> Spread:
     scaled = coefficients * np.sqrt(prior.power())
     covariance = linalg.blas.dsyrk(1.0, scaled.T, trans=1)
     variances, directions = linalg.eigh(covariance, lower=False, driver="evd", overwrite_a=True, check_finite=False)
-    return Spread(prior, np.maximum(variances, 0.0), directions)
+    return Spread(prior, np.maximum(variances, 0.0), rest @ directions)

@@ -34,7 +34,7 @@ def sip_inverse(
         target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
         correction = correct(physics, target, x, y, solver)
         dx = correction.dx
-    return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats)
+    return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats, correction.draw)
 
 
 def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: InverseSolver | None = None) -> Correction:

@@ -43,7 +43,7 @@ def sip_inverse(
             the physics' own inverse; if it has none, the default numerical solver.
 
     Returns:
-        `SipStep` with `x_target`, `dx`, `y`, `residual`, `uncertainty` and `stats`.
+        `SipStep` with `x_target`, `dx`, `y`, `residual`, `uncertainty`, `posterior_samples` and `stats`.
 
     Raises:
         NonFiniteError: if an input or the result holds NaN or infinity.
@@ -103,13 +103,14 @@ def invert(
 
 def _stored_as(step: SipStep, y_target: Any, x: Any) -> SipStep:
     """Returns the step with its states in the order of dims in which the user stores his."""
-    compute = step.compute_uncertainty
+    compute, draw = step.compute_uncertainty, step.draw
     return step.replace(
         x=trees.in_order_of(step.x, x),
         dx=trees.in_order_of(step.dx, x),
         y=trees.in_order_of(step.y, y_target),
         residual=trees.in_order_of(step.residual, y_target),
         compute_uncertainty=None if compute is None else lambda: trees.in_order_of(compute(), x),
+        draw=None if draw is None else lambda *numbers: trees.in_order_of(draw(*numbers), x),
     )
 
 

@@ -45,7 +45,7 @@ class CellwiseLaw(NoiseLaw):
     over-relaxed. For a rule whose prior R is fixed this converges to argmin ½ Σ_i (P(x) − y*)_i² / σ_i² + R(x). Rules
     that fit R to the data fit it to d. What σ_i depends on is taken from the x found so far.
 
-    The uncertainty is that for white noise of the same σ.
+    The uncertainty is that for white noise of the same σ; there is no posterior to draw states from.
 
     Attributes:
         iterations: How many times the observation is explained after the first.

@@ -12,7 +12,7 @@ from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
 from ..inversion.default import correct
-from ..states import trees
+from .chain import Chain, Link
 
 
 @dataclass(frozen=True, init=False)
@@ -26,6 +26,11 @@ class Composite(InvertiblePhysics):
     Each stage is inverted by its own closed form, or the default solver if it has none, towards the corrected input of
     the stage after it. Exact if all inverses are. `stats`: `stages`, those of the inverses from the first to the last.
     Imposes no constraint: what y* determines of x_{n−1} need not hold for x.
+
+    The uncertainty is known, and states of the posterior are drawn, where every inverse has a posterior or is exact
+    (`inverse_is_exact`): states x_{n−1} are drawn for y*, one x_{n−2} for each, and so on. If all inverses but that of
+    P_1 are exact, the uncertainty is that of P_1. Elsewhere it is `None`: a standard deviation of x_{n−1} does not say
+    which of its errors come together, and inverses amplify some of them only.
 
     Args:
         *physics: P_1, …, P_n, in the order in which they happen.
@@ -60,6 +65,11 @@ class Composite(InvertiblePhysics):
     def is_linear(self) -> bool:
         """Whether all stages are linear."""
         return all(stage.is_linear for stage in self.stages)
+
+    @property
+    def inverse_is_exact(self) -> bool:
+        """Whether the inverses of all stages are."""
+        return all(stage.inverse_is_exact for stage in self.stages)
 
     @property
     def inverse_options(self) -> Mapping[str, Any]:
@@ -118,12 +128,13 @@ class Composite(InvertiblePhysics):
         inputs = [x]
         for stage in self.stages[:-1]:
             inputs.append(stage.forward(inputs[-1]))
-        outputs, target, stats = [*inputs[1:], y], y_target, []
+        outputs, target, links = [*inputs[1:], y], y_target, []
         for stage, before, after in zip(reversed(self.stages), reversed(inputs), reversed(outputs), strict=True):
-            correction = correct(stage, target, before, after)
-            target = trees.add(before, correction.dx)
-            stats.append(correction.stats)
-        return Correction(correction.dx, stats={"stages": tuple(reversed(stats))})
+            links.append(Link(stage, before, after, correct(stage, target, before, after)))
+            target = links[-1].state
+        chain = Chain(links)
+        stats = {"stages": tuple(link.correction.stats for link in reversed(links))}
+        return Correction(links[-1].correction.dx, chain.uncertainty, stats, chain.draw)
 
 
 @hookimpl

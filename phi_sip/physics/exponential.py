@@ -50,6 +50,11 @@ class Exponential(InvertiblePhysics):
         if rate.available and bool((rate == 0).any):
             raise ParameterError("Exponential: rate = 0 makes y = 1 whatever x is. Give a rate other than 0.")
 
+    @property
+    def inverse_is_exact(self) -> bool:
+        """True, as the logarithm is."""
+        return True
+
     def forward(self, x: Any) -> Any:
         """
         Computes y = exp(r x).

@@ -36,9 +36,9 @@ class Sensors(PartialObservation):
         physics: What is observed, a process between fields. It must have no `regularization` but `EmpiricalBayes()`. If
             it is not linear, its `noise_std` must be a number.
         points: Positions, a `Tensor` with an instance dim, e.g. `instance(sensors=64)`, and a channel dim `vector` that
-            names the axes. Batch dims for positions of each sample are for numerical solvers other than
-            `GaussianProcess`.
-        grid: A state whose values do not matter: the grid and boundary of x.
+            names the axes. With batch dims each sample has positions of its own.
+        grid: A state whose values do not matter: the grid and boundary of x. Values are those at the centers of cells;
+            where they are on nodes, both sides included, give bounds that are half a cell larger on each side.
 
     Raises:
         UnsupportedError: if an argument is of another type; in a simulation, if P(x) is on no centered grid.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +10,10 @@ from functools import cached_property
 import numpy as np
 from phi.field import Field
 from phiml import math
-from phiml.math import Shape, Tensor, expand
+from phiml.math import Shape, Tensor, batch, expand
 
 from ..contract.physics import Correction
-from ..regularization import Regularization, SpectralProblem
+from ..regularization import Regularization, SpectralEstimate, SpectralProblem
 from ..regularization.arguments import estimate_noise
 from ..regularization.base import power
 from ..regularization.evidence import fit_power_law
@@ -21,6 +22,7 @@ from ..regularization.plateau import NoiseEstimate
 from ..spectral import SpectralBasis
 from ..spectral.steady_state import holds_values
 from ..states import trees
+from ..states.draws import standard_normal
 
 
 def seen(per_mode: Tensor, basis: SpectralBasis, sees_constant: bool) -> Tensor:
@@ -147,18 +149,33 @@ class SpectralInversion:
             "log_gain": response.log_gain,
             **estimate.stats,
         }
-        return Correction(trees.with_values(self.x, dx), self._deviation(estimate.variance), stats)
+        correction = Correction(trees.with_values(self.x, dx), stats=stats)
+        return self._with_spread(correction, estimate)
 
     def _lifted(self, values: Tensor, offset: Tensor) -> Tensor:
         """Returns values per cell that are 0 at fixed sides."""
         return values - offset if holds_values(self.response.basis) else values
 
-    def _deviation(self, variance: Callable[[], Tensor] | None) -> Callable[[], Field] | None:
-        """Returns what computes the standard deviation of x̃ from its variance, if that is known."""
-        if variance is None:
-            return None
-        x, cells = self.x, self.response.basis.resolution
-        return lambda: trees.with_values(x, expand(math.sqrt(variance()), cells))
+    def _with_spread(self, correction: Correction, estimate: SpectralEstimate) -> Correction:
+        """Returns the correction with what computes the standard deviation of x̃, and what draws states, if known."""
+        compute, x, response, basis = estimate.mode_variance, self.x, self.response, self.response.basis
+        if compute is None:
+            return correction
+
+        def variance() -> Tensor:
+            return seen(compute(), basis, response.sees_constant)
+
+        def uncertainty() -> Field:
+            return trees.with_values(x, expand(math.sqrt(basis.variance_per_cell(variance())), basis.resolution))
+
+        def draw(count: int, generator: np.random.Generator) -> Field:
+            mean = trees.add(x, correction.dx)
+            shape = batch(posterior_samples=count) & mean.values.shape
+            white = standard_normal(shape, trees.precision_of(mean), generator)
+            deviation = basis.inverse(basis.transform(white) * math.sqrt(variance()))
+            return trees.with_values(mean, mean.values + deviation)
+
+        return dataclasses.replace(correction, uncertainty=uncertainty, draw=draw if estimate.is_posterior else None)
 
 
 def _without_dead_modes(log_gain: Tensor, basis: SpectralBasis) -> Tensor:

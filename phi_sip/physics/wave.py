@@ -64,6 +64,11 @@ class Wave(Reversible):
         """True, as the leapfrog with PhiFlow's Laplacian is."""
         return True
 
+    @property
+    def inverse_is_exact(self) -> bool:
+        """True, as time reversal is."""
+        return True
+
     def forward(self, x: State) -> State:
         """
         Computes y = (u, u_t) at the end.

@@ -134,13 +134,15 @@ class SpectralEstimate:
         coefficients: Those of x̃, or of Δx.
         is_correction: Whether they are those of Δx.
         stats: What the rule wants to report, by name, e.g. `kernel`.
-        variance: Computes the variance of x̃ per cell when called; `None` if the rule knows none.
+        mode_variance: Computes the variance of each coefficient of x̃ when called; `None` if the rule knows none.
+        is_posterior: Whether coefficients of x are independent and Gaussian, given y*, with this mean and variance.
     """
 
     coefficients: Tensor
     is_correction: bool = False
     stats: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-    variance: Callable[[], Tensor] | None = field(default=None, repr=False)
+    mode_variance: Callable[[], Tensor] | None = field(default=None, repr=False)
+    is_posterior: bool = False
 
 
 class Regularization(ABC):

@@ -80,7 +80,7 @@ class CrossValidated(Regularization):
         weight = math.clip((high - error) / (high - low), 0.0, 1.0)
         blend = smooth.coefficients + weight * (sharp.coefficients - smooth.coefficients)
         stats = {**smooth.stats, **sharp.stats, "prediction_error": error, "edges": weight}
-        return SpectralEstimate(blend, stats=stats, variance=smooth.variance)
+        return SpectralEstimate(blend, stats=stats, mode_variance=smooth.mode_variance)
 
     def _prediction_error(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """Computes q, drawn towards 1 by `PSEUDO_MODES`."""

@@ -52,11 +52,10 @@ class SpectralFilter(Regularization):
         kernel = (self.factors(log_gain, log_alpha) * (1 - flat) + flat) * _inverse(log_gain, log_alpha, flat)
         kernel = kernel * math.exp(-problem.log_unit)
 
-        def variance() -> Tensor:
-            return problem.basis.variance_per_cell(square(kernel) * problem.noise_power)
-
         return SpectralEstimate(
-            problem.target * kernel, stats={"kernel": kernel, "alpha": math.exp(log_alpha)}, variance=variance
+            problem.target * kernel,
+            stats={"kernel": kernel, "alpha": math.exp(log_alpha)},
+            mode_variance=lambda: square(kernel) * problem.noise_power,
         )
 
     def _curves(self, problem: SpectralProblem, log_gain: Tensor, flat: Tensor) -> FilterCurves:

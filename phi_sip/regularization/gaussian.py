@@ -38,16 +38,17 @@ class GaussianPrior(Regularization):
         return SpectralEstimate(
             problem.target * kernel,
             stats={"kernel": kernel, "spectrum": math.exp(spectrum.log_power)},
-            variance=lambda: posterior_variance(problem, spectrum),
+            mode_variance=lambda: posterior_variance(problem, spectrum),
+            is_posterior=True,
         )
 
 
 def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
-    """Computes Σ_k m_k Var x̂_k |φ_k|² per cell, Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
+    """Computes Var x̂_k = S_k σ² / (S_k h_k² + σ²), and σ² / h_0² for the constant."""
     log_noise, log_spectrum = math.log(problem.noise_power), spectrum.log_mean()
     informed = math.exp(log_spectrum + log_sigmoid(log_noise - log_spectrum - 2 * problem.log_gain))
     constant = math.exp(log_noise - 2 * problem.basis.sum(problem.log_gain * problem.is_constant))
-    return problem.basis.variance_per_cell(math.where(problem.is_constant > 0, constant, informed))
+    return math.where(problem.is_constant > 0, constant, informed)
 
 
 def log_sigmoid(z: Tensor) -> Tensor:

@@ -94,14 +94,13 @@ class SignalDamping(Regularization):
         def variance() -> Tensor:
             nodes = REAL_NOISE if residual.basis.is_real else COMPLEX_NOISE
             spread = propagated_variance(lambda p: kernel(p)[0], residual.power, noise_power, nodes)
-            spread = spread / residual.signal
-            return residual.basis.variance_per_cell(spread)
+            return spread / residual.signal
 
         factor, evidence = kernel(residual.power)
         if not _is_zero(problem.log_unit):
             factor = factor * math.exp(-problem.log_unit)
         stats = {"kernel": factor, "evidence": evidence, "noise_std": math.sqrt(noise_power)}
-        return SpectralEstimate(problem.residual * factor, is_correction=True, stats=stats, variance=variance)
+        return SpectralEstimate(problem.residual * factor, is_correction=True, stats=stats, mode_variance=variance)
 
 
 def _is_zero(values: Tensor) -> bool:

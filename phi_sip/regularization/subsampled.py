@@ -47,7 +47,9 @@ class Subsampled(Regularization):
         found = _state(control, problem)
         difference = _state(wanted, some) - chosen.of(found)
         return SpectralEstimate(
-            found + chosen.spread(difference) * chosen.weight, stats=control.stats, variance=control.variance
+            found + chosen.spread(difference) * chosen.weight,
+            stats=control.stats,
+            mode_variance=control.mode_variance,
         )
 
 

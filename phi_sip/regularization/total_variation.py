@@ -100,7 +100,7 @@ class TotalVariation(Regularization):
         return SpectralEstimate(
             coefficients,
             stats={"iterations": iterations},
-            variance=lambda: posterior_variance(problem, spectrum),
+            mode_variance=lambda: posterior_variance(problem, spectrum),
         )
 
     def minimizer(self, problem: SpectralProblem, determined: Tensor) -> tuple[Tensor, Tensor]:

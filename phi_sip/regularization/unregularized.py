@@ -18,7 +18,7 @@ class Unregularized(Regularization):
         x̃̂_k = x̂_k + Δŷ_k / h_k
 
     The noise of mode k is divided by h_k, however small that is. The uncertainty is what this makes of σ, or of
-    rounding if that is larger.
+    rounding if that is larger. It is that of the posterior for Gaussian noise and no prior.
 
     Source: Hansen, "Discrete Inverse Problems", SIAM 2010, eq. 2.24 with all filter factors 1.
     """
@@ -31,5 +31,6 @@ class Unregularized(Regularization):
             problem.residual * kernel,
             is_correction=True,
             stats={"kernel": kernel},
-            variance=lambda: problem.basis.variance_per_cell(square(kernel) * problem.noise_power),
+            mode_variance=lambda: square(kernel) * problem.noise_power,
+            is_posterior=True,
         )

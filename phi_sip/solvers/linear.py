@@ -46,7 +46,7 @@ class Linear(InverseSolver):
                     f"inverse has a prior: GaussianProcess, which runs on the processor, outside of graphs. Leave out "
                     f"compile=True, or choose one without a prior: solver='conjugate-gradient'."
                 )
-            with suppress(UnsupportedError):  # parameters of each sample
+            with suppress(UnsupportedError):  # functions that differ from sample to sample
                 return GaussianProcess().solve(physics, y_target, x, y)
         return ConjugateGradient().solve(physics, y_target, x, y)
 

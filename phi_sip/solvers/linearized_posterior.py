@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..compilation.iterations import Algorithm
-from ..gaussian_process import FieldLaw, GridModes, Posterior
+from ..gaussian_process import FieldLaw, GridModes, Posteriors, Response, StateGrid
 from .least_squares import LeastSquares, run
 from .local_response import side_by_side
 from .newton_steps import CONFIDENCE
 from .posterior_steps import WhitenedSolve
 
 DRAWS = 64  # of the posterior, by which its deviation is known
+SHELLS = 32  # of wave numbers, in which the preconditioner is the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +46,12 @@ class LinearizedPosterior(ABC):
         """Computes the most likely states for y*, and how many simulations that took, native."""
 
     @abstractmethod
-    def deviation(self) -> Any:
-        """Computes the standard deviation of the states, native."""
+    def deviation(self) -> np.ndarray:
+        """Computes the standard deviation of the states, shape (entries, columns)."""
+
+    @abstractmethod
+    def errors(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws differences of states of the posterior to the most likely ones, shape (entries, count, columns)."""
 
     @property
     def noise_energy(self) -> np.ndarray:
@@ -62,21 +67,63 @@ class ExactPosterior(LinearizedPosterior):
     The posterior where all values that depend on the state have been linearized.
 
     Attributes:
-        posteriors: That of some entries, one after the other.
+        posteriors: What it is.
     """
 
-    posteriors: Sequence[Posterior]
+    posteriors: Posteriors
 
     @property
     def noise_variance(self) -> np.ndarray:
-        return np.concatenate([found.noise_variance for found in self.posteriors])[:, None]
+        return self.posteriors.noise_variance[:, None]
 
     def most_likely(self, target: Any) -> tuple[Any, Any]:
-        means = np.concatenate([found.mean for found in self.posteriors])
-        return self.problem.native(means), self.problem.native(self.observed[:, None])
+        return self.problem.native(self.posteriors.mean), self.problem.native(self.observed[:, None])
 
-    def deviation(self) -> Any:
-        return self.problem.native(np.sqrt(np.concatenate([found.variance() for found in self.posteriors])))
+    def deviation(self) -> np.ndarray:
+        deviation: np.ndarray = np.sqrt(self.posteriors.variance())
+        return deviation
+
+    def errors(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        errors: np.ndarray = self.posteriors.draw(count, rng) - self.posteriors.mean[:, None]
+        return errors
+
+
+@dataclass(frozen=True, eq=False)
+class WhiteningOfEntry:
+    """
+    The coordinates in which the prior of one batch entry is white, see `WhitenedSolve`.
+
+    Attributes:
+        law: Prior and noise.
+        preconditioner: D^(−¼) per column.
+        constants: What is added without a prior, shape (components, columns); 0 where the values do not say it.
+        start: The state that consists of constants only and explains the values best, per column.
+    """
+
+    law: FieldLaw
+    preconditioner: np.ndarray
+    constants: np.ndarray
+    start: np.ndarray
+
+    @staticmethod
+    def of(law: FieldLaw, response: Response, values: np.ndarray, grid: StateGrid) -> WhiteningOfEntry:
+        """
+        Returns the coordinates. D is averaged over shells of wave numbers.
+
+        Args:
+            law: Prior and noise.
+            response: J for a sample of the values.
+            values: The sample, y* − y₀.
+            grid: Grid of the state.
+        """
+        squares = (law.modes.transform(response.rows) ** 2).sum(0) * (response.observed / len(response.rows))
+        k = np.sqrt(law.modes.k_squared())
+        shell = np.minimum((k / max(k.max(), np.finfo(float).tiny) * SHELLS).astype(int), SHELLS - 1)
+        mean = np.bincount(shell, squares, SHELLS) / np.maximum(np.bincount(shell, minlength=SHELLS), 1)
+        root = (1 + law.power * mean[shell] / law.noise_variance) ** -0.25
+        largest = (np.sqrt(law.power) * root).max()
+        start = response.constants.added(np.zeros((1, len(root))), values[None])[0]
+        return WhiteningOfEntry(law, root, largest * response.constants.units(grid), start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,48 +132,52 @@ class IterativePosterior(LinearizedPosterior):
     The posterior by conjugate gradients.
 
     Attributes:
-        laws: Prior and noise of each entry.
-        preconditioner: D^(−¼), see `WhitenedSolve`, shape (entries, columns).
+        entries: Coordinates of each entry.
         solve: The conjugate gradients.
     """
 
-    laws: Sequence[FieldLaw]
-    preconditioner: np.ndarray
+    entries: Sequence[WhiteningOfEntry]
     solve: WhitenedSolve
 
     @property
     def noise_variance(self) -> np.ndarray:
-        return np.array([[law.noise_variance] for law in self.laws])
+        return np.array([[entry.law.noise_variance] for entry in self.entries])
 
     def most_likely(self, target: Any) -> tuple[Any, Any]:
-        found, simulations = self._by_modes(self.problem, 1, self.solve.answer, self.x, target)
+        start = self.problem.native(np.stack([entry.start for entry in self.entries]))
+        found, simulations = self._by_modes(self.problem, 1, self.solve.answer, self.x, start, target)
         return found, simulations
 
-    def deviation(self) -> Any:
-        """Computes the standard deviation of the states from draws that are always the same, native."""
-        rng, entries = np.random.default_rng(0), len(self.laws)
-        wide, copies = side_by_side(self.problem, self.x, DRAWS)
-        x = wide.states.pack(wide.states.template)
-        total = np.zeros(self.preconditioner.shape)
-        for start in range(0, DRAWS, copies):  # the same for all entries, which do not depend on each other
-            states = self._deviations[:, None] * rng.standard_normal((copies, wide.states.size))
+    def deviation(self) -> np.ndarray:
+        """Computes the standard deviation of the states from draws that are always the same."""
+        squares = self.errors(DRAWS, np.random.default_rng(0)) ** 2
+        deviation: np.ndarray = np.sqrt(squares.mean(1))
+        return deviation
+
+    def errors(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws errors by what iterations make of drawn states with drawn noise. All entries draw the same."""
+        entries, deviations = len(self.entries), self._deviations[:, None]
+        wide, copies = side_by_side(self.problem, self.x, count)
+        x, found = wide.states.pack(wide.states.template), []
+        for _ in range(0, count, copies):
+            states = deviations * rng.standard_normal((copies, wide.states.size))
             noise = np.sqrt(self.noise_variance)[:, None] * rng.standard_normal((copies, wide.observations.size))
             natives = [wide.native(drawn.reshape(entries * copies, -1)) for drawn in (states, noise)]
             (error,) = self._by_modes(wide, copies, self.solve.error, x, *natives)
-            squares = wide.numpy(error).reshape(entries, copies, -1)[:, : DRAWS - start] ** 2
-            total += squares.sum(1)
-        return self.problem.native(np.sqrt(total / DRAWS))
+            found.append(wide.numpy(error).reshape(entries, copies, -1))
+        return np.concatenate(found, 1)[:, :count]
 
     @property
     def _deviations(self) -> np.ndarray:
-        deviations: np.ndarray = np.sqrt(np.stack([law.power for law in self.laws]))
+        deviations: np.ndarray = np.sqrt(np.stack([entry.law.power for entry in self.entries]))
         return deviations
 
     def _by_modes(
         self, problem: LeastSquares, copies: int, make: Callable[[LeastSquares], Algorithm], *natives: Any
     ) -> tuple[Any, ...]:
         """
-        Runs an algorithm (natives…, deviations, D^(−¼), 1/σ, matrices of the modes…) by the modes of each entry.
+        Runs an algorithm (natives…, deviations, D^(−¼), constants, 1/σ, matrices of the modes…) by the modes of each
+        entry.
 
         Args:
             problem: That of so many copies of each entry.
@@ -134,12 +185,14 @@ class IterativePosterior(LinearizedPosterior):
             make: Builds the algorithm.
             *natives: Its first arguments.
         """
-        parts = self._deviations, self.preconditioner, self.noise_variance**-0.5
+        preconditioner = np.stack([entry.preconditioner for entry in self.entries])
+        constants = np.stack([entry.constants for entry in self.entries])
+        parts = self._deviations, preconditioner, constants, self.noise_variance**-0.5
         law = [problem.native(np.repeat(rows, copies, 0)) for rows in parts]
-        found: tuple[Any, ...] = ()
-        for modes in dict.fromkeys(law.modes for law in self.laws):
+        modes_of, found = [entry.law.modes for entry in self.entries], ()
+        for modes in dict.fromkeys(modes_of):
             result = run(make, self.solve, problem, *natives, *law, *map(problem.native, _matrices(modes)))
-            own = np.repeat([[law.modes == modes] for law in self.laws], copies, 0)
+            own = np.repeat([[other == modes] for other in modes_of], copies, 0)
             where = partial(problem.backend.where, problem.backend.as_tensor(own))
             found = tuple(map(where, result, found or result))
         return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,8 @@ from ..errors import UnsupportedError
 from ..gaussian_process import Response
 from ..states import trees
 from ..states.checks import check_count, check_parameter
-from .gaussian_process import GaussianProcess
+from .entries import physics_of_entries
+from .gaussian_process import GaussianProcess, stacked_samples
 from .law_fitting import LawFitting
 from .least_squares import LeastSquares, run
 from .linearized_posterior import LinearizedPosterior
@@ -85,8 +85,8 @@ class MaximumAPosteriori(InverseSolver):
         grid = state_grid(x)
         problem = LeastSquares.of(physics, y_target, x, y)
         told = told_variance(self, physics, problem, y_target)
-        known = _same_for_all(physics, x)
-        if known is not None and known.observed == len(known.rows):
+        known = _linear_responses(physics, x, problem)
+        if known and all(response.observed == len(response.rows) for response, _ in known):
             return GaussianProcess().solve(physics, y_target, x, y)
         solve = WhitenedSolve(grid.sizes, grid.axes, self.inner_iterations, self.inner_tolerance)
         target = problem.observations.pack(y_target)
@@ -95,7 +95,12 @@ class MaximumAPosteriori(InverseSolver):
         noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
         dx = trees.subtract(problem.states.unpack(found), x)
         stats = {**convergence.stats(), "noise_std": noise_std}
-        return Correction(dx, lambda: problem.states.unpack(posterior.deviation()), stats)
+
+        def draw(count: int, generator: np.random.Generator) -> Any:
+            errors = np.moveaxis(posterior.errors(count, generator), 1, 0)
+            return stacked_samples([problem.states.unpack(found + problem.native(error)) for error in errors])
+
+        return Correction(dx, lambda: problem.states.unpack(problem.native(posterior.deviation())), stats, draw)
 
     def _search(self, fitting: LawFitting, x: Any) -> tuple[Any, LinearizedPosterior, Convergence]:
         """Returns the most likely states, native, what is known of them, and how the search ended."""
@@ -119,13 +124,13 @@ class MaximumAPosteriori(InverseSolver):
         return x, posterior, _convergence(problem, iterations, square, converged, simulations)
 
 
-def _same_for_all(physics: InvertiblePhysics, x: Any) -> Response | None:
-    """Returns how values depend on the state where that is the same for all states and batch entries."""
+def _linear_responses(
+    physics: InvertiblePhysics, x: Any, problem: LeastSquares
+) -> Sequence[tuple[Response, np.ndarray]]:
+    """Returns how the values of entries depend on the state, and of which, if that is the same for all states."""
     if not physics.is_linear:
-        return None
-    with suppress(UnsupportedError):  # other parameters for each batch entry
-        return observed_response(physics, x)
-    return None
+        return ()
+    return [(observed_response(own, x), places) for own, places in physics_of_entries(physics, problem.states.entries)]
 
 
 def _convergence(problem: LeastSquares, *columns: np.ndarray) -> Convergence:

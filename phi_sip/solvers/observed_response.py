@@ -13,12 +13,13 @@ from phiml import math
 from phiml.math import IncompatibleShapes, Shape, Tensor, batch
 
 from ..compilation import keys
-from ..compilation.objects import NoKeyError, attributes_of
+from ..compilation.objects import NoKeyError
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
-from ..gaussian_process import Response, StateGrid, priors_of
+from ..gaussian_process import Constants, Response, StateGrid, priors_of
 from ..spectral.sides import Periodic, sides_of
 from ..states import order, trees
+from .entries import without_noise
 from .least_squares import LeastSquares
 
 LARGEST = 2048  # observed values that all count
@@ -66,7 +67,7 @@ def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
     """
     state = _one_entry(x)
     try:
-        key: Hashable = keys.of_value(_without_noise(physics)), keys.of_state(state)
+        key: Hashable = keys.of_value(without_noise(physics)), keys.of_state(state)
     except NoKeyError:
         return _response(physics, state)
     known = _kept.get(key)
@@ -74,16 +75,6 @@ def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
         known = _response(physics, state)
         _kept.add(key, known)
     return known
-
-
-def _without_noise(item: Any) -> Any:
-    """Returns what physics consists of but σ, on which no simulation depends, and which may differ in each batch."""
-    if isinstance(item, tuple):
-        return tuple(map(_without_noise, item))
-    if not isinstance(item, InvertiblePhysics):
-        return item
-    parts = {name: _without_noise(value) for name, value in attributes_of(item).items() if name != "noise_std"}
-    return type(item), parts
 
 
 def _response(physics: InvertiblePhysics, state: Any) -> Response:
@@ -108,7 +99,8 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
             f"derivative at 0. Is it linear, as is_linear says?"
         )
     rounding = ROUNDING.get(precision, ROUNDING[32])
-    return Response.of(rows, probed[0, seen], seen, priors_of(grid), rounding, observed)
+    constants = Constants.of(grid, rows)
+    return Response.of(rows, probed[0, seen], seen, priors_of(grid), constants, rounding, observed)
 
 
 def _exact(physics: InvertiblePhysics, state: Any) -> Any:
@@ -117,7 +109,7 @@ def _exact(physics: InvertiblePhysics, state: Any) -> Any:
     single precision, which do not go together with it.
 
     Raises:
-        UnsupportedError: if the physics is another one for each batch entry.
+        UnsupportedError: if the physics is another one for each batch entry, though its fields say nothing of it.
     """
     exact = trees.cast(state, 64)
     try:
@@ -136,8 +128,8 @@ def _exact(physics: InvertiblePhysics, state: Any) -> Any:
 
 def _differs(physics: InvertiblePhysics) -> str:
     return (
-        f"GaussianProcess: parameters of {type(physics).__name__} differ between batch entries, but it keeps what it "
-        f"computes for one physics. Invert one entry after the other, or use another solver."
+        f"GaussianProcess: what {type(physics).__name__} computes differs between batch entries by parameters that are "
+        f"no fields of it. Make them fields, tensors with batch dims, or invert one entry after the other."
     )
 
 

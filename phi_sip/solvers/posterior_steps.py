@@ -33,7 +33,7 @@ class WhitenedSolve:
     """
     The most likely state of linearized physics, in coordinates in which the prior is white,
 
-        min_w ½ ‖J x(w) − r‖² / σ² + ½ ‖D^(−¼) w‖²,   x(w) = Φᵀ S^½ D^(−¼) w
+        min ½ ‖J x(w, b) − r‖² / σ² + ½ ‖D^(−¼) w‖²,   x(w, b) = Φᵀ S^½ D^(−¼) w + E b
 
     by conjugate gradients. D, near 1 + diag(S^½ Φ JᵀJ Φᵀ S^½) / σ², makes them fast. Its fourth root in place of its
     root keeps the order in which they find things: what is stopped early lacks details, but holds nothing else.
@@ -52,20 +52,20 @@ class WhitenedSolve:
     def answer(self, problem: LeastSquares) -> Algorithm:
         """
         Returns the algorithm that explains y* by the linearization at x:
-        (x, y*, deviations, D^(−¼), 1/σ, matrices…) ↦ (most likely state, simulations)
+        (x, start, y*, deviations, D^(−¼), E, 1/σ, matrices…) ↦ (most likely state, simulations)
         """
 
-        def run(x: Any, target: Any, *law: Any) -> tuple[Any, ...]:
+        def run(x: Any, start: Any, target: Any, *law: Any) -> tuple[Any, ...]:
             y, push, pull = problem.linearize(x)
-            found, count = self._most_likely(problem, push, pull, target - y + push(x), law)
-            return found, 2 * count + 2
+            found, count = self._most_likely(problem, push, pull, target - y + push(x - start), law)
+            return start + found, 2 * count + 2
 
         return run
 
     def error(self, problem: LeastSquares) -> Algorithm:
         """
         Returns the algorithm that answers a drawn state and drawn noise, and says how far the answer is from the state:
-        (x, coefficients of the state, noise, deviations, D^(−¼), 1/σ, matrices…) ↦ (error,)
+        (x, coefficients of the state, noise, deviations, D^(−¼), E, 1/σ, matrices…) ↦ (error,)
         """
 
         def run(x: Any, coefficients: Any, noise: Any, *law: Any) -> tuple[Any, ...]:
@@ -86,13 +86,13 @@ class WhitenedSolve:
     ) -> tuple[Any, Any]:
         """Returns the most likely x for J x = `residual`, and how many iterations each row took."""
         b, values = problem.backend, problem.observations.size
-        white, weight = self._whitening(problem, law), law[2]
+        white, weight = self._whitening(problem, law), law[3]
 
-        def pushed(w: Any) -> Any:
-            return b.concat([push(white.colored(w)) * weight, white.preconditioner * w], 1)
+        def pushed(coordinates: Any) -> Any:
+            return b.concat([push(white.colored(coordinates)) * weight, white.white(coordinates)], 1)
 
         def pulled(left: Any) -> Any:
-            return white.pulled(pull(left[:, :values] * weight)) + white.preconditioner * left[:, values:]
+            return white.pulled(pull(left[:, :values] * weight), left[:, values:])
 
         method = ConjugateGradients(pushed, pulled, problem.square, b.where, tolerance=self.tolerance)
         start = method.start(b.concat([residual * weight, white.deviations * 0], 1))
@@ -100,5 +100,5 @@ class WhitenedSolve:
         return white.colored(end.d), end.count
 
     def _whitening(self, problem: LeastSquares, law: tuple[Any, ...]) -> Whitening:
-        deviations, preconditioner, _, *matrices = law
-        return Whitening(problem.backend, self.sizes, self.axes, matrices, deviations, preconditioner)
+        deviations, preconditioner, constants, _, *matrices = law
+        return Whitening(problem.backend, self.sizes, self.axes, matrices, deviations, preconditioner, constants)

@@ -13,7 +13,8 @@ from phiml.backend import Backend
 @dataclass(frozen=True, eq=False)
 class Whitening:
     """
-    x = Φᵀ S^½ D^(−¼) w, with the modes Φ of a prior, its powers S, and a preconditioner D. Runs inside compiled code.
+    x = Φᵀ S^½ D^(−¼) w + E b, with the modes Φ of a prior, its powers S, a preconditioner D, and constants E that have
+    no prior. Rows of coordinates are those of w, then those of b. Runs inside compiled code.
 
     Attributes:
         backend: Framework of the native matrices (rows, values).
@@ -22,6 +23,7 @@ class Whitening:
         matrices: Orthonormal modes of each axis, shape (modes, cells).
         deviations: S^½, shape (rows, columns).
         preconditioner: D^(−¼), shape (rows, columns).
+        constants: E, shape (rows, constants, columns).
     """
 
     backend: Backend
@@ -30,14 +32,35 @@ class Whitening:
     matrices: Sequence[Any]
     deviations: Any
     preconditioner: Any
+    constants: Any
 
-    def colored(self, w: Any) -> Any:
-        """Computes x from w."""
-        return self._along_axes(self.deviations * self.preconditioner * w, "amb,mn->anb")
+    @property
+    def columns(self) -> int:
+        """Number of values of x in a row."""
+        return int(np.prod(self.sizes))
 
-    def pulled(self, gradient: Any) -> Any:
-        """Computes the derivative with respect to w from that with respect to x."""
-        return self.deviations * self.preconditioner * self._along_axes(gradient, "anb,mn->amb")
+    def colored(self, coordinates: Any) -> Any:
+        """Computes x from its coordinates."""
+        w, b = coordinates[:, : self.columns], coordinates[:, self.columns :]
+        return self.state(self.deviations * self.preconditioner * w) + self.backend.einsum(
+            "rcn,rc->rn", self.constants, b
+        )
+
+    def pulled(self, gradient: Any, prior: Any) -> Any:
+        """
+        Computes the derivative with respect to the coordinates.
+
+        Args:
+            gradient: That with respect to x.
+            prior: That with respect to D^(−¼) w.
+        """
+        w = self.deviations * self._along_axes(gradient, "anb,mn->amb") + prior
+        b = self.backend.einsum("rcn,rn->rc", self.constants, gradient)
+        return self.backend.concat([self.preconditioner * w, b], 1)
+
+    def white(self, coordinates: Any) -> Any:
+        """Computes D^(−¼) w, of which the prior is white."""
+        return self.preconditioner * coordinates[:, : self.columns]
 
     def state(self, coefficients: Any) -> Any:
         """Computes x from coefficients of the modes."""
@@ -48,5 +71,5 @@ class Whitening:
         for axis, matrix in zip(self.axes, self.matrices, strict=True):
             after = int(np.prod(self.sizes[axis + 1 :], dtype=int))
             parts = b.reshape(rows, (-1, self.sizes[axis], after))
-            rows = b.reshape(b.einsum(product, parts, matrix), (-1, int(np.prod(self.sizes))))
+            rows = b.reshape(b.einsum(product, parts, matrix), (-1, self.columns))
         return rows

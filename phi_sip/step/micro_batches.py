@@ -9,7 +9,7 @@ from typing import Any
 from phiml import math
 from phiml.math import Shape, Tensor
 
-from ..compilation.inputs import map_inputs
+from ..compilation.inputs import part_of
 from ..contract.update import SipUpdate, UpdateRequest
 from ..errors import ParameterError
 from ..states import trees
@@ -56,8 +56,8 @@ def _divided(request: UpdateRequest) -> Shape:
 
 
 def _cut(request: UpdateRequest, dim: str, part: slice) -> UpdateRequest:
-    def cut(tensor: Tensor) -> Tensor:
-        return tensor[{dim: part}] if dim in tensor.shape else tensor
+    def cut(item: Any) -> Any:
+        return part_of(item, {dim: part})
 
     def cut_state(tree: Any) -> Any:
         return None if tree is None else trees.tree_map(cut, tree)
@@ -66,11 +66,11 @@ def _cut(request: UpdateRequest, dim: str, part: slice) -> UpdateRequest:
         request,
         y_target=cut_state(request.y_target),
         x_true=cut_state(request.x_true),
-        physics=map_inputs(cut, request.physics, constant=cut),
-        solver=map_inputs(cut, request.solver, constant=cut),
-        inputs=map_inputs(cut, request.inputs, constant=cut),
-        targets=map_inputs(cut, request.targets, constant=cut),
+        physics=cut(request.physics),
+        solver=cut(request.solver),
+        inputs=cut(request.inputs),
+        targets=cut(request.targets),
         draws=cut_state(request.draws),
         seen=cut_state(request.seen),
-        step_size=cut(request.step_size) if isinstance(request.step_size, Tensor) else request.step_size,
+        step_size=cut(request.step_size),
     )

@@ -13,6 +13,7 @@ from ..contract.physics import InvertiblePhysics
 from ..contract.target import Random, TrainingTarget
 from ..contract.trainable import Trainable
 from ..states import trees
+from ..states.draws import seeded_generator, standard_normal
 
 
 def random_numbers(trainable: Trainable, precision: int) -> Random:
@@ -26,7 +27,7 @@ def random_numbers(trainable: Trainable, precision: int) -> Random:
     """
     if trainable.is_traced:
         return _OfFramework(precision)
-    return _OfHost(np.random.default_rng(np.random.randint(2**31)), precision)  # noqa: NPY002
+    return _OfHost(seeded_generator(), precision)
 
 
 def drawn(target: TrainingTarget, trainable: Trainable, physics: InvertiblePhysics, y_target: Any) -> Any:
@@ -42,16 +43,11 @@ class _OfHost:
     precision: int
 
     def normal(self, shape: Shape) -> Tensor:
-        values = self.generator.standard_normal(shape.sizes, _type(self.precision))
-        return math.reshaped_tensor(values, [*shape], convert=False)
+        return standard_normal(shape, self.precision, self.generator)
 
     def uniform(self, shape: Shape) -> Tensor:
-        values = self.generator.random(shape.sizes, _type(self.precision))
+        values = self.generator.random(shape.sizes, np.float64 if self.precision == 64 else np.float32)
         return math.reshaped_tensor(values, [*shape], convert=False)
-
-
-def _type(precision: int) -> type[np.float32] | type[np.float64]:
-    return np.float64 if precision == 64 else np.float32
 
 
 @dataclass(frozen=True)
