@@ -122,3 +122,12 @@ def _frameworks_of(item: pytest.Item) -> Iterator[str]:
             yield value.name
         elif isinstance(value, str):
             yield value
+
+
+@pytest.fixture
+def on_torch():
+    """What runs on NumPy after all needs one framework that differentiates."""
+    from phi.torch import TORCH
+
+    with TORCH:
+        yield

@@ -11,7 +11,6 @@ import torch
 from fields import array, grid, periodic, smooth
 from phi.field import CenteredGrid, StaggeredGrid
 from phi.geom import Box
-from phi.torch import TORCH
 from phiml import math
 from phiml.math import batch, channel, extrapolation, instance, spatial
 from scipy.stats import multivariate_normal
@@ -273,13 +272,6 @@ def test_states_of_the_prior_are_recovered_and_intervals_cover_them():
     assert errors[0] < 1.03 * errors[1]
     covered = np.abs(found.mean - states) < 1.96 * np.sqrt(found.variance())
     assert 0.93 < covered.mean() < 0.97
-
-
-@pytest.fixture
-def on_torch():
-    """What runs on NumPy after all needs one framework that differentiates."""
-    with TORCH:
-        yield
 
 
 def test_states_that_are_drawn_have_the_moments_of_the_posterior():

@@ -85,8 +85,8 @@ class SipStep:
         if self.draw is None:
             raise UnsupportedError(
                 "The inverse that made this step has no posterior, so there are no states to be drawn of it. Closed "
-                "forms have one with regularization=EmpiricalBayes(), Wiener() or Unregularized(); linear physics of "
-                "which few values are observed has one with solver='gaussian-process'."
+                "forms have one with regularization=EmpiricalBayes(), Wiener() or Unregularized(); other physics "
+                "has one with solver='maximum-a-posteriori'."
             )
         if not all(leaf.available for leaf in trees.leaves(self.dx)):
             raise UnsupportedError("posterior_samples: a graph would repeat what it drew. Call it outside of graphs.")

@@ -25,7 +25,7 @@ class DifferentiablePhysics(InvertiblePhysics):
         sip_update_weights(net, optimizer, physics, y_target)
 
     The inverse is numerical: `Linear` if `linear`, else `LevenbergMarquardt`; or `solver=...` of `sip_inverse` and
-    `sip_update_weights`. `Linear` has a prior, `GaussianProcess`, where y has at most half as many values as x;
+    `sip_update_weights`. `Linear` has a prior where y has at most half as many values as x;
     `regularization=EmpiricalBayes()` asks for it in any case. Make the object once, outside of the training loop:
     what is compiled for it is kept with it. For physics with a name, parameters that are checked or an inverse of its
     own, derive from `InvertiblePhysics`, see `docs/writing-physics.md`.
@@ -72,11 +72,6 @@ class DifferentiablePhysics(InvertiblePhysics):
                 f"closed form. Give EmpiricalBayes(), or nothing: the solver then stops where the noise explains the "
                 f"rest."
             )
-        if not self.linear:
-            raise ParameterError(
-                "DifferentiablePhysics: regularization is for linear functions. Say linear=True if this one is, or "
-                "leave regularization out."
-            )
 
     @property
     def is_linear(self) -> bool:
@@ -90,8 +85,8 @@ class DifferentiablePhysics(InvertiblePhysics):
 
     @property
     def default_solver(self) -> str | None:
-        """`GaussianProcess`, if there is a rule."""
-        return None if self.regularization is None else "gaussian-process"
+        """`MaximumAPosteriori`, if there is a rule."""
+        return None if self.regularization is None else "maximum-a-posteriori"
 
     @property
     def measures_noise(self) -> bool:

@@ -12,9 +12,9 @@ from ..regularization import EmpiricalBayes
 class PartialObservation(InvertiblePhysics):
     """
     Another physics, of which only a part is observed. Its closed form does not apply, nor do its rules, which work in
-    the modes of the whole domain: a numerical solver stands in. `GaussianProcess` does for linear physics that has the
-    rule `EmpiricalBayes()`, or whose noise is to be measured: it fits a prior and σ to what is observed. Subclasses are
-    frozen dataclasses.
+    the modes of the whole domain: a numerical solver stands in. `MaximumAPosteriori` does for physics that has the rule
+    `EmpiricalBayes()`, and for linear physics whose noise is to be measured: it fits a prior and σ to what is observed.
+    Subclasses are frozen dataclasses.
 
     Attributes:
         physics: What is observed.
@@ -29,9 +29,9 @@ class PartialObservation(InvertiblePhysics):
 
     @property
     def default_solver(self) -> str | None:
-        """`GaussianProcess` for linear physics with a prior, or whose noise is to be measured."""
-        is_fitted = self.is_linear and (self._has_prior or self.physics.measures_noise)
-        return "gaussian-process" if is_fitted else self.physics.default_solver
+        """`MaximumAPosteriori` for physics with a prior, and for linear physics whose noise is to be measured."""
+        is_fitted = self._has_prior or (self.is_linear and self.physics.measures_noise)
+        return "maximum-a-posteriori" if is_fitted else self.physics.default_solver
 
     @property
     def noise_std(self) -> Any:
@@ -49,7 +49,7 @@ class PartialObservation(InvertiblePhysics):
     @property
     def _has_prior(self) -> bool:
         """Whether the physics has a rule that works for parts of the domain too."""
-        return self.is_linear and isinstance(self.physics.inverse_options.get("regularization"), EmpiricalBayes)
+        return isinstance(self.physics.inverse_options.get("regularization"), EmpiricalBayes)
 
     def _check_physics(self) -> None:
         """
@@ -72,10 +72,11 @@ class PartialObservation(InvertiblePhysics):
                 f"{owner}: {type(physics).__name__} has {options}, which only its closed-form inverse obeys, and of a "
                 f"part of the domain there is none. Leave that out: a numerical solver stops where the noise, "
                 f"noise_std=..., explains the residual, or as told, e.g. by solver=ConjugateGradient(iterations=20). "
-                f"The rule that linear physics may have here is EmpiricalBayes()."
+                f"The rule that physics may have here is EmpiricalBayes()."
             )
-        if physics.measures_noise and not self.is_linear:
+        if physics.measures_noise and not self.is_linear and not self._has_prior:
             raise ParameterError(
-                f"{owner}: noise_std of {type(physics).__name__} is to be measured, but that works for linear physics "
-                f"only where a part of the domain is observed. Give it as a number, noise_std=..."
+                f"{owner}: noise_std of {type(physics).__name__} is to be measured, but where a part of the domain is "
+                f"observed that works for linear physics, and with regularization=EmpiricalBayes(). Give it as a "
+                f"number, noise_std=..."
             )

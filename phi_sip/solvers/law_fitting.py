@@ -27,7 +27,6 @@ class LawFitting:
         problem: What is observed.
         grid: That of the states.
         target: y*, native, shape (entries, values).
-        told: σ² of each entry, shape (entries,); `None`: fitted too.
         known: How values of some entries depend on the state, and which entries, if that is the same for all states.
         sample: How many values of each entry count if it is not.
         solve: What finds the most likely state where but a sample of the values has been linearized.
@@ -36,18 +35,23 @@ class LawFitting:
     problem: LeastSquares
     grid: StateGrid
     target: Any
-    told: np.ndarray | None
     known: Sequence[tuple[Response, np.ndarray]]
     sample: int
     solve: WhitenedSolve
     _likely: list[Sequence[Sequence[Prior]]] = field(default_factory=list, init=False, repr=False)
 
-    def at(self, x: Any) -> LinearizedPosterior:
-        """Returns the posterior with P linearized at x, native, shape (entries, columns)."""
+    def at(self, x: Any, noise: np.ndarray | None) -> LinearizedPosterior:
+        """
+        Returns the posterior with P linearized at x.
+
+        Args:
+            x: States, native, shape (entries, columns).
+            noise: σ² of each entry, shape (entries,); `None`: fitted too.
+        """
         parts = []
         for response, places, values in self._observed(x):
-            told = None if self.told is None else self.told[places]
-            parts.append((response, places, values, fitted(response, values, told, response.rounding)))
+            own = None if noise is None else noise[places]
+            parts.append((response, places, values, fitted(response, values, own, response.rounding)))
         self._likely.append([[one.spread.prior for one in explanations] for *_, explanations in parts])
         observed = np.zeros(len(self.problem.numpy(x)))
         for response, places, *_ in parts:

@@ -13,8 +13,8 @@ from ..contract.solver import InverseSolver
 from ..errors import UnsupportedError
 from ..states import trees
 from .conjugate_gradient import ConjugateGradient
-from .gaussian_process import GaussianProcess
-from .observed_response import LARGEST, is_one_field
+from .maximum_a_posteriori import MaximumAPosteriori
+from .observed_response import is_one_field
 
 FEW = 0.5  # values that are observed, in units of those of the state
 
@@ -24,8 +24,8 @@ class Linear(InverseSolver):
     """
     The inverse of linear physics, by what there is to go by:
 
-        at most half as many values in y* as in x:   `GaussianProcess`,   a prior says what no observation does
-        else, and where that does not apply:         `ConjugateGradient`, which leaves it as it is in x
+        at most half as many values in y* as in x:   `MaximumAPosteriori`,   a prior says what no observation does
+        else, and where that does not apply:         `ConjugateGradient`,    which leaves it as it is in x
 
     It is the default for linear physics that has no closed form.
     """
@@ -39,15 +39,15 @@ class Linear(InverseSolver):
         Raises:
             UnsupportedError: within a graph, where few values are observed.
         """
-        if _values(y) <= min(FEW * _values(x), LARGEST) and is_one_field(x):
+        if _values(y) <= FEW * _values(x) and is_one_field(x):
             if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
                 raise UnsupportedError(
                     f"{type(physics).__name__} observes {_values(y)} values of a state of {_values(x)}, for which its "
-                    f"inverse has a prior: GaussianProcess, which runs on the processor, outside of graphs. Leave out "
-                    f"compile=True, or choose one without a prior: solver='conjugate-gradient'."
+                    f"inverse has a prior: MaximumAPosteriori, which runs on the processor, outside of graphs. Leave "
+                    f"out compile=True, or choose one without a prior: solver='conjugate-gradient'."
                 )
             with suppress(UnsupportedError):  # functions that differ from sample to sample
-                return GaussianProcess().solve(physics, y_target, x, y)
+                return MaximumAPosteriori().solve(physics, y_target, x, y)
         return ConjugateGradient().solve(physics, y_target, x, y)
 
 

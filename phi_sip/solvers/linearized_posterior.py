@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,23 @@ from .newton_steps import CONFIDENCE
 from .posterior_steps import WhitenedSolve
 
 DRAWS = 64  # of the posterior, by which its deviation is known
+LEAST = 0.02  # of the values, that are left for noise
 SHELLS = 32  # of wave numbers, in which the preconditioner is the same
+
+
+class MostLikely(NamedTuple):
+    """
+    The most likely states.
+
+    Attributes:
+        states: What they are, native.
+        simulations: How many they took, shape (entries, 1).
+        left: ‖y* − P(x) − J (x̃ − x)‖², shape (entries, 1), where iterations found them.
+    """
+
+    states: Any
+    simulations: np.ndarray
+    left: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +58,12 @@ class LinearizedPosterior(ABC):
         """σ², shape (entries, 1)."""
 
     @abstractmethod
-    def most_likely(self, target: Any) -> tuple[Any, Any]:
-        """Computes the most likely states for y*, and how many simulations that took, native."""
+    def most_likely(self, target: Any) -> MostLikely:
+        """Computes the most likely states for y*."""
+
+    @abstractmethod
+    def noise_left(self, found: MostLikely) -> np.ndarray | None:
+        """Computes σ² anew from all values, shape (entries,); `None` if all have been taken account of before."""
 
     @abstractmethod
     def deviation(self) -> np.ndarray:
@@ -76,8 +96,11 @@ class ExactPosterior(LinearizedPosterior):
     def noise_variance(self) -> np.ndarray:
         return self.posteriors.noise_variance[:, None]
 
-    def most_likely(self, target: Any) -> tuple[Any, Any]:
-        return self.problem.native(self.posteriors.mean), self.problem.native(self.observed[:, None])
+    def most_likely(self, target: Any) -> MostLikely:
+        return MostLikely(self.problem.native(self.posteriors.mean), self.observed[:, None])
+
+    def noise_left(self, found: MostLikely) -> None:
+        return None
 
     def deviation(self) -> np.ndarray:
         deviation: np.ndarray = np.sqrt(self.posteriors.variance())
@@ -143,10 +166,25 @@ class IterativePosterior(LinearizedPosterior):
     def noise_variance(self) -> np.ndarray:
         return np.array([[entry.law.noise_variance] for entry in self.entries])
 
-    def most_likely(self, target: Any) -> tuple[Any, Any]:
+    def most_likely(self, target: Any) -> MostLikely:
         start = self.problem.native(np.stack([entry.start for entry in self.entries]))
-        found, simulations = self._by_modes(self.problem, 1, self.solve.answer, self.x, start, target)
-        return found, simulations
+        states, left, simulations = self._by_modes(self.problem, 1, self.solve.answer, self.x, start, target)
+        return MostLikely(states, self.problem.numpy(simulations), self.problem.numpy(left))
+
+    def noise_left(self, found: MostLikely) -> np.ndarray:
+        """
+        Computes σ² = ‖y* − P(x̃)‖² / (n − γ), with γ values that the state follows, which white noise tells.
+
+        Source: MacKay, "Bayesian Interpolation", Neural Computation 4, 1992, eqs. 4.8–4.11; Hutchinson, "A Stochastic
+        Estimator of the Trace of the Influence Matrix", 1989.
+        """
+        problem, count = self.problem, self.observed[:, None]
+        noise = np.random.default_rng(0).standard_normal(problem.observations.size)  # the same for all entries
+        natives = self.x, problem.native(np.tile(noise, (len(self.entries), 1)))
+        followed, _ = self._by_modes(problem, 1, self.solve.explained, *natives)
+        free = np.clip(count - problem.numpy(followed), LEAST * count, count)
+        variance: np.ndarray = (np.asarray(found.left) / free)[:, 0]
+        return variance
 
     def deviation(self) -> np.ndarray:
         """Computes the standard deviation of the states from draws that are always the same."""

@@ -25,6 +25,8 @@ from .noise_variance import told_variance
 from .observed_response import observed_response, state_grid
 from .posterior_steps import WhitenedSolve, trial
 
+SETTLED = 0.1  # change of log σ² that is none
+
 
 @dataclass(frozen=True)
 class MaximumAPosteriori(InverseSolver):
@@ -63,7 +65,7 @@ class MaximumAPosteriori(InverseSolver):
     name: ClassVar[str] = "maximum-a-posteriori"
     on_host: ClassVar[bool] = True
 
-    iterations: int = 6
+    iterations: int = 8
     inner_iterations: int = 200
     tolerance: float = 1e-3
     inner_tolerance: float = 0.05
@@ -90,8 +92,8 @@ class MaximumAPosteriori(InverseSolver):
             return GaussianProcess().solve(physics, y_target, x, y)
         solve = WhitenedSolve(grid.sizes, grid.axes, self.inner_iterations, self.inner_tolerance)
         target = problem.observations.pack(y_target)
-        fitting = LawFitting(problem, grid, target, told, known, self.values, solve)
-        found, posterior, convergence = self._search(fitting, problem.states.pack(x))
+        fitting = LawFitting(problem, grid, target, known, self.values, solve)
+        found, posterior, convergence = self._search(fitting, problem.states.pack(x), told)
         noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
         dx = trees.subtract(problem.states.unpack(found), x)
         stats = {**convergence.stats(), "noise_std": noise_std}
@@ -102,22 +104,29 @@ class MaximumAPosteriori(InverseSolver):
 
         return Correction(dx, lambda: problem.states.unpack(problem.native(posterior.deviation())), stats, draw)
 
-    def _search(self, fitting: LawFitting, x: Any) -> tuple[Any, LinearizedPosterior, Convergence]:
+    def _search(
+        self, fitting: LawFitting, x: Any, told: np.ndarray | None
+    ) -> tuple[Any, LinearizedPosterior, Convergence]:
         """Returns the most likely states, native, what is known of them, and how the search ended."""
-        problem, target, is_linear = fitting.problem, fitting.target, fitting.problem.physics.is_linear
+        problem, target, noise = fitting.problem, fitting.target, told
         iterations = simulations = square = np.zeros((int(x.shape[0]), 1))
         moving, converged = iterations == 0, iterations > 0
-        for _ in range(1 if is_linear else self.iterations):
-            posterior = fitting.at(x)
-            found, count = posterior.most_likely(target)
+        for _ in range(self.iterations):
+            posterior = fitting.at(x, noise)
+            likely = posterior.most_likely(target)
             energy = problem.native(posterior.noise_energy)
-            found, misfit, helped, tried = run(trial, trial, problem, x, found, target, energy)
-            small = problem.numpy(problem.square(found - x) <= self.tolerance**2 * problem.square(found)) > 0
+            found, misfit, helped, tried = run(trial, trial, problem, x, likely.states, target, energy)
             square = np.where(moving, problem.numpy(misfit), square)
+            iterations = iterations + moving
+            simulations = simulations + moving * (likely.simulations + problem.numpy(tried))
+            is_small = problem.numpy(problem.square(found - x) <= self.tolerance**2 * problem.square(found)) > 0
+            has_helped, is_settled = problem.numpy(helped) > 0, True
+            if told is None and (left := posterior.noise_left(likely)) is not None:
+                before = posterior.noise_variance[:, 0]
+                is_settled = (np.abs(np.log(left / before)) < SETTLED)[:, None]
+                noise = np.where(moving[:, 0], left, before)
             x = problem.backend.where(problem.backend.as_tensor(moving), found, x)
-            iterations, simulations = iterations + moving, simulations + moving * problem.numpy(count + tried)
-            has_helped = problem.numpy(helped) > 0
-            converged = converged | (moving & has_helped & (small | is_linear))
+            converged = converged | (moving & has_helped & (is_small | problem.physics.is_linear) & is_settled)
             moving = moving & has_helped & ~converged
             if not moving.any():
                 break

@@ -89,13 +89,13 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
             seen = np.sort(np.random.default_rng(0).choice(seen, SAMPLE, replace=False))
         if not len(seen):
             raise UnsupportedError(
-                f"GaussianProcess: no observed value of {type(physics).__name__} depends on the state. Check the mask, "
+                f"No observed value of {type(physics).__name__} depends on the state. Check the mask, "
                 f"or the points that are observed."
             )
         rows = _jacobian(physics, state, seen)
     if not rows.any():
         raise UnsupportedError(
-            f"GaussianProcess: the values that {type(physics).__name__} observes change with the state, but have no "
+            f"The values that {type(physics).__name__} observes change with the state, but have no "
             f"derivative at 0. Is it linear, as is_linear says?"
         )
     rounding = ROUNDING.get(precision, ROUNDING[32])
@@ -128,7 +128,7 @@ def _exact(physics: InvertiblePhysics, state: Any) -> Any:
 
 def _differs(physics: InvertiblePhysics) -> str:
     return (
-        f"GaussianProcess: what {type(physics).__name__} computes differs between batch entries by parameters that are "
+        f"What {type(physics).__name__} computes differs between batch entries by parameters that are "
         f"no fields of it. Make them fields, tensors with batch dims, or invert one entry after the other."
     )
 
@@ -194,7 +194,7 @@ def state_grid(state: Any) -> StateGrid:
     """
     if not is_one_field(state):
         raise UnsupportedError(
-            f"GaussianProcess: a state is {trees.describe(state)}, but its prior is that of one field on a grid. Give "
+            f"A state is {trees.describe(state)}, but a Gaussian prior is that of one field on a grid. Give "
             f"a centered Field, or a Tensor with spatial dims."
         )
     columns = order.components_by_name(trees.leaves(state)[0]).shape.non_batch

@@ -52,13 +52,28 @@ class WhitenedSolve:
     def answer(self, problem: LeastSquares) -> Algorithm:
         """
         Returns the algorithm that explains y* by the linearization at x:
-        (x, start, y*, deviations, D^(−¼), E, 1/σ, matrices…) ↦ (most likely state, simulations)
+        (x, start, y*, deviations, D^(−¼), E, 1/σ, matrices…) ↦ (most likely state, ‖what is left of y*‖², simulations)
         """
 
         def run(x: Any, start: Any, target: Any, *law: Any) -> tuple[Any, ...]:
             y, push, pull = problem.linearize(x)
-            found, count = self._most_likely(problem, push, pull, target - y + push(x - start), law)
-            return start + found, 2 * count + 2
+            residual = target - y + push(x - start)
+            found, count = self._most_likely(problem, push, pull, residual, law)
+            return start + found, problem.square(residual - push(found)), 2 * count + 3
+
+        return run
+
+    def explained(self, problem: LeastSquares) -> Algorithm:
+        """
+        Returns the algorithm that says how much of the noise the state takes for signal, in units of σ²:
+        (x, white noise n, deviations, D^(−¼), E, 1/σ, matrices…) ↦ (nᵀ J x̂(n), whose mean is γ, simulations)
+        """
+
+        def run(x: Any, noise: Any, *law: Any) -> tuple[Any, ...]:
+            _, push, pull = problem.linearize(x)
+            found, count = self._most_likely(problem, push, pull, noise / law[3], law)
+            followed = push(found) * law[3] * noise
+            return problem.backend.sum(followed, 1, keepdims=True), 2 * count + 3
 
         return run
 
