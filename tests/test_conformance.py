@@ -65,9 +65,11 @@ def checkered() -> Any:
     return math.wrap((np.indices((12, 10)).sum(0) % 3 > 0).astype(float), spatial("x,y"))
 
 
-def anywhere() -> Any:
-    at = np.random.default_rng(2).uniform(size=(40, 2)) * [12, 10]
-    return math.wrap(at, instance("sensors"), channel(vector="x,y"))
+def anywhere(samples: int | None = None) -> Any:
+    """Positions of sensors; with a number of samples, those of each."""
+    dims = [batch("batch")] if samples else []
+    at = np.random.default_rng(2).uniform(size=(*([samples] if samples else []), 40, 2)) * [12, 10]
+    return math.wrap(at, *dims, instance("sensors"), channel(vector="x,y"))
 
 
 def moving(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], Any]:
@@ -125,6 +127,10 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "masked": (lambda: Masked(HeatEquation(0.05, 1.0, 0.0), checkered()), field(3, 12, 10)),
     "masked-fitted": (lambda: Masked(HeatEquation(0.05, 1.0), checkered()), field(3, 12, 10)),
     "sensors": (lambda: Sensors(HeatEquation(0.5, 1.0, 0.0), anywhere(), field(3, 12, 10)()), field(3, 12, 10)),
+    "sensors-each": (
+        lambda: Sensors(HeatEquation(0.5, 1.0, 0.0), anywhere(3), field(3, 12, 10)()),
+        field(3, 12, 10),
+    ),
     "evolution": (lambda: Evolution(saturate, 0.01, 4), field(3, 12, 10)),
     "wave-1d": (lambda: Wave(1.0, 0.5, 8), moving(3, 24)),
     "wave-insulated": (lambda: Wave(1.0, 0.5, 8), moving(3, 12, 10, boundary=INSULATED)),
@@ -133,6 +139,10 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "burgers-2d": (lambda: Burgers(0.2, 0.1, 1, 1e-4), velocity(3, 12, 10)),
     "flow": (flow, swirl(3, 16, 12)),
     "composite": (lambda: Composite(HeatEquation(0.05, 0.5), Evolution(saturate, 0.01, 4)), field(3, 12, 10)),
+    "composite-known": (
+        lambda: Composite(*[HeatEquation(0.05, 0.5, 1e-4, EmpiricalBayes()) for _ in range(2)]),
+        field(3, 12, 10),
+    ),
     "heat-published": (lambda: HeatEquation(0.5, 1.0, 0.0, PublishedDamping()), field(3, 12, 10)),
     "exponential": (lambda: Exponential(-1.5), field(3, 12, 10)),
     "rotated-sine": (lambda: RotatedSine(5.0, 0.7, 2.0), lambda: pairs(6)),
@@ -162,6 +172,21 @@ WITHOUT_UNCERTAINTY = (
 )
 
 
+WITH_POSTERIOR = (
+    "heat-1d",
+    "heat-3d",
+    "heat-insulated",
+    "heat-fixed",
+    "heat-wiener",
+    "heat-empirical",
+    "masked-fitted",
+    "sensors",
+    "sensors-each",
+    "composite-known",
+)
+EXACT = {case for case in CASES if case.startswith("poisson") and case != "poisson-noise"}
+
+
 # One of each physics; with other settings it computes alike on all frameworks.
 EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "composite", "exponential"}
 EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges"}
@@ -177,6 +202,7 @@ def test_registered_physics_conform(framework, case, precision):
     assert not report.failed, str(report)
     skipped = {result.name for result in report.results if result.outcome == "skipped"}
     expected = {"uncertainty is a deviation"} if case in WITHOUT_UNCERTAINTY else set()
+    expected |= set() if case in WITH_POSTERIOR or case in EXACT else {"draws spread as uncertain"}
     expected |= {"units of y do not matter"} if make_physics().has_inverse else set()
     assert skipped == expected, str(report)
     assert str(report).startswith(f"check_physics: {type(make_physics()).__name__}")
@@ -247,6 +273,29 @@ class WrongConstraint(Good):
 class NegativeUncertainty(Good):
     def inverse(self, y_target, x, y):
         return Correction((y_target - y) / 2, lambda: x * 0 - 1)
+
+
+class DrawsElsewhere(Good):
+    spread: ClassVar[float] = 1.0  # around x
+
+    def inverse(self, y_target, x, y):
+        dx = (y_target - y) / 2
+
+        def draw(count, generator):
+            around = x if self.spread == 1 else x + dx
+            normal = generator.standard_normal((count, *x.values.shape.sizes))
+            return around + self.spread * math.wrap(normal, batch(posterior_samples=count), *x.values.shape)
+
+        return Correction(dx, lambda: x * 0 + 0.01, draw=draw)
+
+
+class DrawsTooFar(DrawsElsewhere):
+    spread: ClassVar[float] = 0.03
+
+
+class DrawsOfAnotherShape(Good):
+    def inverse(self, y_target, x, y):
+        return Correction((y_target - y) / 2, lambda: x * 0, draw=lambda count, generator: x)
 
 
 class Nameless(Good):
@@ -324,6 +373,9 @@ WRONG = {
     NeverRests: ("inverse rests at the solution", "return 0"),
     WrongConstraint: ("constraint holds", "again"),
     NegativeUncertainty: ("uncertainty is a deviation", "standard deviation"),
+    DrawsElsewhere: ("draws spread as uncertain", "is the mean"),
+    DrawsTooFar: ("draws spread as uncertain", "is the mean"),
+    DrawsOfAnotherShape: ("draws spread as uncertain", "batch dim posterior_samples"),
     Nameless: ("definition", "name"),
     WrongDerivative: ("forward is differentiable", "by hand"),
     AscendsInOne: ("inverse is a descent direction", "1 of 3 batch entries"),
@@ -378,7 +430,10 @@ def test_solver_that_depends_on_units_is_caught(framework, double):
     """y = 2 x: a quarter of the gradient is right, in these units."""
     good = check_physics(Good(), field(3, 8, 8)(), solver="levenberg-marquardt")
     assert "Good by LevenbergMarquardt" in str(good)
-    assert {result.name for result in good.results if result.outcome == "skipped"} == {"uncertainty is a deviation"}
+    assert {result.name for result in good.results if result.outcome == "skipped"} == {
+        "uncertainty is a deviation",
+        "draws spread as uncertain",
+    }
     with pytest.raises(PhysicsCheckError, match=r"units of y do not matter.*FAILED.*relative to the residual"):
         check_physics(Good(), field(3, 8, 8)(), solver=QuarterOfGradient())
 
@@ -404,6 +459,7 @@ def test_numpy_skips_derivatives_and_says_so():
         "derivatives are adjoint",
         "inverse is a descent direction",
         "units of y do not matter",
+        "draws spread as uncertain",
     }
 
 

@@ -108,6 +108,7 @@ def test_states_spread_as_the_uncertainty_says(double, kind):
     assert 0.93 < covered < 0.97
 
 
+@pytest.mark.slow_on("jax")  # which compiles each operation
 def test_all_frameworks_and_orders_of_dims_draw_the_same(framework, double):
     """A batch dim in front, the order of others as in x, whatever the step size; another draw the next time."""
     physics = HeatEquation(2.0, 1.0, regularization=EmpiricalBayes())

@@ -36,6 +36,7 @@ CHECKS: Sequence[tuple[str, Callable[[Sample], str]]] = (
     ("batch entries do not mix", inverse.check_batch_independent),
     ("constraint holds", inverse.check_constraint),
     ("uncertainty is a deviation", inverse.check_uncertainty),
+    ("draws spread as uncertain", inverse.check_posterior),
 )
 
 

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from phiml import math
 
+from ..contract.step import SAMPLES
 from ..inversion.operator import sip_inverse
 from ..states import trees
 from .derivatives import gradient
 from .report import NotApplicableError, require
 from .sample import SIZES, Sample, total
+
+DRAWS = 64  # states of the posterior
 
 
 def check_dims(sample: Sample) -> str:
@@ -109,6 +112,36 @@ def check_uncertainty(sample: Sample) -> str:
     least = min(float(math.min(leaf, leaf.shape)) for leaf in trees.leaves(uncertainty))
     require(least >= 0, f"The uncertainty is {least:.1e} somewhere. It is a standard deviation: ≥ 0.")
     return f"at least {least:.0e}"
+
+
+def check_posterior(sample: Sample) -> str:
+    """Checks that states that are drawn of the posterior spread around x̃ as the uncertainty says, within a factor 2."""
+    step = sample.step()
+    if step.draw is None:
+        raise NotApplicableError("the inverse has no posterior")
+    drawn = step.draw(DRAWS, np.random.default_rng(0))
+    for leaf, like in zip(trees.leaves(drawn, step.x), trees.leaves(step.x), strict=True):
+        require(
+            set(leaf.shape.names) == {SAMPLES, *like.shape.names} and leaf.shape.get_size(SAMPLES) == DRAWS,
+            f"draw({DRAWS}, generator) gave {leaf.shape}, x has {like.shape}. Return states like x along a batch dim "
+            f"{SAMPLES}.",
+        )
+    require(trees.all_finite(drawn), "States that are drawn hold NaN or infinity.")
+    if step.uncertainty is None:
+        raise NotApplicableError("the inverse reports no uncertainty")
+    found = _root_mean_square(trees.subtract(drawn, step.x_target))
+    expected, rounding = _root_mean_square(step.uncertainty), sample.tolerance * _root_mean_square(step.x_target)
+    require(
+        0.5 * expected - rounding <= found <= 2 * expected + rounding,
+        f"States that are drawn are {found:.1e} from x̃, but the uncertainty is {expected:.1e}. Draw from the "
+        f"distribution of which x̃ is the mean and the uncertainty the standard deviation.",
+    )
+    return f"spread {found:.0e}, uncertainty {expected:.0e}"
+
+
+def _root_mean_square(tree: Any) -> float:
+    squares = [float(math.mean(leaf**2, leaf.shape)) for leaf in trees.leaves(tree)]
+    return float(np.sqrt(np.mean(squares)))
 
 
 def _repeat_first(tree: Any, dim: str) -> Any:
