@@ -38,12 +38,11 @@ class DifferentiablePhysics(InvertiblePhysics):
             number, or a tensor with batch dims. Default: not known.
         linear: Whether f(x) − f(0) is linear in x.
         regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
-            if `noise_std` does not say it. For linear functions whose state is one field. Default: none.
+            if `noise_std` does not say it. For functions whose state is one field. Default: none.
 
     Raises:
         UnsupportedError: if `function` cannot be called.
-        ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule, or given for a
-            function that is not linear.
+        ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule.
     """
 
     name: ClassVar[str] = "differentiable"
