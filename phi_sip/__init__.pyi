@@ -43,6 +43,7 @@ from .physics.evolution import Evolution, Reversible, TimeStepping
 from .physics.exponential import Exponential
 from .physics.flow import IncompressibleFlow
 from .physics.heat import HeatEquation
+from .physics.helmholtz import Helmholtz
 from .physics.masked import Masked
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
@@ -127,6 +128,7 @@ __all__ = [
     "GridMismatchError",
     "Guard",
     "HeatEquation",
+    "Helmholtz",
     "IncompressibleFlow",
     "Interval",
     "InverseSolver",
