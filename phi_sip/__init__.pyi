@@ -44,6 +44,7 @@ from .physics.exponential import Exponential
 from .physics.flow import IncompressibleFlow
 from .physics.heat import HeatEquation
 from .physics.helmholtz import Helmholtz
+from .physics.heterogeneous_heat import HeterogeneousHeat
 from .physics.masked import Masked
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
@@ -129,6 +130,7 @@ __all__ = [
     "Guard",
     "HeatEquation",
     "Helmholtz",
+    "HeterogeneousHeat",
     "IncompressibleFlow",
     "Interval",
     "InverseSolver",
