@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from phi.field import Field
 from phiml import math
+from phiml.backend import NUMPY
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 
 from ..contract.markers import hookimpl
@@ -138,9 +140,9 @@ class HeterogeneousHeat(FittedPrior):
             def native(tensor: Tensor, dims: Shape) -> Any:
                 return math.convert(math.expand(tensor, dims & cells), backend).native([dims, *axes])
 
+            decay = _Decay(VaryingDiffusion(backend, tuple(sides)))
             nu = [native(rate, rows if per_sample else EMPTY_SHAPE) for rate in rates]
-            flux = VaryingDiffusion.of(nu, sides, backend)
-            y = _evolved(flux, native(x.values, rows), half, float(np.finfo(f"float{precision}").eps))
+            y = decay.after(nu, native(x.values, rows), half, float(np.finfo(f"float{precision}").eps))
             return trees.with_values(x, math.reshaped_tensor(y, [rows, *cells], convert=False))
 
     def constrain(self, x: Field, y_target: Field) -> Field:
@@ -162,18 +164,27 @@ class HeterogeneousHeat(FittedPrior):
         Raises:
             ParameterError: if ν is not known.
         """
-        time = as_tensor(self.time)
-        nu = self._nu if self.max_diffusivity is None else as_tensor(self.max_diffusivity)
-        if not nu.available or not time.available:
+        amount = self._largest
+        if amount is None:
             raise ParameterError(
                 "HeterogeneousHeat: the values of diffusivity or time are not known while the computation is compiled, "
                 "but decide how much there is to compute. Give max_diffusivity=..., a bound of ν, and time as a number."
             )
-        with math.precision(64):
-            largest = math.max(nu, nu.shape.spatial)
-            terms = [weight_of(largest, axis) / float(x.dx.vector[axis]) ** 2 for axis in x.resolution.names]
-            product = 2 * time * sum(terms[1:], terms[0])
-            return max(float(math.max(product, product.shape)), 1e-3)
+        with NUMPY, math.precision(64):
+            terms = [weight_of(amount, axis) / float(x.dx.vector[axis]) ** 2 for axis in x.resolution.names]
+            total = 2 * sum(terms[1:], terms[0])
+            return max(float(math.max(total, total.shape)), 1e-3)
+
+    @cached_property
+    def _largest(self) -> Tensor | None:
+        """t max ν in double precision, on the host, where it is no part of what is being compiled; `None`: unknown."""
+        nu = math.wrap(_values(self.diffusivity) if self.max_diffusivity is None else self.max_diffusivity)
+        time = math.wrap(self.time)
+        if not nu.available or not time.available:
+            return None
+        nu, time = (trees.to_backend(tensor, NUMPY) for tensor in (nu, time))
+        with NUMPY, math.precision(64):
+            return math.max(nu, nu.shape.spatial) * math.to_float(time)
 
     def _rates(self, x: Field, axes: Sequence[str]) -> list[Tensor]:
         """Computes ν_a t / dx_a² per axis, 0 inside of obstacles, in double precision."""
@@ -226,25 +237,37 @@ def _values(diffusivity: Any) -> Any:
     return diffusivity.values if isinstance(diffusivity, Field) else diffusivity
 
 
-def _evolved(flux: VaryingDiffusion, u: Any, half: float, rounding: float) -> Any:
+@dataclass(frozen=True)
+class _Decay:
     """
-    Computes exp(−t A) u + ∫ exp(−τ A) b dτ, where B = 1 − t A / z has its eigenvalues between −1 and 1.
+    exp(−t A) u + ∫ exp(−τ A) b dτ, by polynomials of B = 1 − t A / z, whose eigenvalues are between −1 and 1.
 
-    Args:
-        flux: 2 t A / z, and 2 t b / z.
-        u: Native tensor.
-        half: z.
-        rounding: Relative rounding of the numbers.
+    Attributes:
+        flux: Computes 2 t A / z from 2 t ν / z.
     """
 
-    def twice(v: Any) -> Any:
-        return 2 * v - flux.apply(v)
+    flux: VaryingDiffusion
 
-    y = chebyshev.polynomial(twice, chebyshev.exponential(half, rounding), u)
-    if not flux.has_inflow:
-        return y
-    coefficients = chebyshev.mean_exponential(half, rounding)
-    return y + (half / 2) * chebyshev.polynomial(twice, coefficients, flux.inflow(u[:1]))
+    def after(self, rates: Sequence[Any], u: Any, half: float, rounding: float) -> Any:
+        """
+        Computes it.
+
+        Args:
+            rates: 2 t ν_a / (z dx_a²), a native tensor for each axis.
+            u: Native tensor.
+            half: z.
+            rounding: Relative rounding of the numbers.
+        """
+        g, backend = self.flux.conductances(rates), self.flux.backend
+        y = chebyshev.polynomial(backend, self, g, chebyshev.exponential(half, rounding), u)
+        if not self.flux.has_inflow:
+            return y
+        b = (half / 2) * self.flux.inflow(g, rates[0])
+        return y + chebyshev.polynomial(backend, self, g, chebyshev.mean_exponential(half, rounding), b)
+
+    def __call__(self, conductances: Sequence[Any], v: Any) -> Any:
+        """Computes 2 B v."""
+        return 2 * v - self.flux.apply(conductances, v)
 
 
 @hookimpl

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.polynomial import chebyshev
+from phiml.backend import Backend
 from scipy import special
+
+from ..frameworks import operations_of
 
 
 @lru_cache(maxsize=64)
@@ -49,21 +53,45 @@ def mean_exponential(z: float, rounding: float) -> tuple[float, ...]:
     return tuple(float(c) for c in chebyshev.chebinterpolate(mean, len(exponential(z, rounding))))
 
 
-def polynomial(twice: Callable[[Any], Any], coefficients: Sequence[float], x: Any) -> Any:
+class Recurrence(NamedTuple):
     """
-    Computes Σ_k c_k T_k(B) x by T_{k+1}(B) x = 2 B T_k(B) x − T_{k−1}(B) x.
+    T_{k−1}(B) x, T_k(B) x, and the sum so far, Σ_j c_j T_j(B) x for j ≤ k.
+    """
+
+    before: Any
+    now: Any
+    total: Any
+
+
+class Doubled(Protocol):
+    """Computes 2 B v of a symmetric matrix B whose eigenvalues are between −1 and 1. Equal ones compute the same."""
+
+    def __call__(self, constants: Any, v: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class _Step:
+    """T_{k+1}(B) x = 2 B T_k(B) x − T_{k−1}(B) x."""
+
+    doubled: Doubled
+
+    def __call__(self, constants: Any, state: Recurrence, c: Any) -> Recurrence:
+        after = self.doubled(constants, state.now) - state.before
+        return Recurrence(state.now, after, state.total + c * after)
+
+
+def polynomial(backend: Backend, doubled: Doubled, constants: Any, coefficients: Sequence[float], x: Any) -> Any:
+    """
+    Computes Σ_k c_k T_k(B) x.
 
     Args:
-        twice: Computes 2 B v. The eigenvalues of B are between −1 and 1.
+        backend: Framework of the native tensors.
+        doubled: Computes 2 B v. It is hashable.
+        constants: Native tensors, or tuples of them, that B depends on.
         coefficients: c.
         x: A native tensor.
     """
-    total = coefficients[0] * x
-    if len(coefficients) == 1:
-        return total
-    before, now = x, 0.5 * twice(x)
-    total = total + coefficients[1] * now
-    for c in coefficients[2:]:
-        before, now = now, twice(now) - before
-        total = total + c * now
-    return total
+    first, *others = coefficients
+    now = 0.5 * doubled(constants, x)
+    state = Recurrence(x, now, first * x + (others[0] if others else 0.0) * now)
+    return operations_of(backend).fold(_Step(doubled), constants, state, others[1:]).total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,63 +13,61 @@ from .differences import Difference
 from .sides import Fixed, Periodic, Side
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class VaryingDiffusion:
     """
     What flows out of each cell of a uniform grid, −∇·(ν ∇u), if the fixed sides are at 0:
 
-        A u = Σ_a D_aᵀ (g_a · D_a u),   g_{i+½} = 2 ν_i ν_{i+1} / (ν_i + ν_{i+1}),   g = ν at fixed sides
+        A(g) u = Σ_a D_aᵀ (g_a · D_a u),   g_{i+½} = 2 ν_i ν_{i+1} / (ν_i + ν_{i+1}),   g = ν at fixed sides
 
     with the differences D_a to the neighbours along the axis a, see `Difference`. The harmonic mean makes the flux from
     one material to another continuous, and is 0 where one of them insulates. A is symmetric, its eigenvalues are from 0
     to 4 Σ_a max ν_a. What leaves a cell enters its neighbour: without a fixed side the sum of A u is 0.
 
-    Attributes:
-        differences: D_a with weight 1, of the axes that have faces.
-        conductances: g_a per face.
+    Native tensors have the rows first, and then the axes. ν is in units of cells, divided by dx_a².
+
+    Args:
+        backend: Framework of the tensors.
+        sides: What holds at the lower and the upper side of each axis.
 
     Source: Patankar, "Numerical Heat Transfer and Fluid Flow", 1980, section 4.2-3.
     """
 
-    differences: Sequence[Difference]
-    conductances: Sequence[Any]
+    backend: Backend
+    sides: tuple[tuple[Side, Side], ...]
 
-    @staticmethod
-    def of(diffusivity: Sequence[Any], sides: Sequence[tuple[Side, Side]], backend: Backend) -> VaryingDiffusion:
-        """
-        Returns the fluxes for diffusivities in units of cells.
+    def conductances(self, diffusivity: Sequence[Any]) -> tuple[Any, ...]:
+        """Computes g per face of each axis from ν_a ≥ 0 per cell, one tensor for each axis."""
+        differences = self._differences(diffusivity[0])
+        return tuple(_conductance(d, diffusivity[d.axis]) for d in differences)
 
-        Args:
-            diffusivity: ν_a ≥ 0 per axis, shape (rows, *axes), divided by the square of the cell size along a.
-            sides: What holds at the lower and the upper side of each axis.
-            backend: Framework of the tensors.
-        """
-        axes = zip(range(-len(sides), 0), diffusivity, sides, strict=True)
-        inner = [axis for axis in axes if axis[1].shape[axis[0]] > 1 or _is_fixed(axis[2])]
-        differences = [Difference(backend, axis, 1.0, pair) for axis, _, pair in inner]
-        return VaryingDiffusion(
-            differences, [_conductance(d, nu) for d, (_, nu, _) in zip(differences, inner, strict=True)]
-        )
-
-    def apply(self, u: Any) -> Any:
-        """Computes A u of values, shape (rows, *axes)."""
-        pairs = zip(self.differences, self.conductances, strict=True)
-        return self._sum([d.adjoint(g * d.apply(u)) for d, g in pairs], u)
+    def apply(self, conductances: Sequence[Any], u: Any) -> Any:
+        """Computes A(g) u."""
+        return self._sum([d.adjoint(g * d.apply(u)) for d, g in self._pairs(conductances, u)], u)
 
     @property
     def has_inflow(self) -> bool:
         """Whether a side is fixed to a number other than 0."""
-        return any(isinstance(side, Fixed) and side.value != 0 for d in self.differences for side in d.sides)
+        return any(isinstance(side, Fixed) and side.value != 0 for pair in self.sides for side in pair)
 
-    def inflow(self, like: Any) -> Any:
+    def inflow(self, conductances: Sequence[Any], like: Any) -> Any:
         """
-        Computes b, what flows into cells at 0 from the values c of the fixed sides, shape (rows, *axes).
+        Computes b, what flows into cells at 0 from the values c of the fixed sides.
 
         Args:
-            like: A tensor of this shape.
+            conductances: g.
+            like: Any values per cell.
         """
-        pairs = zip(self.differences, self.conductances, strict=True)
-        return self._sum([d.adjoint(g * _values(d, g)) for d, g in pairs], like)
+        return self._sum([d.adjoint(g * _values(d, g)) for d, g in self._pairs(conductances, like)], like)
+
+    def _pairs(self, conductances: Sequence[Any], like: Any) -> Iterable[tuple[Difference, Any]]:
+        return zip(self._differences(like), conductances, strict=True)
+
+    def _differences(self, like: Any) -> list[Difference]:
+        """Returns those of the axes that have faces."""
+        axes = range(-len(self.sides), 0)
+        inner = [axis for axis in axes if like.shape[axis] > 1 or _is_fixed(self.sides[axis])]
+        return [Difference(self.backend, axis, 1.0, self.sides[axis]) for axis in inner]
 
     def _sum(self, terms: Sequence[Any], like: Any) -> Any:
         return sum(terms[1:], terms[0]) if terms else like * 0

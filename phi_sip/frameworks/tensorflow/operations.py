@@ -103,6 +103,12 @@ def tanh(values: Any) -> Any:
     return tf.math.tanh(values)
 
 
+def fold(step: Callable[[Any, Any, Any], Any], constants: Any, state: Any, numbers: Sequence[float]) -> Any:
+    for number in numbers:
+        state = step(constants, state, number)
+    return state
+
+
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles the function as a graph, for arguments of the sizes and types of the first call."""
     compiled, graph = tf.function(function, autograph=False), None
