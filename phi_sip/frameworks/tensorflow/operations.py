@@ -104,9 +104,17 @@ def tanh(values: Any) -> Any:
 
 
 def fold(step: Callable[[Any, Any, Any], Any], constants: Any, state: Any, numbers: Sequence[float]) -> Any:
-    for number in numbers:
-        state = step(constants, state, number)
-    return state
+    """Repeats the step; within a graph, where to trace it takes far longer than to compute it, in a loop."""
+    if tf.executing_eagerly():
+        for number in numbers:
+            state = step(constants, state, number)
+        return state
+    count, listed = len(numbers), tf.constant(numbers, tf.nest.flatten(state)[0].dtype)
+
+    def body(i: Any, now: Any) -> Any:
+        return i + 1, step(constants, now, listed[i])
+
+    return tf.while_loop(lambda i, now: i < count, body, (0, state), maximum_iterations=count)[1]
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
