@@ -154,7 +154,7 @@ class HeterogeneousHeat(FittedPrior):
             conducts = math.to_float(sum(self._rates(x, axes)) > 0)
             conducts = math.expand(conducts, x.resolution)
             missing = (order.matched(y_target.values, x.values.shape) - x.values) * conducts
-            mean = math.safe_div(math.sum(missing, axes), math.sum(conducts, axes))
+            mean = math.sum(missing, axes) / math.maximum(math.sum(conducts, axes), 1.0)
             return trees.with_values(x, x.values + mean * conducts)
 
     def _half_range(self, x: Field) -> float:
@@ -172,8 +172,7 @@ class HeterogeneousHeat(FittedPrior):
             )
         with NUMPY, math.precision(64):
             terms = [weight_of(amount, axis) / float(x.dx.vector[axis]) ** 2 for axis in x.resolution.names]
-            total = 2 * sum(terms[1:], terms[0])
-            return max(float(math.max(total, total.shape)), 1e-3)
+            return max(2 * float(math.wrap(sum(terms[1:], terms[0])).max), 1e-3)
 
     @cached_property
     def _largest(self) -> Tensor | None:
@@ -265,9 +264,9 @@ class _Decay:
         b = (half / 2) * self.flux.inflow(g, rates[0])
         return y + chebyshev.polynomial(backend, self, g, chebyshev.mean_exponential(half, rounding), b)
 
-    def __call__(self, conductances: Sequence[Any], v: Any) -> Any:
-        """Computes 2 B v."""
-        return 2 * v - self.flux.apply(conductances, v)
+    def __call__(self, constants: Any, v: Any) -> Any:
+        """Computes 2 B v, with the conductances."""
+        return 2 * v - self.flux.apply(constants, v)
 
 
 @hookimpl

@@ -12,6 +12,7 @@ from phiml.backend import NUMPY
 from phiml.math import Tensor
 
 from ..errors import ParameterError, UnsupportedError
+from ..states import order
 
 
 def as_geometries(owner: str, obstacles: Any) -> tuple[Geometry, ...]:
@@ -56,5 +57,5 @@ def outside(owner: str, obstacles: tuple[Geometry, ...], grid: Field) -> Tensor:
                 f"{owner}: an obstacle has the axes {', '.join(names)}, but the grid has "
                 f"{', '.join(grid.resolution.names)}. Give geometries in the space of the grid."
             )
-        free = free & ~geometry.lies_inside(centers)
+        free = free & ~geometry.lies_inside(order.matched(centers, geometry.shape))
     return free

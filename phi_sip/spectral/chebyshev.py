@@ -47,10 +47,9 @@ def mean_exponential(z: float, rounding: float) -> tuple[float, ...]:
         z, rounding: See `exponential`, whose terms fall no faster.
     """
 
-    def mean(s: np.ndarray) -> np.ndarray:
-        return np.asarray(special.exprel(z * (s - 1)))
-
-    return tuple(float(c) for c in chebyshev.chebinterpolate(mean, len(exponential(z, rounding))))
+    nodes = chebyshev.chebpts1(len(exponential(z, rounding)) + 1)
+    found = chebyshev.chebvander(nodes, len(nodes) - 1).T @ special.exprel(z * (nodes - 1)) * (2 / len(nodes))
+    return float(found[0]) / 2, *(float(c) for c in found[1:])
 
 
 class Recurrence(NamedTuple):
