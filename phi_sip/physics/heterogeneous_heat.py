@@ -98,11 +98,11 @@ class HeterogeneousHeat(FittedPrior):
         check_parameter(owner, "time", self.time)
         if self.max_diffusivity is not None:
             check_parameter(owner, "max_diffusivity", self.max_diffusivity)
-        check_parameter(owner, "diffusivity", _values(self.diffusivity), per_axis=True, per_cell=True)
         if isinstance(self.diffusivity, Field) and not (self.diffusivity.is_grid and self.diffusivity.is_centered):
             raise UnsupportedError(
                 f"{owner}: diffusivity is a Field on no centered grid. Give its values at the centers of the cells."
             )
+        check_parameter(owner, "diffusivity", _values(self.diffusivity), per_axis=True, per_cell=True)
         self._check_noise_and_prior()
         object.__setattr__(self, "obstacles", as_geometries(owner, self.obstacles))
         self._check_bound()

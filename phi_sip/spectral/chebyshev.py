@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.polynomial import chebyshev
 from phiml.backend import Backend
 from scipy import special
 
@@ -47,8 +46,11 @@ def mean_exponential(z: float, rounding: float) -> tuple[float, ...]:
         z, rounding: See `exponential`, whose terms fall no faster.
     """
 
-    nodes = chebyshev.chebpts1(len(exponential(z, rounding)) + 1)
-    found = chebyshev.chebvander(nodes, len(nodes) - 1).T @ special.exprel(z * (nodes - 1)) * (2 / len(nodes))
+    count = len(exponential(z, rounding)) + 1
+    angles = np.pi * (np.arange(count) + 0.5) / count
+    exponents = z * (np.cos(angles) - 1)  # none of which is 0
+    values = np.expm1(exponents) / exponents
+    found = np.cos(np.outer(np.arange(count), angles)) @ values * (2 / count)
     return float(found[0]) / 2, *(float(c) for c in found[1:])
 
 
