@@ -385,6 +385,7 @@ ERRORS = {
         ParameterError,
         "the axes x, z, but the grid",
     ),
+    "units": (lambda: HeterogeneousHeat(1e9, 1.0).forward(X), ParameterError, "Check the units"),
     "obstacle elsewhere": (
         lambda: HeterogeneousHeat(1.0, 1.0, obstacles=Sphere(x=1, z=1, radius=1)).forward(X),
         ParameterError,

@@ -27,6 +27,8 @@ from ..states.parameters import as_tensor
 from .fitted import FittedPrior
 from .obstacles import as_geometries, outside
 
+MOST = 1e6  # z, for which 8,500 polynomials are needed in double precision
+
 
 @dataclass(frozen=True, eq=False)
 class HeterogeneousHeat(FittedPrior):
@@ -69,7 +71,7 @@ class HeterogeneousHeat(FittedPrior):
     Raises:
         ParameterError: if a parameter is negative, not finite, or has other dims than these, if ν exceeds
             `max_diffusivity`, or `regularization` is another rule; by `forward`, if `diffusivity` or an obstacle names
-            other axes than the grid has, or ν is not known and `max_diffusivity` not given.
+            other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is more than 10⁵ cells².
         GridMismatchError: by `forward`, if `diffusivity` is on another grid than x.
         BoundaryError: by `forward`, for any other boundary.
         UnsupportedError: if an obstacle moves, or is none; by `forward`, if given anything but a centered grid.
@@ -162,7 +164,7 @@ class HeterogeneousHeat(FittedPrior):
         Computes z: the eigenvalues of t A are from 0 to at most 2 z = 4 t Σ_a max ν_a / dx_a².
 
         Raises:
-            ParameterError: if ν is not known.
+            ParameterError: if ν is not known, or so large that the computation would hardly end.
         """
         amount = self._largest
         if amount is None:
@@ -172,7 +174,13 @@ class HeterogeneousHeat(FittedPrior):
             )
         with NUMPY, math.precision(64):
             terms = [weight_of(amount, axis) / float(x.dx.vector[axis]) ** 2 for axis in x.resolution.names]
-            return max(2 * float(math.wrap(sum(terms[1:], terms[0])).max), 1e-3)
+            half = 2 * float(math.wrap(sum(terms[1:], terms[0])).max)
+        if not half <= MOST:
+            raise ParameterError(
+                f"HeterogeneousHeat: heat spreads over √(ν t) = {np.sqrt(half / 2):.2g} cells, which would take thousands "
+                f"of products of the whole grid. Check the units of diffusivity, time and bounds, or use coarser cells."
+            )
+        return max(half, 1e-3)
 
     @cached_property
     def _largest(self) -> Tensor | None:
