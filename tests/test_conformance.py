@@ -165,7 +165,7 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
         lambda: HeterogeneousHeat(body(), 0.1, obstacles=Sphere(x=4, y=5, radius=2)),
         bounded(3, 12, 10, boundary=INSULATED),
     ),
-    "heterogeneous-values": (lambda: HeterogeneousHeat(body(), 0.5), bounded(3, 12, 10, boundary=VALUES)),
+    "heterogeneous-values": (lambda: HeterogeneousHeat(body(), 0.1), bounded(3, 12, 10, boundary=VALUES)),
     "heterogeneous-batch": (lambda: HeterogeneousHeat(body(3), 0.5, 1e-4, max_diffusivity=2.0), field(3, 12, 10)),
 }
 

@@ -71,7 +71,7 @@ class HeterogeneousHeat(FittedPrior):
     Raises:
         ParameterError: if a parameter is negative, not finite, or has other dims than these, if ν exceeds
             `max_diffusivity`, or `regularization` is another rule; by `forward`, if `diffusivity` or an obstacle names
-            other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is more than 10⁵ cells².
+            other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is over 10⁵ cells².
         GridMismatchError: by `forward`, if `diffusivity` is on another grid than x.
         BoundaryError: by `forward`, for any other boundary.
         UnsupportedError: if an obstacle moves, or is none; by `forward`, if given anything but a centered grid.
@@ -177,8 +177,9 @@ class HeterogeneousHeat(FittedPrior):
             half = 2 * float(math.wrap(sum(terms[1:], terms[0])).max)
         if not half <= MOST:
             raise ParameterError(
-                f"HeterogeneousHeat: heat spreads over √(ν t) = {np.sqrt(half / 2):.2g} cells, which would take thousands "
-                f"of products of the whole grid. Check the units of diffusivity, time and bounds, or use coarser cells."
+                f"HeterogeneousHeat: heat spreads over √(ν t) = {np.sqrt(half / 2):.2g} cells, which would take "
+                f"thousands of products with the whole grid. Check the units of diffusivity, time and bounds, or use "
+                f"coarser cells."
             )
         return max(half, 1e-3)
 
