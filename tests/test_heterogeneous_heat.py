@@ -15,7 +15,7 @@ from phi.physics.fluid import Obstacle
 from phi.torch import TORCH
 from phiml import math
 from phiml.backend import NUMPY
-from phiml.math import batch, channel, extrapolation, spatial
+from phiml.math import batch, channel, extrapolation, instance, spatial
 from scipy import sparse
 
 from phi_sip import (
@@ -26,6 +26,7 @@ from phi_sip import (
     HeterogeneousHeat,
     Masked,
     ParameterError,
+    Sensors,
     Tikhonov,
     UnsupportedError,
     get_physics,
@@ -269,6 +270,20 @@ def test_derivatives(framework, double):
     np.testing.assert_allclose((by_nu * along).sum(), expected, rtol=1e-6)
 
 
+def test_products_with_the_derivative_in_a_graph(compiling, double):
+    """In both directions, as solvers need them."""
+    x, ops = sample(INSULATED), operations_of(compiling.backend)
+    physics = HeterogeneousHeat(per_cell(body()), 0.02)
+
+    def products(values: Any, along: Any) -> Any:
+        _, push, pull = ops.linearize(lambda v: trees.natives(physics.forward(trees.with_natives(x, [v])))[0], values)
+        return push(along), pull(along)
+
+    inputs = [trees.natives(sample(INSULATED, seed=seed))[0] for seed in (1, 2)]
+    for found in ops.compile(products)(*inputs):
+        np.testing.assert_allclose(np.asarray(found), array(physics.forward(sample(INSULATED, seed=2))), atol=1e-13)
+
+
 def test_a_bound_is_enough_and_lets_the_body_vary(double):
     free, bounded = (HeterogeneousHeat(per_cell(body()), 0.1, max_diffusivity=m) for m in (None, 40.0))
     with NUMPY:
@@ -341,6 +356,9 @@ def test_a_part_can_be_observed(double):
         mask = math.wrap(1.0 * (np.random.default_rng(1).uniform(size=(16, 16)) < 0.3), spatial("x,y"))
         masked = Masked(physics, mask)
         assert error(sip_inverse(masked, masked.observe(y), x * 0).x_target, x) < 0.7
+        points = math.wrap(np.random.default_rng(2).uniform(0, 16, (60, 2)), instance("sensors"), channel(vector="x,y"))
+        sensors = Sensors(physics, points, x)
+        assert error(sip_inverse(sensors, sensors.forward(x), x * 0).x_target, x) < 0.7
 
 
 def test_by_name():
