@@ -289,6 +289,9 @@ def test_a_bound_is_enough_and_lets_the_body_vary(double):
     with NUMPY:
         x = sample(PERIODIC)
         np.testing.assert_allclose(array(bounded.forward(x)), array(free.forward(x)), atol=1e-13)
+        nu, bounds = per_cell(body(3, 2)), math.wrap([20.0, 40.0], batch("batch"))
+        found = HeterogeneousHeat(nu, 0.1, max_diffusivity=bounds).forward(x)
+        np.testing.assert_allclose(array(found), array(HeterogeneousHeat(nu, 0.1).forward(x)), atol=1e-13)
     assert "diffusivity" in free.constants
     assert "diffusivity" not in bounded.constants
     with pytest.raises(ParameterError, match=r"is up to \d.* would not converge"):
