@@ -41,9 +41,10 @@ class HeterogeneousHeat(FittedPrior):
 
     Finite volumes of second order in the cell size. The exponential is exact to rounding, for any t: there are no time
     steps. It is a sum of Chebyshev polynomials of A, one product with A each: in two dimensions about 17 √(ν t) / dx in
-    double precision, 11 in single, for the largest ν. P is linear and equal to its own adjoint, conserves heat to rounding where no side is fixed, and never exceeds the largest and
-    smallest values of x by more than rounding. Boundaries are those of `HeatEquation`, per axis and side: periodic,
-    insulated, or fixed to a number c at the outer faces.
+    double precision, 11 in single, for the largest ν. P is linear and equal to its own adjoint, conserves heat to
+    rounding where no side is fixed, and never exceeds the largest and smallest values of x and its sides by more than
+    rounding. Boundaries are those of `HeatEquation`, per axis and side: periodic, insulated, or fixed to a number c at
+    the outer faces.
 
     Obstacles, and cells with ν = 0, keep the heat that they have, y = x, and exchange none. What is not observed there
     can be left out by `Masked`. Where no side is fixed, `constrain` gives x the mean of y* over the cells that conduct.
