@@ -43,6 +43,8 @@ from .physics.evolution import Evolution, Reversible, TimeStepping
 from .physics.exponential import Exponential
 from .physics.flow import IncompressibleFlow
 from .physics.heat import HeatEquation
+from .physics.helmholtz import Helmholtz
+from .physics.heterogeneous_heat import HeterogeneousHeat
 from .physics.masked import Masked
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
@@ -128,6 +130,8 @@ __all__ = [
     "GridMismatchError",
     "Guard",
     "HeatEquation",
+    "Helmholtz",
+    "HeterogeneousHeat",
     "IncompressibleFlow",
     "Interval",
     "InverseSolver",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from fields import grid, periodic, smooth
+from phi.geom import Sphere
 from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, channel, extrapolation, instance, spatial
@@ -21,6 +22,8 @@ from phi_sip import (
     Evolution,
     Exponential,
     HeatEquation,
+    Helmholtz,
+    HeterogeneousHeat,
     IncompressibleFlow,
     InverseSolver,
     InvertiblePhysics,
@@ -93,6 +96,13 @@ def flow() -> IncompressibleFlow:
     return IncompressibleFlow(math.wrap(marker, batch("batch"), spatial("x,y")), 0.25, 4)
 
 
+def body(*samples: int) -> Any:
+    """A diffusivity that varies tenfold and more, 0 in one cell; the same for all samples, or not."""
+    values = np.exp(0.7 * np.random.default_rng(3).standard_normal((*samples, 12, 10)))
+    values[..., 7, 2] = 0
+    return math.wrap(0.1 * values, *[batch(batch=n) for n in samples], spatial("x,y"))
+
+
 def saturate(u: Any, dt: float) -> Any:
     return u - dt * u**3
 
@@ -154,6 +164,19 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "poisson-mixed": (lambda: Poisson(), bounded(3, 12, 10, boundary=MIXED)),
     "poisson-values": (lambda: Poisson(), bounded(3, 12, 10, boundary=VALUES)),
     "poisson-noise": (lambda: Poisson(1e-3), source(3, 12, 10)),
+    "helmholtz-1d": (lambda: Helmholtz(0.7), field(3, 24)),
+    "helmholtz-2d": (lambda: Helmholtz(1.0), field(3, 12, 10)),
+    "helmholtz-mixed": (lambda: Helmholtz(1.0), bounded(3, 12, 10, boundary=MIXED)),
+    "helmholtz-values": (lambda: Helmholtz(0.5), bounded(3, 12, 10, boundary=VALUES)),
+    "helmholtz-batch": (lambda: Helmholtz(math.tensor([0.0, 0.2, 2.0], batch("batch"))), bounded(3, 24, boundary=0)),
+    "helmholtz-noise": (lambda: Helmholtz(1.0, 1e-3), field(3, 12, 10)),
+    "heterogeneous-1d": (lambda: HeterogeneousHeat(math.wrap(np.arange(24.0) / 24, spatial("x")), 0.5), field(3, 24)),
+    "heterogeneous-2d": (
+        lambda: HeterogeneousHeat(body(), 0.1, obstacles=Sphere(x=4, y=5, radius=2)),
+        bounded(3, 12, 10, boundary=INSULATED),
+    ),
+    "heterogeneous-values": (lambda: HeterogeneousHeat(body(), 0.1), bounded(3, 12, 10, boundary=VALUES)),
+    "heterogeneous-batch": (lambda: HeterogeneousHeat(body(3), 0.5, 1e-4, max_diffusivity=2.0), field(3, 12, 10)),
 }
 
 
@@ -169,6 +192,10 @@ WITHOUT_UNCERTAINTY = (
     "composite",
     "exponential",
     "rotated-sine",
+    "heterogeneous-1d",
+    "heterogeneous-2d",
+    "heterogeneous-values",
+    "heterogeneous-batch",
 )
 
 
@@ -189,7 +216,7 @@ EXACT = {case for case in CASES if case.startswith("poisson") and case != "poiss
 
 # One of each physics; with other settings it computes alike on all frameworks.
 EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "composite", "exponential"}
-EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges"}
+EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "helmholtz-2d"}
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 
 

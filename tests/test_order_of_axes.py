@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from phi_sip import (
     Evolution,
     GridMismatchError,
     HeatEquation,
+    HeterogeneousHeat,
     IncompressibleFlow,
     InvertiblePhysics,
     Masked,
@@ -119,6 +121,8 @@ def turned_physics(physics: Any, turned: Turned) -> Any:
         return Masked(physics.physics, turned(physics.mask))
     if isinstance(physics, IncompressibleFlow):
         return IncompressibleFlow(turned(physics.marker), physics.time_step, physics.steps)
+    if isinstance(physics, HeterogeneousHeat):
+        return dataclasses.replace(physics, diffusivity=turned(physics.diffusivity))
     if isinstance(physics, HeatEquation):
         return HeatEquation(
             turned(physics.diffusivity), turned(physics.time), physics.noise_std, physics.regularization

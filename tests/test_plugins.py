@@ -315,7 +315,8 @@ def test_disable_variable_in_a_process_of_its_own():
     code = "import phi_sip; print(phi_sip.available_physics())"
     env = {**os.environ, "PHI_SIP_DISABLE_PLUGINS": "heat"}
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    assert "heat" not in out
+    assert "'heat'" not in out
+    assert "'heterogeneous-heat'" in out
 
 
 def test_arguments_that_a_plugin_does_not_declare_are_refused_where_they_are_asked_for(fresh_plugins):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 PullBackOfTensors = Callable[[Sequence[Any]], list[Any]]
 Linear = Callable[[Any], Any]
+Step = Callable[[Any, Any, Any], Any]
 
 
 class Operations(Protocol):
@@ -54,6 +55,17 @@ class Operations(Protocol):
 
     def tanh(self, values: Any) -> Any:
         """Computes the hyperbolic tangent; PhiML's on JAX is NumPy's, which cannot be compiled."""
+
+    def fold(self, step: Step, constants: Any, state: Any, numbers: Sequence[float]) -> Any:
+        """
+        Computes `state = step(constants, state, number)` for each number, in a loop where the framework compiles loops
+        faster than what is in them many times over. It has all derivatives.
+
+        Args:
+            step: Returns the next state, of the same shapes and types. It is hashable: equal steps compute the same.
+            constants, state: Native tensors, or tuples of them.
+            numbers: In the precision of the first tensor of `state`.
+        """
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function of native tensors of certain sizes and types, compiled where that pays."""

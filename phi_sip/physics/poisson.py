@@ -13,15 +13,15 @@ from phiml.math import Shape, Tensor
 from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
 from ..noise import NoiseLaw
-from ..regularization import Regularization, Unregularized
+from ..regularization import Regularization
 from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
 from ..spectral.steady_state import steady_state
-from .spectral import SpectralPhysics
+from .source import SourceProblem
 
 
 @dataclass(frozen=True)
-class Poisson(SpectralPhysics):
+class Poisson(SourceProblem):
     """
     Poisson's equation ∇²y = x from the source x to the potential y, exact in the eigenfunctions φ_k of the domain:
 
@@ -59,7 +59,6 @@ class Poisson(SpectralPhysics):
     """
 
     name: ClassVar[str] = "poisson"
-    sign: ClassVar[float] = -1.0
     sees_constant: ClassVar[bool] = False
 
     noise_std: float | Tensor | EmptyModes | str = 0.0
@@ -69,21 +68,6 @@ class Poisson(SpectralPhysics):
     def __post_init__(self) -> None:
         self._check_noise_and_rule()
 
-    @property
-    def rule(self) -> Regularization:
-        """The regularization in use."""
-        if self.regularization is None and self._is_exact:
-            return Unregularized()
-        return super().rule
-
-    @property
-    def _is_exact(self) -> bool:
-        """Whether observations are known to have no noise."""
-        if isinstance(self.noise_std, EmptyModes):
-            return False
-        noise = math.wrap(self.noise_std)
-        return bool(noise.available) and bool((noise == 0).all)
-
     def _log_gain(self, basis: SpectralBasis) -> Tensor:
         """Computes log 1 / k²; that of the longest wave for the constant, which is not seen."""
         with math.precision(64):
@@ -92,6 +76,10 @@ class Poisson(SpectralPhysics):
             least = math.where(math.is_finite(least), least, 1.0)
             log_gain = -math.log(math.maximum(squares, least))
         return math.to_float(log_gain)
+
+    def _sign(self, basis: SpectralBasis) -> float:
+        """Returns −1."""
+        return -1.0
 
     def _offsets(self, basis: SpectralBasis) -> tuple[Tensor, Tensor]:
         """Returns 0 for the source, and the harmonic function for the potential."""

@@ -32,8 +32,8 @@ class SpectralPhysics(InvertiblePhysics):
     """
     Linear physics that multiplies each eigenfunction of the Laplacian by a number:
 
-        F(y − w)_k = s h_k · F(x − v)_k,   h_k > 0,   s = ±1
-        x̃ = x + F⁻¹(K_k · s F(y* − y)),    K_k → 1 / h_k where the observation holds signal
+        F(y − w)_k = s_k h_k · F(x − v)_k,  h_k > 0,   s_k = ±1
+        x̃ = x + F⁻¹(K_k · s_k F(y* − y)),   K_k → 1 / h_k where the observation holds signal
 
     with F the transform of the boundary condition, see `SpectralBasis`, and v, w what holds the boundary values in x
     and y. Subclasses are frozen dataclasses that have the fields below, say `_log_gain` and `_offsets`, and call
@@ -43,12 +43,10 @@ class SpectralPhysics(InvertiblePhysics):
         noise_std: σ of the noise in y*, or how to measure it.
         regularization: Rule that decides K; `None`: `rule` decides.
         noise: How the noise is distributed; `None`: white and Gaussian.
-        sign: s.
         sees_constant: Whether y depends on the constant mode of x. Otherwise x and y have none, where the domain has
             such a mode.
     """
 
-    sign: ClassVar[float] = 1.0
     sees_constant: ClassVar[bool] = True
 
     noise_std: float | Tensor | EmptyModes | str
@@ -58,6 +56,10 @@ class SpectralPhysics(InvertiblePhysics):
     @abstractmethod
     def _log_gain(self, basis: SpectralBasis) -> Tensor:
         """Computes log h_k, finite in every mode, in the current precision."""
+
+    def _sign(self, basis: SpectralBasis) -> float | Tensor:
+        """Returns s: one number for all modes, or s_k in the current precision."""
+        return 1.0
 
     @abstractmethod
     def _offsets(self, basis: SpectralBasis) -> tuple[Tensor, Tensor]:
@@ -115,7 +117,7 @@ class SpectralPhysics(InvertiblePhysics):
         with math.precision(trees.precision_of(x)):
             gain = math.exp(self._log_gain(basis))
             normal = 1e8 * float(np.finfo(f"float{gain.dtype.precision}").tiny)  # products of less may not be normal
-            gain = seen(self.sign * math.where(gain > normal, gain, 0.0), basis, self.sees_constant)
+            gain = seen(self._sign(basis) * math.where(gain > normal, gain, 0.0), basis, self.sees_constant)
 
             def respond(values: Tensor) -> Tensor:
                 return basis.inverse(basis.transform(values) * gain)
@@ -160,8 +162,10 @@ class SpectralPhysics(InvertiblePhysics):
         log_power = self.law.log_power(basis)
         if log_power is not None:
             weights, log_gain = weights * math.exp(-0.5 * log_power), log_gain - 0.5 * log_power
-        leaves_coefficients = self.sign == 1 and self.sees_constant and not self._observations and log_power is None
-        weights = None if leaves_coefficients else seen(self.sign * weights, basis, self.sees_constant)
+        sign = self._sign(basis)
+        is_positive = isinstance(sign, float) and sign > 0
+        leaves_coefficients = is_positive and self.sees_constant and not self._observations and log_power is None
+        weights = None if leaves_coefficients else seen(sign * weights, basis, self.sees_constant)
         return SpectralResponse(basis, log_gain, weights, self._observations, self.sees_constant, log_power)
 
     def _noise_std(self, y: Field, basis: SpectralBasis) -> float | Tensor | EmptyModes | str:

@@ -22,6 +22,7 @@ def check_parameter(
     positive: bool = False,
     signed: bool = False,
     per_axis: bool = False,
+    per_cell: bool = False,
     other_dims: int = 0,
 ) -> None:
     """
@@ -34,6 +35,7 @@ def check_parameter(
         positive: Whether 0 is excluded.
         signed: Whether negative numbers are allowed.
         per_axis: Whether a channel dim `vector` that names the axes is allowed too.
+        per_cell: Whether spatial dims are allowed too.
         other_dims: How many channel dims of other names are allowed.
 
     Raises:
@@ -44,11 +46,12 @@ def check_parameter(
             f"{owner}: {name} is a {type(value).__name__}. Give a number, or a phiml tensor with batch dims."
         )
     tensor = value if isinstance(value, Tensor) else math.wrap(float(value))
-    if per_axis and "vector" in tensor.shape.channel:
-        _check_names_axes(owner, name, tensor)
-    elif tensor.shape.non_batch.rank > other_dims or (tensor.shape.spatial or "vector" in tensor.shape):
+    dims = tensor.shape.non_batch.non_spatial if per_cell else tensor.shape.non_batch
+    if per_axis and "vector" in dims.channel:
+        _check_names_axes(owner, name, dims)
+    elif dims.rank > other_dims or (dims.spatial or "vector" in dims):
         raise ParameterError(
-            f"{owner}: {name} has the dims {tensor.shape.non_batch}, but may vary between batch entries only. "
+            f"{owner}: {name} has the dims {dims}, but may vary between {'cells and ' * per_cell}batch entries only. "
             f"Make them batch dims, e.g. math.tensor([...], batch('batch'))."
         )
     if not tensor.available:
@@ -61,10 +64,10 @@ def check_parameter(
         raise ParameterError(f"{owner}: {name} = {value}, but it must be {'> 0' if positive else '≥ 0'}.")
 
 
-def _check_names_axes(owner: str, name: str, tensor: Tensor) -> None:
-    if tensor.shape.non_batch.names != ("vector",) or not tensor.vector.item_names:
+def _check_names_axes(owner: str, name: str, dims: Shape) -> None:
+    if dims.names != ("vector",) or not dims.get_item_names("vector"):
         raise ParameterError(
-            f"{owner}: {name} has the dims {tensor.shape.non_batch}, but besides batch dims it may have only the "
+            f"{owner}: {name} has the dims {dims}, but besides batch dims it may have only the "
             f"channel dim 'vector' that names the axes, e.g. math.vec(x=1.0, y=0.25)."
         )
 
@@ -76,6 +79,35 @@ def check_axes(owner: str, name: str, value: Any, axes: Sequence[str]) -> None:
             f"{owner}: {name} is given for the axes {', '.join(value.vector.item_names)}, but the grid has the axes "
             f"{', '.join(axes)}. Give one value per axis of the grid, or one number for all."
         )
+
+
+def check_same_cells(owner: str, name: str, value: Any, x: Field) -> None:
+    """
+    Checks that a parameter with values per cell, along some axes or all of them, is on the grid of a state.
+
+    Args:
+        owner: Who asks, for the message.
+        name: Name of the parameter.
+        value: A number, a `Tensor`, or a `Field` on a grid.
+        x: The state.
+
+    Raises:
+        GridMismatchError: if it has other cells, or other bounds.
+    """
+    shape = value.resolution if isinstance(value, Field) else math.wrap(value).shape.spatial
+    for axis in shape.names:
+        if axis not in x.resolution or shape.get_size(axis) != x.resolution.get_size(axis):
+            raise GridMismatchError(
+                f"{owner}: {name} has the cells {shape}, x has {x.resolution}. Give one value per cell of x, e.g. by "
+                f"sampling a Field there: {name} @ x."
+            )
+    for axis in shape.names if isinstance(value, Field) else ():
+        own, wanted = ([float(end.vector[axis]) for end in (f.bounds.lower, f.bounds.upper)] for f in (value, x))
+        if max(abs(a - b) for a, b in zip(own, wanted, strict=True)) > 1e-6 * (wanted[1] - wanted[0]):
+            raise GridMismatchError(
+                f"{owner}: along {axis}, {name} is from {own[0]:g} to {own[1]:g}, x from {wanted[0]:g} to "
+                f"{wanted[1]:g}. Give both the same bounds."
+            )
 
 
 def check_finite(what: str, tree: Any, remedy: str) -> None:

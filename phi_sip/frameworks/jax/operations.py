@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.scipy.fft
+import numpy as np
 
 COMPILES = True
 COMPILES_OPERATIONS = True
@@ -64,6 +66,16 @@ def eigh(matrices: Any) -> tuple[Any, Any]:
 
 def tanh(values: Any) -> Any:
     return jnp.tanh(values)
+
+
+def fold(step: Callable[[Any, Any, Any], Any], constants: Any, state: Any, numbers: Sequence[float]) -> Any:
+    first = jax.tree_util.tree_leaves(state)[0]
+    return _fold(step, constants, state, np.asarray(numbers, first.dtype))
+
+
+@partial(jax.jit, static_argnums=0)  # which is traced once for each step
+def _fold(step: Callable[[Any, Any, Any], Any], constants: Any, state: Any, numbers: Any) -> Any:
+    return jax.lax.scan(lambda now, number: (step(constants, now, number), None), state, numbers)[0]
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:

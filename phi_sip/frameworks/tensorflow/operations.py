@@ -103,6 +103,20 @@ def tanh(values: Any) -> Any:
     return tf.math.tanh(values)
 
 
+def fold(step: Callable[[Any, Any, Any], Any], constants: Any, state: Any, numbers: Sequence[float]) -> Any:
+    """Repeats the step; within a graph, where to trace it takes far longer than to compute it, in a loop."""
+    if tf.executing_eagerly():
+        for number in numbers:
+            state = step(constants, state, number)
+        return state
+    count, listed = len(numbers), tf.constant(numbers, tf.nest.flatten(state)[0].dtype)
+
+    def body(i: Any, now: Any) -> Any:
+        return i + 1, step(constants, now, listed[i])
+
+    return tf.while_loop(lambda i, now: i < count, body, (0, state), maximum_iterations=count)[1]
+
+
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles the function as a graph, for arguments of the sizes and types of the first call."""
     compiled, graph = tf.function(function, autograph=False), None

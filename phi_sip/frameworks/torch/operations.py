@@ -123,6 +123,12 @@ def tanh(values: Any) -> Any:
     return torch.tanh(values)
 
 
+def fold(step: Callable[[Any, Any, Any], Any], constants: Any, state: Any, numbers: Sequence[float]) -> Any:
+    for number in numbers:
+        state = step(constants, state, number)
+    return state
+
+
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns the function as it is: eager PyTorch measured best."""
     return function

@@ -1,0 +1,71 @@
+"""What physics without a closed form share whose inverse may have a prior, which is fitted to each observation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from phiml import math
+from phiml.math import Tensor
+
+from ..contract.physics import InvertiblePhysics
+from ..errors import ParameterError
+from ..regularization import EmpiricalBayes, Regularization
+from ..states import trees
+from ..states.checks import check_parameter
+
+
+class FittedPrior(InvertiblePhysics):
+    """
+    Physics that a solver inverts, with the prior of a Gaussian field if there is a rule, and σ if it is given. Without
+    a rule the solver stops where the noise explains the rest. Subclasses are frozen dataclasses, which call
+    `_check_noise_and_prior` when created.
+
+    Attributes:
+        noise_std: σ ≥ 0 of white noise in y*, at which numerical inverses stop; `None`: not known.
+        regularization: `EmpiricalBayes()`: the prior is fitted to each observation, together with σ if that is not
+            known. `None`: no prior.
+    """
+
+    noise_std: float | Tensor | None
+    regularization: Regularization | None
+
+    @property
+    def inverse_options(self) -> Mapping[str, Any]:
+        """The rule, if one was given."""
+        return {} if self.regularization is None else {"regularization": self.regularization}
+
+    @property
+    def default_solver(self) -> str | None:
+        """`MaximumAPosteriori`, if there is a rule."""
+        return None if self.regularization is None else "maximum-a-posteriori"
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether σ is fitted with the prior."""
+        return self.regularization is not None and self.noise_std is None
+
+    def noise_energy(self, y: Any) -> Tensor | None:
+        """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
+        if self.noise_std is None:
+            return None
+        values = sum(leaf.shape.non_batch.volume for leaf in trees.leaves(y))
+        return math.to_float(math.wrap(self.noise_std)) ** 2 * values
+
+    def _check_noise_and_prior(self) -> None:
+        """
+        Checks σ and the rule.
+
+        Raises:
+            ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule.
+        """
+        owner, rule = type(self).__name__, self.regularization
+        if self.noise_std is not None:
+            check_parameter(owner, "noise_std", self.noise_std)
+        if rule is None:
+            return
+        if not isinstance(rule, EmpiricalBayes):
+            raise ParameterError(
+                f"{owner}: regularization is a {type(rule).__name__}, which works in the modes of a closed form. Give "
+                f"EmpiricalBayes(), or nothing: the solver then stops where the noise explains the rest."
+            )
