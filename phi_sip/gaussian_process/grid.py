@@ -67,13 +67,18 @@ class GridModes:
 
     def k_squared(self) -> np.ndarray:
         """Computes |k|² of each column."""
-        parts = []
+        whole: np.ndarray = reduce(np.add, self.k_squared_of_axes())
+        return whole
+
+    def k_squared_of_axes(self) -> Sequence[np.ndarray]:
+        """Computes k_a² of each column for each axis a."""
+        found = []
         for axis, length, kind in zip(self.grid.axes, self.grid.lengths, self.kinds, strict=True):
             shape = [1] * len(self.grid.sizes)
             shape[axis] = -1
-            parts.append(kind.wavenumbers(self.grid.sizes[axis], length).reshape(shape) ** 2)
-        whole: np.ndarray = np.broadcast_to(reduce(np.add, parts), self.grid.sizes).reshape(-1)
-        return whole
+            own = kind.wavenumbers(self.grid.sizes[axis], length).reshape(shape) ** 2
+            found.append(np.broadcast_to(own, self.grid.sizes).reshape(-1))
+        return found
 
     def variance(self, power: np.ndarray) -> np.ndarray:
         """Computes Σ_k S_k φ_k(x)² per column, from S_k per column."""

@@ -20,12 +20,14 @@ class FieldLaw:
 
     Attributes:
         modes: φ_k.
-        power: S_k per column of the state.
+        power: S_k per column of the state, the geometric mean over what is likely.
+        mean_power: The mean over that: how uncertain S_k is makes states more uncertain.
         noise_variance: σ².
     """
 
     modes: GridModes
     power: np.ndarray
+    mean_power: np.ndarray
     noise_variance: float
 
     @staticmethod
@@ -46,10 +48,12 @@ def _law(explanations: Sequence[Explanation], row: int) -> FieldLaw:
     modes = max(weight_of, key=lambda known: weight_of[known])
     alike = [(one, place) for one, place in own if one.spread.prior.modes == modes]
     weights = np.array([one.weights[place, 0] for one, place in alike]) / weight_of[modes]
-    log_power = np.zeros(len(alike[0][0].spread.prior.power()))
+    log_power = mean_power = np.zeros(len(alike[0][0].spread.prior.power()))
     variance = 0.0
     for weight, (one, place) in zip(weights, alike, strict=True):
         amplitude = one.shares[place] @ one.amplitudes[place]
-        log_power += weight * np.log(np.maximum(amplitude * one.spread.prior.power(), SMALLEST))
+        power = amplitude * one.spread.prior.power()
+        log_power = log_power + weight * np.log(np.maximum(power, SMALLEST))
+        mean_power = mean_power + weight * power
         variance += weight * float(one.noise_variance[place, 0])
-    return FieldLaw(modes, np.exp(log_power), variance if variance > SMALLEST else 1.0)
+    return FieldLaw(modes, np.exp(log_power), mean_power, variance if variance > SMALLEST else 1.0)

@@ -11,6 +11,8 @@ from .grid import GridModes, StateGrid
 
 EXPONENTS = (1.0, 1.5, 2.0, 2.5, 3.5)
 SCALES = (1.0, 3.0, 10.0, 30.0)  # τ, in units of 1 / the longest side
+EXPONENTS_PER_AXIS = (0.75, 1.0, 1.5, 2.0)
+SCALES_PER_AXIS = (1.0, 3.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,16 @@ class Prior:
     """
     x = Σ_k c_k φ_k with independent c_k ~ N(0, A S_k), components alike,
 
-        S_k = (|k|² + τ²)^(−α) / max
+        S_k = (|k|² + τ²)^(−α) / max   or   Π_a (k_a² + τ²)^(−α) / max
 
-    which is the Matérn field of smoothness α − d/2 and correlation length about 1/τ, with the modes φ_k.
+    The first is the Matérn field of smoothness α − d/2 and correlation length about 1/τ, with the modes φ_k. The second,
+    with its power along the axes, is that of things with sides along them.
 
     Attributes:
         modes: φ_k.
         exponent: α.
         scale: τ times the longest side of the domain.
+        per_axis: Whether it is the product over axes.
 
     Source: Lindgren, Rue, Lindström, "An explicit link between Gaussian fields and Gaussian Markov random fields: the
     stochastic partial differential equation approach", 2011.
@@ -34,11 +38,13 @@ class Prior:
     modes: GridModes
     exponent: float
     scale: float
+    per_axis: bool = False
 
     def power(self) -> np.ndarray:
         """Computes S_k per column."""
         tau = self.scale / max(self.modes.grid.lengths)
-        log_power = -self.exponent * np.log(self.modes.k_squared() + tau**2)
+        parts = self.modes.k_squared_of_axes() if self.per_axis else [self.modes.k_squared()]
+        log_power = -self.exponent * np.sum([np.log(part + tau**2) for part in parts], 0)
         power: np.ndarray = np.exp(log_power - log_power.max())
         return power
 
@@ -62,3 +68,7 @@ def priors_of(grid: StateGrid) -> Iterator[Prior]:
         for exponent in EXPONENTS:
             for scale in SCALES:
                 yield Prior(modes, exponent, scale)
+        if len(grid.axes) > 1:
+            for exponent in EXPONENTS_PER_AXIS:
+                for scale in SCALES_PER_AXIS:
+                    yield Prior(modes, exponent, scale, per_axis=True)

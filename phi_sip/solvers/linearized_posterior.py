@@ -194,7 +194,8 @@ class IterativePosterior(LinearizedPosterior):
 
     def errors(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draws errors by what iterations make of drawn states with drawn noise. All entries draw the same."""
-        entries, deviations = len(self.entries), self._deviations[:, None]
+        entries = len(self.entries)
+        deviations = np.sqrt(np.stack([entry.law.mean_power for entry in self.entries]))[:, None]
         wide, copies = side_by_side(self.problem, self.x, count)
         x, found = wide.states.pack(wide.states.template), []
         for _ in range(0, count, copies):
@@ -204,11 +205,6 @@ class IterativePosterior(LinearizedPosterior):
             (error,) = self._by_modes(wide, copies, self.solve.error, x, *natives)
             found.append(wide.numpy(error).reshape(entries, copies, -1))
         return np.concatenate(found, 1)[:, :count]
-
-    @property
-    def _deviations(self) -> np.ndarray:
-        deviations: np.ndarray = np.sqrt(np.stack([entry.law.power for entry in self.entries]))
-        return deviations
 
     def _by_modes(
         self, problem: LeastSquares, copies: int, make: Callable[[LeastSquares], Algorithm], *natives: Any
@@ -223,9 +219,10 @@ class IterativePosterior(LinearizedPosterior):
             make: Builds the algorithm.
             *natives: Its first arguments.
         """
+        deviations = np.sqrt(np.stack([entry.law.power for entry in self.entries]))
         preconditioner = np.stack([entry.preconditioner for entry in self.entries])
         constants = np.stack([entry.constants for entry in self.entries])
-        parts = self._deviations, preconditioner, constants, self.noise_variance**-0.5
+        parts = deviations, preconditioner, constants, self.noise_variance**-0.5
         law = [problem.native(np.repeat(rows, copies, 0)) for rows in parts]
         modes_of, found = [entry.law.modes for entry in self.entries], ()
         for modes in dict.fromkeys(modes_of):
