@@ -6,18 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from phiml import math
 from phiml.math import Tensor
 
-from ..contract.physics import InvertiblePhysics
-from ..errors import ParameterError, UnsupportedError
-from ..regularization import EmpiricalBayes, Regularization
-from ..states import trees
-from ..states.checks import check_parameter
+from ..errors import UnsupportedError
+from ..regularization import Regularization
+from .numerical import NumericallyInverted
 
 
 @dataclass(frozen=True, eq=False)
-class DifferentiablePhysics(InvertiblePhysics):
+class DifferentiablePhysics(NumericallyInverted):
     """
     y = f(x) for any differentiable function of Fields, Tensors or trees of them:
 
@@ -47,6 +44,7 @@ class DifferentiablePhysics(InvertiblePhysics):
     """
 
     name: ClassVar[str] = "differentiable"
+    how_to_be_linear: ClassVar[str] = "Say linear=True if this function is"
 
     function: Callable[..., Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -60,51 +58,13 @@ class DifferentiablePhysics(InvertiblePhysics):
                 f"DifferentiablePhysics: function is a {type(self.function).__name__}. Give the function that "
                 f"simulates, y = f(x), without calling it."
             )
-        if self.noise_std is not None:
-            check_parameter("DifferentiablePhysics", "noise_std", self.noise_std)
-        if self.regularization is not None:
-            self._check_rule(self.regularization)
-
-    def _check_rule(self, rule: Any) -> None:
-        if not isinstance(rule, EmpiricalBayes):
-            raise ParameterError(
-                f"DifferentiablePhysics: regularization is a {type(rule).__name__}, which works in the modes of a "
-                f"closed form. Give EmpiricalBayes(), or nothing: the solver then stops where the noise explains the "
-                f"rest."
-            )
-        if not self.linear:
-            raise ParameterError(
-                "DifferentiablePhysics: regularization is for linear functions. Say linear=True if this one is, or "
-                "leave regularization out."
-            )
+        self._check_noise_and_rule()
 
     @property
     def is_linear(self) -> bool:
         """Whether the function is linear, as given."""
         return self.linear
 
-    @property
-    def inverse_options(self) -> Mapping[str, Any]:
-        """The rule, if one was given."""
-        return {} if self.regularization is None else {"regularization": self.regularization}
-
-    @property
-    def default_solver(self) -> str | None:
-        """`GaussianProcess`, if there is a rule."""
-        return None if self.regularization is None else "gaussian-process"
-
-    @property
-    def measures_noise(self) -> bool:
-        """Whether σ is fitted with the prior."""
-        return self.regularization is not None and self.noise_std is None
-
     def forward(self, x: Any) -> Any:
         """Computes y = f(x, **arguments)."""
         return self.function(x, **self.arguments)
-
-    def noise_energy(self, y: Any) -> Tensor | None:
-        """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
-        if self.noise_std is None:
-            return None
-        values = sum(leaf.shape.non_batch.volume for leaf in trees.leaves(y))
-        return math.to_float(math.wrap(self.noise_std)) ** 2 * values

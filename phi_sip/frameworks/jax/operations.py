@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.scipy.fft
+
+from ...contract.operations import SymmetricSystem
 
 COMPILES = True
 COMPILES_OPERATIONS = True
@@ -47,6 +50,18 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
     y, push = jax.linearize(function, x)
     _, pull = jax.vjp(function, x)
     return y, push, lambda v: pull(v)[0]
+
+
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    return _implicit_solve(system, tuple(coefficients), b)
+
+
+@partial(jax.jit, static_argnums=0)  # which is traced once for each system
+def _implicit_solve(system: SymmetricSystem, coefficients: tuple[Any, ...], b: Any) -> Any:
+    constant = jax.lax.stop_gradient(coefficients)
+    return jax.lax.custom_linear_solve(
+        lambda u: system.multiply(coefficients, u), b, lambda _, rhs: system.solve(constant, rhs), symmetric=True
+    )
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import scipy.fft
 
+from ...contract.operations import SymmetricSystem
 from ...errors import UnsupportedError
 
 COMPILES = False
@@ -39,6 +40,10 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:
 
 def linearize(function: Callable[[Any], Any], x: Any) -> NoReturn:
     vjp(function, [x])
+
+
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    return system.solve(coefficients, b)
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> NoReturn:

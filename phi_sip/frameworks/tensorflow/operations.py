@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...contract.operations import SymmetricSystem
+
 COMPILES = True
 COMPILES_OPERATIONS = False
 
@@ -77,6 +79,20 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
         return tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
 
     return y, push, pull
+
+
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    @tf.custom_gradient
+    def solve(rhs: Any, *c: Any) -> Any:
+        u = system.solve(c, rhs)
+
+        def pull(v: Any) -> list[Any]:
+            w = solve(v, *c)
+            return [w, *(-product for product in system.products(u, w))]
+
+        return u, pull
+
+    return solve(tf.convert_to_tensor(b), *(tf.convert_to_tensor(c) for c in coefficients))
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:

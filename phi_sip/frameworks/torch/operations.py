@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ...contract.operations import SymmetricSystem
+
 COMPILES = False
 COMPILES_OPERATIONS = False
 
@@ -97,6 +99,25 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
 
 def _pull(outputs: torch.Tensor, inputs: torch.Tensor, cotangent: torch.Tensor, **options: bool) -> torch.Tensor:
     return torch.autograd.grad(outputs, inputs, cotangent, allow_unused=True, materialize_grads=True, **options)[0]
+
+
+class _ImplicitSolve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, system: SymmetricSystem, b: torch.Tensor, *coefficients: torch.Tensor) -> torch.Tensor:
+        u = system.solve(coefficients, b)
+        ctx.system = system
+        ctx.save_for_backward(u, *coefficients)
+        return u  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        u, *coefficients = ctx.saved_tensors
+        w = _ImplicitSolve.apply(ctx.system, cotangents[0], *coefficients)
+        return None, w, *(-product for product in ctx.system.products(u, w))
+
+
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    return _ImplicitSolve.apply(system, torch.as_tensor(b), *(torch.as_tensor(c) for c in coefficients))
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
