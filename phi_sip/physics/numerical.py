@@ -1,4 +1,4 @@
-"""What physics without modes share that solvers invert: a prior that is asked for, and noise that is given or fitted."""
+"""What physics without modes of its own shares, which solvers invert: a prior, and noise that is given or fitted."""
 
 from __future__ import annotations
 

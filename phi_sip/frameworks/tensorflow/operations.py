@@ -63,20 +63,26 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
 
 
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-    """Returns f(x), d ↦ J d by forward mode, which simulates again, and v ↦ Jᵀ v by reverse mode."""
-    x = tf.convert_to_tensor(x)
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        y = function(x)
-    zero = tf.UnconnectedGradients.ZERO
+    """
+    Returns f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.
+
+    In graphs TensorFlow's own forward mode ignores derivatives that are written by hand, such as those of solutions of
+    equations.
+    """
+    x, zero = tf.convert_to_tensor(x), tf.UnconnectedGradients.ZERO
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            y = function(x)
+        v = tf.zeros_like(y)
+        outer.watch(v)
+        gradient = tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
 
     def push(d: Any) -> Any:
-        with tf.autodiff.ForwardAccumulator(x, d) as accumulator:
-            again = function(x)
-        return accumulator.jvp(again, unconnected_gradients=zero)
+        return outer.gradient(gradient, v, output_gradients=d, unconnected_gradients=zero)
 
-    def pull(v: Any) -> Any:
-        return tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
+    def pull(u: Any) -> Any:
+        return tape.gradient(y, x, output_gradients=u, unconnected_gradients=zero)
 
     return y, push, pull
 
@@ -84,15 +90,14 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
 def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
     @tf.custom_gradient
     def solve(rhs: Any, *c: Any) -> Any:
-        u = system.solve(c, rhs)
-
         def pull(v: Any) -> list[Any]:
-            w = solve(v, *c)
+            w = implicit_solve(system, c, v)
             return [w, *(-product for product in system.products(u, w))]
 
-        return u, pull
+        return system.solve([tf.stop_gradient(value) for value in c], tf.stop_gradient(rhs)), pull
 
-    return solve(tf.convert_to_tensor(b), *(tf.convert_to_tensor(c) for c in coefficients))
+    u = solve(tf.convert_to_tensor(b), *(tf.convert_to_tensor(c) for c in coefficients))
+    return u
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
