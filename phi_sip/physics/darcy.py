@@ -12,12 +12,13 @@ from phiml.math import Shape, Tensor
 
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
-from ..errors import GridMismatchError, ParameterError, UnsupportedError
+from ..errors import ParameterError, UnsupportedError
 from ..regularization import Regularization
 from ..spectral import SpectralBasis
 from ..spectral.conduction import Conduction
 from ..states import trees
 from .numerical import NumericallyInverted
+from .on_cells import check_on_cells, on_cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,7 @@ class Darcy(NumericallyInverted):
                 f"Darcy: {given} of source and coefficient was given, but one is the unknown. Give source=f to look "
                 f"for x = log a, or coefficient=a to look for x = f."
             )
-        name = "source" if self.coefficient is None else "coefficient"
-        _check_parameter(name, self._given, positive=self.is_linear)
+        check_on_cells("Darcy", *self._given, positive=self.is_linear)
         self._check_noise_and_rule()
 
     @property
@@ -103,9 +103,8 @@ class Darcy(NumericallyInverted):
         Args:
             x: log a or f, a scalar centered grid.
         """
-        conduction, cells = self._conduction(x)
         with math.precision(trees.precision_of(x)):
-            state, given = (self._native(values, x, cells) for values in (x.values, self._values))
+            conduction, (state, given), cells = self._problem(x)
             source, resistivity = (state, 1 / given) if self.is_linear else (given, conduction.backend.exp(-state))
             conductivities = conduction.conductivities(resistivity)
             u = conduction.implicit_solve(conductivities, source + conduction.inflow(conductivities))
@@ -113,72 +112,39 @@ class Darcy(NumericallyInverted):
 
     def inverse(self, y_target: Field, x: Field, y: Field) -> Correction:
         """Computes Δx = −∇·(a ∇(y_target − y)) for the source."""
-        conduction, cells = self._conduction(x)
         with math.precision(trees.precision_of(x)):
-            residual = self._native((y_target - y).values, x, cells)
-            conductivities = conduction.conductivities(1 / self._native(self._values, x, cells))
-            dx = conduction.multiply(conductivities, residual)
+            conduction, (residual, given), cells = self._problem(trees.subtract(y_target, y))
+            dx = conduction.multiply(conduction.conductivities(1 / given), residual)
             return Correction(trees.with_values(x, math.reshaped_tensor(dx, cells, convert=False)))
 
     def constrain(self, x: Field, y_target: Any) -> Field:
         """Returns the source with mean 0 if no side is fixed; x itself elsewhere."""
-        if not self.is_linear or not self._conduction(x)[0].is_singular:
+        if not self.is_linear or not self._problem(x)[0].is_singular:
             return x
         with math.precision(trees.precision_of(x)):
             return trees.with_values(x, x.values - math.mean(x.values, x.resolution))
 
     @property
-    def _given(self) -> Any:
-        return self.coefficient if self.source is None else self.source
+    def _given(self) -> tuple[str, Any]:
+        """Name and value of the parameter that was given."""
+        return ("coefficient", self.coefficient) if self.is_linear else ("source", self.source)
 
-    @property
-    def _values(self) -> Tensor:
-        return self._given.values if isinstance(self._given, Field) else math.wrap(self._given)
-
-    def _native(self, values: Tensor, x: Field, cells: Sequence[Shape]) -> Any:
-        """Returns values as a native tensor like x, with the rows first and then the axes."""
-        values = math.convert(math.cast(values, math.DType(float, trees.precision_of(x))), x.values.default_backend)
-        return math.expand(values, cells[0] & x.resolution).native([*cells])
-
-    def _conduction(self, x: Field) -> tuple[Conduction, list[Shape]]:
-        """Returns the equation on the grid of x, and the groups of dims of its native tensors; checks x."""
+    def _problem(self, x: Field) -> tuple[Conduction, list[Any], list[Shape]]:
+        """
+        Returns the equation on the grid of x; x and what is given as native tensors; and the groups of their dims. It
+        checks x.
+        """
         if not isinstance(x, Field) or not x.is_grid or not x.is_centered or x.values.shape.channel:
             raise UnsupportedError(
                 f"Darcy works on scalar centered grids, but got {trees.describe(x)}. Make a CenteredGrid without "
                 f"channel dims, with the boundary that u has, e.g. CenteredGrid(values, 0, ...)."
             )
-        values = self._values
-        if any(
-            n not in x.resolution or values.shape.get_size(n) != x.resolution.get_size(n)
-            for n in values.shape.non_batch.names
-        ):
-            raise GridMismatchError(
-                f"Darcy: what was given has the dims {values.shape.non_batch}, x has {x.resolution}. Give it on the "
-                f"cells of x, without other dims than those of the batch."
-            )
+        given = on_cells("Darcy", *self._given, x)
         basis = SpectralBasis.of(x)
-        rows = x.values.shape.batch & values.shape.batch
-        return Conduction.of(basis, x.values.default_backend), [rows, *basis.resolution]
+        cells = [x.values.shape.batch & given.shape.batch, *basis.resolution]
+        natives = [math.expand(values, cells[0] & x.resolution).native(cells) for values in (x.values, given)]
+        return Conduction.of(basis, x.values.default_backend), natives, cells
 
-
-def _check_parameter(name: str, value: Any, positive: bool) -> None:
-    """Checks that f or a is a number, or a `Tensor` or `Field` of finite numbers, positive ones if needed."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor, Field)):
-        raise UnsupportedError(
-            f"Darcy: {name} is a {type(value).__name__}. Give a number, or a Tensor or Field on the cells of x."
-        )
-    tensor = value.values if isinstance(value, Field) else math.wrap(value)
-    if not tensor.available:
-        return
-    with math.precision(64):
-        finite, least = bool(math.is_finite(tensor).all), float(math.min(tensor, tensor.shape))
-    if not finite:
-        raise ParameterError(f"Darcy: {name} is not finite everywhere. Check how it was computed.")
-    if positive and least <= 0:
-        raise ParameterError(
-            f"Darcy: {name} is {least:g} somewhere, but a permeability is > 0. For cells that nothing flows through "
-            f"give a small positive number."
-        )
 
 
 @hookimpl
