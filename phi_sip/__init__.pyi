@@ -38,12 +38,14 @@ from .noise import ColoredNoise, MultiplicativeNoise, NoiseLaw, NoisePerCell, Ou
 from .noise.resolve import available_noise, get_noise
 from .physics.burgers import Burgers
 from .physics.composite import Composite
+from .physics.darcy import Darcy
 from .physics.differentiable import DifferentiablePhysics
 from .physics.evolution import Evolution, Reversible, TimeStepping
 from .physics.exponential import Exponential
 from .physics.flow import IncompressibleFlow
 from .physics.heat import HeatEquation
 from .physics.masked import Masked
+from .physics.navier_stokes import NavierStokes
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
 from .physics.sensors import Sensors
@@ -111,6 +113,7 @@ __all__ = [
     "ConjugateGradient",
     "Correction",
     "CrossValidated",
+    "Darcy",
     "DifferentiablePhysics",
     "DiscrepancyPrinciple",
     "DuplicateNameError",
@@ -141,6 +144,7 @@ __all__ = [
     "MeasuredSpectrum",
     "MisfitWarning",
     "MultiplicativeNoise",
+    "NavierStokes",
     "NetworkInput",
     "NetworkOutputError",
     "NetworkSpec",

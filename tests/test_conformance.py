@@ -17,6 +17,7 @@ from phi_sip import (
     Burgers,
     Composite,
     Correction,
+    Darcy,
     EmpiricalBayes,
     Evolution,
     Exponential,
@@ -25,6 +26,7 @@ from phi_sip import (
     InverseSolver,
     InvertiblePhysics,
     Masked,
+    NavierStokes,
     ParameterError,
     Poisson,
     PowerLaw,
@@ -68,6 +70,15 @@ def checkered() -> Any:
 def anywhere() -> Any:
     at = np.random.default_rng(2).uniform(size=(40, 2)) * [12, 10]
     return math.wrap(at, instance("sensors"), channel(vector="x,y"))
+
+
+def permeability(*shape: int) -> Callable[[], Any]:
+    """log a, between walls that drive a flow through."""
+    return lambda: grid(smooth(np.random.default_rng(0), *shape), None, {"x": (0.0, 9.0), "y": INSULATED})
+
+
+def medium() -> Any:
+    return math.wrap(np.exp(smooth(np.random.default_rng(3), 1, 12, 10)[0]), spatial("x,y"))
 
 
 def moving(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], Any]:
@@ -144,6 +155,12 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "poisson-mixed": (lambda: Poisson(), bounded(3, 12, 10, boundary=MIXED)),
     "poisson-values": (lambda: Poisson(), bounded(3, 12, 10, boundary=VALUES)),
     "poisson-noise": (lambda: Poisson(1e-3), source(3, 12, 10)),
+    "darcy": (lambda: Darcy(source=1.0), permeability(3, 8, 6)),
+    "darcy-batch": (lambda: Darcy(math.wrap([1.0, 0.5, -1.0], batch("batch"))), permeability(3, 12)),
+    "darcy-source": (lambda: Darcy(coefficient=medium()), bounded(3, 12, 10, boundary=VALUES)),
+    "darcy-source-periodic": (lambda: Darcy(coefficient=medium()), source(3, 12, 10)),
+    "darcy-source-noise": (lambda: Darcy(coefficient=medium(), noise_std=0.05), bounded(3, 12, 10, boundary=0)),
+    "navier-stokes": (lambda: NavierStokes(0.1, 0.25, 4, forcing=checkered()), field(3, 12, 10)),
 }
 
 
@@ -159,12 +176,18 @@ WITHOUT_UNCERTAINTY = (
     "composite",
     "exponential",
     "rotated-sine",
+    "darcy",
+    "darcy-batch",
+    "darcy-source",
+    "darcy-source-periodic",
+    "darcy-source-noise",
+    "navier-stokes",
 )
 
 
 # One of each physics; with other settings it computes alike on all frameworks.
 EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "composite", "exponential"}
-EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges"}
+EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "darcy-source"}
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 
 

@@ -71,6 +71,12 @@ class Operations(Protocol):
     def hessian(self, objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         """Returns gradient (rows, n) and Hessian (rows, n, n) at x (rows, n) of an objective with one value per row."""
 
+    def repeated(self, step: Callable[[Any], Any], state: Any, count: int) -> Any:
+        """
+        Computes step(… step(state)), `count` times, of a native tensor; it can be differentiated. Where it is compiled,
+        it is compiled as a loop, in a time that does not depend on `count`.
+        """
+
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
 

@@ -105,10 +105,10 @@ class VorticityTransport:
         if isinstance(viscosity, Tensor) or viscosity != 0:
             damping = math.exp(-0.5 * viscosity * dt * self.space.k_squared)
             decay = self._per_mode(math.cast(math.convert(damping, backend), c.dtype), batch)
-        native = c.native(groups)
-        for _ in range(steps):
-            native = runge_kutta_4(rate, native, step, decay)
-        return math.reshaped_tensor(native, groups, convert=False)
+        end = operations_of(backend).repeated(
+            lambda native: runge_kutta_4(rate, native, step, decay), c.native(groups), steps
+        )
+        return math.reshaped_tensor(end, groups, convert=False)
 
     def _per_mode(self, values: Tensor, batch: Shape) -> Any:
         """Returns values of the modes on the native axes (batch, quantity, k…)."""

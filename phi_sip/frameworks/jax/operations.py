@@ -72,6 +72,14 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     return gradient(x), jnp.moveaxis(columns, 0, 2)
 
 
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    if isinstance(state, jax.core.Tracer):
+        return jax.lax.scan(lambda value, _: (step(value), None), state, None, length=count)[0]
+    for _ in range(count):
+        state = step(state)
+    return state
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = jnp.linalg.eigh(matrices)
     return values, vectors

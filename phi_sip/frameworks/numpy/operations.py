@@ -50,6 +50,12 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> NoReturn:
     vjp(objective, [x])
 
 
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    for _ in range(count):
+        state = step(state)
+    return state
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = np.linalg.eigh(matrices)
     return values, vectors

@@ -115,6 +115,14 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     return gradient, tf.stack(rows, axis=1)
 
 
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    if tf.inside_function():
+        return tf.while_loop(lambda _: True, lambda value: (step(value),), (state,), maximum_iterations=count)[0]
+    for _ in range(count):
+        state = step(state)
+    return state
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = tf.linalg.eigh(matrices)
     return values, vectors

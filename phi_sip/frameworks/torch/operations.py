@@ -135,6 +135,12 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     return gradient.detach(), torch.stack(rows, 1)
 
 
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    for _ in range(count):
+        state = step(state)
+    return state
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = torch.linalg.eigh(matrices)
     return values, vectors
