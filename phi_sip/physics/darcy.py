@@ -68,7 +68,7 @@ class Darcy(NumericallyInverted):
 
     name: ClassVar[str] = "darcy"
     varying: ClassVar[tuple[str, ...]] = ()  # whether σ is 0 decides how to invert
-    how_to_be_linear: ClassVar[str] = "Give the permeability, coefficient=..., to look for the source"
+    or_be_linear: ClassVar[str] = ", or give the permeability, coefficient=..., to look for the source"
 
     source: float | Tensor | Field | None = None
     coefficient: float | Tensor | Field | None = None

@@ -44,7 +44,7 @@ class DifferentiablePhysics(NumericallyInverted):
     """
 
     name: ClassVar[str] = "differentiable"
-    how_to_be_linear: ClassVar[str] = "Say linear=True if this function is"
+    or_be_linear: ClassVar[str] = ", or say linear=True if this function is"
 
     function: Callable[..., Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -34,8 +34,7 @@ class NavierStokes(NumericallyInverted):
     velocity has the mean 0. No closed form: friction has no inverse that noise would not destroy, so the default solver
     inverts it. The mean of ω changes by that of f only: `constrain` gives x the mean of y* less that.
 
-    Works on scalar periodic centered grids with two axes, any resolution and cell size, and any batch dims. What
-    f = 0.1 (sin 2π(x + y) + cos 2π(x + y)), ν = 1e-3 on the unit square is to others, `benchmarks/nonlinear.py` shows.
+    Works on scalar periodic centered grids with two axes, any resolution and cell size, and any batch dims.
 
     Args:
         viscosity: ν ≥ 0 in length² / time; a number, or a tensor with batch dims.
@@ -45,7 +44,7 @@ class NavierStokes(NumericallyInverted):
             Default: none.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*; a number, or a tensor with batch dims. Default: not
             known.
-        regularization: Not for nonlinear physics so far.
+        regularization: A prior; refused so far, as the physics is not linear.
 
     Raises:
         ParameterError: if a parameter is out of range or not finite; by `forward`, if the time step is not stable:
@@ -60,7 +59,6 @@ class NavierStokes(NumericallyInverted):
     """
 
     name: ClassVar[str] = "navier-stokes"
-    how_to_be_linear: ClassVar[str] = "Wait for what the solver of nonlinear physics learns"
 
     viscosity: float | Tensor
     time_step: float | Tensor

@@ -28,10 +28,10 @@ class NumericallyInverted(InvertiblePhysics):
     Attributes:
         noise_std: Standard deviation σ ≥ 0 of white noise in y*; `None`: not known.
         regularization: The prior; `None`: none.
-        how_to_be_linear: What to change for physics that is not linear to take a prior, for messages.
+        or_be_linear: What else to do about a prior of physics that is not linear, for messages.
     """
 
-    how_to_be_linear: ClassVar[str] = ""
+    or_be_linear: ClassVar[str] = ""
 
     noise_std: float | Tensor | None
     regularization: Regularization | None
@@ -57,7 +57,7 @@ class NumericallyInverted(InvertiblePhysics):
             )
         if not self.is_linear:
             raise ParameterError(
-                f"{owner}: regularization is for linear physics. {self.how_to_be_linear}, or leave regularization out."
+                f"{owner}: regularization is for linear physics, which this is not. Leave it out{self.or_be_linear}."
             )
 
     @property
