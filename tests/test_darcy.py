@@ -98,7 +98,7 @@ def test_it_is_second_order(framework, double):
         found = array(Darcy(source=on_cells(source[None])).forward(grid(log_a[None], (1 / n, 1 / n), 0)))[0]
         errors.append(np.abs(found - u).max())
     rates = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert (rates > 1.85).all() and (rates < 2.2).all(), (errors, rates)
+    assert (np.abs(rates - 2) < 0.15).all(), (errors, rates)
 
 
 def test_constant_permeability_is_poissons_equation(framework, double):
@@ -173,7 +173,7 @@ def test_the_permeability_is_found_and_is_positive(framework, double):
     before, after = (np.abs(array(physics.forward(state)) - array(y)).max() for state in (x * 0, found))
     assert after < 1e-2 * before
     assert np.abs(array(found) - array(x)).max() < 0.3 * np.abs(array(x)).max()
-    assert np.isfinite(array(found)).all() and (np.exp(array(found)) > 0).all()
+    assert (np.exp(array(found)) > 0).all()
 
 
 def test_scaling(framework, double):
@@ -200,6 +200,7 @@ def test_single_precision(framework):
 
 def test_who_inverts():
     """The closed form has no noise and no prior."""
+
     def name(physics: Any) -> str | None:
         solver = solver_of(physics, None)
         return None if solver is None else solver.name
@@ -224,7 +225,8 @@ def test_sources_from_sensors(framework, double):
     physics = Sensors(Darcy(coefficient=medium, regularization=EmpiricalBayes()), points, x)
     step = sip_inverse(physics, physics.forward(x), x * 0)
     error = np.linalg.norm(array(step.x_target) - array(x)) / np.linalg.norm(array(x))
-    assert error < 0.4 and step.uncertainty is not None
+    assert error < 0.4
+    assert step.uncertainty is not None
 
 
 LINE = grid(random(1, 8), None, 0)

@@ -146,7 +146,6 @@ class Darcy(NumericallyInverted):
         return Conduction.of(basis, x.values.default_backend), natives, cells
 
 
-
 @hookimpl
 def sip_physics() -> Sequence[type[InvertiblePhysics]]:
     return [Darcy]

@@ -88,7 +88,7 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
 
 
 def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def solve(rhs: Any, *c: Any) -> Any:
         def pull(v: Any) -> list[Any]:
             w = implicit_solve(system, c, v)

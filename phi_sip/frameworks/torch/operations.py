@@ -101,13 +101,13 @@ def _pull(outputs: torch.Tensor, inputs: torch.Tensor, cotangent: torch.Tensor, 
     return torch.autograd.grad(outputs, inputs, cotangent, allow_unused=True, materialize_grads=True, **options)[0]
 
 
-class _ImplicitSolve(torch.autograd.Function):
+class _ImplicitSolve(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, system: SymmetricSystem, b: torch.Tensor, *coefficients: torch.Tensor) -> torch.Tensor:
         u = system.solve(coefficients, b)
         ctx.system = system
         ctx.save_for_backward(u, *coefficients)
-        return u  # type: ignore[no-any-return]
+        return u
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
