@@ -90,11 +90,12 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
 def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def solve(rhs: Any, *c: Any) -> Any:
-        def pull(v: Any) -> list[Any]:
+        def pull(v: Any) -> list[Any]:  # of u as it leaves, so that this can be differentiated again
             w = implicit_solve(system, c, v)
             return [w, *(-product for product in system.products(u, w))]
 
-        return system.solve([tf.stop_gradient(value) for value in c], tf.stop_gradient(rhs)), pull
+        constant = [tf.stop_gradient(value) for value in c]  # else TensorFlow differentiates the iteration all the same
+        return system.solve(constant, tf.stop_gradient(rhs)), pull
 
     u = solve(tf.convert_to_tensor(b), *(tf.convert_to_tensor(c) for c in coefficients))
     return u
