@@ -22,6 +22,8 @@ from phi_sip import (
 )
 from phi_sip.frameworks import operations_of
 
+ALIKE = pytest.mark.slow_on("tensorflow", "jax")
+
 
 def square(values: np.ndarray) -> Any:
     """A periodic grid on the unit square from (batch, n, n)."""
@@ -83,6 +85,7 @@ def test_taylor_green_vortices_decay(framework, double):
         np.testing.assert_allclose(found, w * rate, atol=1e-13)
 
 
+@ALIKE
 def test_a_force_balances_friction(framework, double):
     """ω → f / (ν k²) where only one mode is driven."""
     x, y = cells(16)
@@ -95,6 +98,7 @@ def test_a_force_balances_friction(framework, double):
     np.testing.assert_allclose(from_nothing, steady * (1 - np.exp(-0.05 * 8 * np.pi**2 * 0.4)), atol=1e-6)
 
 
+@ALIKE
 def test_it_agrees_with_another_simulation(framework, double):
     w = 8 * vorticity(2, 24)
     x, y = cells(24)
@@ -105,6 +109,7 @@ def test_it_agrees_with_another_simulation(framework, double):
     assert np.abs(found - expected).max() < 2e-5 * np.abs(expected).max()
 
 
+@ALIKE
 def test_it_is_of_fourth_order_in_time_and_spectral_in_space(framework, double):
     w = 8 * vorticity(1, 32)
 
@@ -137,6 +142,7 @@ def square_cut(w: np.ndarray, n: int) -> np.ndarray:
     return np.fft.ifft2(result / shift[n][:, None] / shift[n]).real * n**2
 
 
+@ALIKE
 def test_circulation_and_energy(framework, double):
     """The mean of ω stays; without friction so do ½ ∫|u|² and ∫ω², which friction takes away at the rate 2 ν ∫ω²."""
     w = 8 * vorticity(2, 24) + 0.3
@@ -151,6 +157,7 @@ def test_circulation_and_energy(framework, double):
         assert energy[0] - energy[2] == pytest.approx(lost, rel=0.1)
 
 
+@ALIKE
 def test_viscosity_and_force_per_sample(framework, double):
     w = 4 * vorticity(2, 16)
     force = vorticity(2, 16, seed=1)
@@ -161,6 +168,7 @@ def test_viscosity_and_force_per_sample(framework, double):
         np.testing.assert_allclose(together[i], array(one)[0], atol=1e-13)
 
 
+@pytest.mark.slow_on("tensorflow")
 def test_derivatives_are_those_of_finite_differences_and_adjoint(framework, double):
     """Also compiled, where the time steps are a loop."""
     rng, shape, operations = np.random.default_rng(0), (2, 8, 6), operations_of(framework.backend)
@@ -184,7 +192,7 @@ def test_derivatives_are_those_of_finite_differences_and_adjoint(framework, doub
         np.testing.assert_allclose(one, other, atol=1e-12 * np.abs(one).max())
 
 
-@pytest.mark.slow_on("tensorflow")
+@ALIKE
 def test_the_start_is_found(framework, double):
     x = square(4 * vorticity(2, 12) + 0.2)
     physics = NavierStokes(0.002, 0.05, 4)
