@@ -38,6 +38,7 @@ from .noise import ColoredNoise, MultiplicativeNoise, NoiseLaw, NoisePerCell, Ou
 from .noise.resolve import available_noise, get_noise
 from .physics.burgers import Burgers
 from .physics.composite import Composite
+from .physics.darcy import Darcy
 from .physics.differentiable import DifferentiablePhysics
 from .physics.evolution import Evolution, Reversible, TimeStepping
 from .physics.exponential import Exponential
@@ -46,6 +47,7 @@ from .physics.heat import HeatEquation
 from .physics.helmholtz import Helmholtz
 from .physics.heterogeneous_heat import HeterogeneousHeat
 from .physics.masked import Masked
+from .physics.navier_stokes import NavierStokes
 from .physics.poisson import Poisson
 from .physics.rotated_sine import RotatedSine
 from .physics.sensors import Sensors
@@ -114,6 +116,7 @@ __all__ = [
     "ConjugateGradient",
     "Correction",
     "CrossValidated",
+    "Darcy",
     "DifferentiablePhysics",
     "DiscrepancyPrinciple",
     "DuplicateNameError",
@@ -147,6 +150,7 @@ __all__ = [
     "MeasuredSpectrum",
     "MisfitWarning",
     "MultiplicativeNoise",
+    "NavierStokes",
     "NetworkInput",
     "NetworkOutputError",
     "NetworkSpec",

@@ -18,6 +18,7 @@ from phi_sip import (
     Burgers,
     Composite,
     Correction,
+    Darcy,
     EmpiricalBayes,
     Evolution,
     Exponential,
@@ -28,6 +29,7 @@ from phi_sip import (
     InverseSolver,
     InvertiblePhysics,
     Masked,
+    NavierStokes,
     ParameterError,
     Poisson,
     PowerLaw,
@@ -73,6 +75,15 @@ def anywhere(samples: int | None = None) -> Any:
     dims = [batch("batch")] if samples else []
     at = np.random.default_rng(2).uniform(size=(*([samples] if samples else []), 40, 2)) * [12, 10]
     return math.wrap(at, *dims, instance("sensors"), channel(vector="x,y"))
+
+
+def permeability(*shape: int) -> Callable[[], Any]:
+    """log a, between walls that drive a flow through."""
+    return lambda: grid(smooth(np.random.default_rng(0), *shape), None, {"x": (0.0, 9.0), "y": INSULATED})
+
+
+def medium() -> Any:
+    return math.wrap(np.exp(smooth(np.random.default_rng(3), 1, 12, 10)[0]), spatial("x,y"))
 
 
 def moving(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], Any]:
@@ -177,6 +188,12 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     ),
     "heterogeneous-values": (lambda: HeterogeneousHeat(body(), 0.1), bounded(3, 12, 10, boundary=VALUES)),
     "heterogeneous-batch": (lambda: HeterogeneousHeat(body(3), 0.5, 1e-4, max_diffusivity=2.0), field(3, 12, 10)),
+    "darcy": (lambda: Darcy(source=1.0), permeability(3, 5, 4)),
+    "darcy-batch": (lambda: Darcy(math.wrap([1.0, 0.5, -1.0], batch("batch"))), permeability(3, 6)),
+    "darcy-source": (lambda: Darcy(coefficient=medium()), bounded(3, 12, 10, boundary=VALUES)),
+    "darcy-source-periodic": (lambda: Darcy(coefficient=medium()), source(3, 12, 10)),
+    "darcy-source-noise": (lambda: Darcy(coefficient=medium(), noise_std=0.05), bounded(3, 12, 10, boundary=0)),
+    "navier-stokes": (lambda: NavierStokes(0.1, 0.25, 4, forcing=checkered()), field(3, 12, 10)),
 }
 
 
@@ -196,6 +213,12 @@ WITHOUT_UNCERTAINTY = (
     "heterogeneous-2d",
     "heterogeneous-values",
     "heterogeneous-batch",
+    "darcy",
+    "darcy-batch",
+    "darcy-source",
+    "darcy-source-periodic",
+    "darcy-source-noise",
+    "navier-stokes",
 )
 
 
@@ -216,7 +239,7 @@ EXACT = {case for case in CASES if case.startswith("poisson") and case != "poiss
 
 # One of each physics; with other settings it computes alike on all frameworks.
 EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "composite", "exponential"}
-EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "helmholtz-2d"}
+EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "helmholtz-2d", "darcy-source"}
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 
 

@@ -730,10 +730,6 @@ REFUSED = {
         lambda: DifferentiablePhysics(abs, linear=True, regularization=TotalVariation()),
         "closed form",
     ),
-    "a rule for what is not linear": (
-        lambda: DifferentiablePhysics(abs, regularization=EmpiricalBayes()),
-        "linear=True",
-    ),
     "edges at sensors": (
         lambda: sensors(whole(), HeatEquation(1.0, 1.0, 0.1, TotalVariation())),
         "only its closed-form",
@@ -744,7 +740,7 @@ REFUSED = {
     ),
     "noise of what is not linear": (
         lambda: sensors(whole(), Composite(Evolution(lambda x: x - x**3, 0.1, 2), HeatEquation(1.0, 1.0))),
-        "linear physics only",
+        "works for linear physics, and with regularization",
     ),
     "points outside": (lambda: sensors(whole(), lengths=(20.0, 8.0)), "not inside of the domain"),
     "a network that is shown values at points": (

@@ -10,6 +10,22 @@ Linear = Callable[[Any], Any]
 Step = Callable[[Any, Any, Any], Any]
 
 
+class SymmetricSystem(Protocol):
+    """
+    A linear system A(c) u = b on native tensors, with A symmetric and linear in the coefficients c, a tuple of tensors.
+    It is hashable: equal systems compute the same.
+    """
+
+    def multiply(self, coefficients: Sequence[Any], u: Any) -> Any:
+        """Computes A(c) u."""
+
+    def products(self, u: Any, v: Any) -> Sequence[Any]:
+        """Computes the derivatives of ⟨v, A(c) u⟩ by each of c."""
+
+    def solve(self, coefficients: Sequence[Any], b: Any) -> Any:
+        """Computes u with A(c) u = b."""
+
+
 class Operations(Protocol):
     """
     Operations on native tensors of one framework.
@@ -47,8 +63,20 @@ class Operations(Protocol):
     def linearize(self, function: Callable[[Any], Any], x: Any) -> tuple[Any, Linear, Linear]:
         """Returns f(x), d ↦ J d and v ↦ Jᵀ v with J = ∂f/∂x; both maps may be used any number of times."""
 
+    def implicit_solve(self, system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+        """
+        Computes u with A(c) u = b. Derivatives of any order are by the implicit function theorem, which takes a further
+        solution for each and never differentiates `solve`.
+        """
+
     def hessian(self, objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         """Returns gradient (rows, n) and Hessian (rows, n, n) at x (rows, n) of an objective with one value per row."""
+
+    def repeated(self, step: Callable[[Any], Any], state: Any, count: int) -> Any:
+        """
+        Computes step(… step(state)), `count` times, of a native tensor; it can be differentiated. Where it is compiled,
+        it is compiled as a loop, in a time that does not depend on `count`.
+        """
 
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""

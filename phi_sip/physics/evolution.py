@@ -13,8 +13,10 @@ from phiml.math import Tensor
 from ..contract.markers import hookimpl
 from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
+from ..regularization import Regularization
 from ..states import trees
 from ..states.checks import check_count, check_parameter
+from .fitted import FittedPrior
 
 
 def check_time_steps(owner: str, time_step: float | Tensor, steps: int) -> None:
@@ -90,7 +92,7 @@ class Reversible(TimeStepping):
 
 
 @dataclass(frozen=True)
-class Evolution(Reversible):
+class Evolution(Reversible, FittedPrior):
     """
     n applications of a function that advances a state in time, e.g. one written with PhiFlow:
 
@@ -103,10 +105,14 @@ class Evolution(Reversible):
         step: Maps a state and dt to the state dt later, without random numbers.
         time_step: dt > 0, a number, or a tensor with batch dims.
         steps: n ≥ 1.
+        noise_std: Standard deviation σ ≥ 0 of white noise in y*, at which numerical inverses stop; a number, or a
+            tensor with batch dims. Default: not known.
+        regularization: `EmpiricalBayes()`, see `DifferentiablePhysics`. Default: no prior.
 
     Raises:
         UnsupportedError: if `step` cannot be called.
-        ParameterError: if `time_step` is not a positive number or `steps` not an integer ≥ 1.
+        ParameterError: if `time_step` is not a positive number or `steps` not an integer ≥ 1, or for `noise_std` and
+            `regularization` as `DifferentiablePhysics` does.
 
     Example:
         physics = Evolution(lambda v, dt: advect.semi_lagrangian(v, v, dt), time_step=0.5, steps=8)
@@ -118,6 +124,8 @@ class Evolution(Reversible):
     step: Callable[[Any, Any], Any]
     time_step: float | Tensor
     steps: int
+    noise_std: float | Tensor | None = None
+    regularization: Regularization | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -125,6 +133,7 @@ class Evolution(Reversible):
             raise UnsupportedError(
                 f"Evolution: step is a {type(self.step).__name__}. Give a function step(state, dt) -> state."
             )
+        self._check_noise_and_prior()
 
     def advance(self, state: Any, dt: float | Tensor) -> Any:
         """Computes `step(state, dt)`."""

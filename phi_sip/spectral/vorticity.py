@@ -1,4 +1,4 @@
-"""Inviscid incompressible flow in two dimensions, and what it carries, in Fourier space."""
+"""Incompressible flow in two dimensions, and what it carries, in Fourier space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from phiml import math
-from phiml.math import Tensor, channel, rename_dims, stack
+from phiml.math import Shape, Tensor, channel, rename_dims, stack
 
 from ..frameworks import operations_of
 from .derivatives import PeriodicDerivatives, runge_kutta_4
@@ -19,13 +19,16 @@ Q = "quantity"
 @dataclass(frozen=True, eq=False)
 class VorticityTransport:
     """
-    Two-dimensional Euler flow as the transport of vorticity ω and of scalars q by the velocity that ω induces:
+    Two-dimensional flow as the transport of vorticity ω and of scalars q by the velocity that ω induces:
 
-        ∂ω/∂t + u·∇ω = 0,   ∂q/∂t + u·∇q = 0,   u = ū + (∂_y ψ, −∂_x ψ),   −∇²ψ = ω,   ω = ∂_x u_y − ∂_y u_x
+        ∂ω/∂t + u·∇ω = ν ∇²ω + f,   ∂q/∂t + u·∇q = ν ∇²q + f
+        u = ū + (∂_y ψ, −∂_x ψ),   −∇²ψ = ω,   ω = ∂_x u_y − ∂_y u_x
+
+    without friction or forces, ν = f = 0, unless they are given.
 
     A state is (ū, c): the mean velocity, which stays, and the Fourier coefficients c of ω, q_1, q_2, … along the
-    channel dim `quantity`. Pseudo-spectral with the two-thirds rule, which conserves energy and ∫ω² but for the error
-    of the time step, O(dt⁵) a step. Modes of q beyond ⅔ of the highest stay as they are.
+    channel dim `quantity`. Pseudo-spectral with the two-thirds rule, which conserves energy and ∫ω² without friction
+    but for the error of the time step, O(dt⁵) a step. Nothing carries modes of q beyond ⅔ of the highest.
 
     Attributes:
         space: Derivatives on a grid with two axes.
@@ -70,7 +73,15 @@ class VorticityTransport:
         mean = mean / math.sqrt(float(self.space.basis.resolution.volume))
         return mean, math.sum(self._curl * coefficients, "derivative")
 
-    def run(self, mean: Tensor, c: Tensor, dt: float | Tensor, steps: int) -> Tensor:
+    def run(
+        self,
+        mean: Tensor,
+        c: Tensor,
+        dt: float | Tensor,
+        steps: int,
+        viscosity: float | Tensor = 0.0,
+        force: Tensor | None = None,
+    ) -> Tensor:
         """
         Computes c after n steps of dt, on native tensors, which takes a fifth of the time.
 
@@ -79,20 +90,33 @@ class VorticityTransport:
             c: Coefficients along the dim `quantity`.
             dt: Time step; negative where time runs backwards.
             steps: n.
+            viscosity: ν, a number or a tensor with batch dims. Friction is exact, so it limits no time step.
+            force: Coefficients of f, the same for all quantities; default 0.
         """
-        batch = math.merge_shapes(mean.shape.batch, c.shape.batch, math.shape(dt).batch)
+        parameters = (mean, c, math.wrap(dt), math.wrap(viscosity), math.wrap(0.0) if force is None else force)
+        batch = math.merge_shapes(*(parameter.shape.batch for parameter in parameters))
         groups = [batch, c.shape[Q], *self.space.basis.modes]
         backend, ones = c.default_backend, [1] * self.space.basis.modes.rank
         carried = backend.reshape(mean.native([batch, self.space.axes]), (-1, 1, self.space.axes.size, *ones))
         complex_dt = math.convert(math.cast(math.wrap(dt), c.dtype), backend)
         step = backend.reshape(math.expand(complex_dt, batch).native([batch]), (-1, 1, *ones))
-        rate, native = self._rate(carried, c.shape.get_size(Q)), c.native(groups)
-        for _ in range(steps):
-            native = runge_kutta_4(rate, native, step, 1.0)
-        return math.reshaped_tensor(native, groups, convert=False)
+        rate = self._rate(carried, c.shape.get_size(Q), None if force is None else self._per_mode(force, batch))
+        decay: Any = 1.0
+        if isinstance(viscosity, Tensor) or viscosity != 0:
+            damping = math.exp(-0.5 * viscosity * dt * self.space.k_squared)
+            decay = self._per_mode(math.cast(math.convert(damping, backend), c.dtype), batch)
+        end = operations_of(backend).repeated(
+            lambda native: runge_kutta_4(rate, native, step, decay), c.native(groups), steps
+        )
+        return math.reshaped_tensor(end, groups, convert=False)
 
-    def _rate(self, mean: Any, quantities: int) -> Callable[[Any], Any]:
-        """Returns c ↦ F(−u·∇q) of all quantities, on native axes (batch, quantity, [derivative], k…)."""
+    def _per_mode(self, values: Tensor, batch: Shape) -> Any:
+        """Returns values of the modes on the native axes (batch, quantity, k…)."""
+        modes = self.space.basis.modes
+        return math.expand(values, batch & modes).native([batch, *modes])[:, None]
+
+    def _rate(self, mean: Any, quantities: int, force: Any) -> Callable[[Any], Any]:
+        """Returns c ↦ F(f − u·∇q) of all quantities, on native axes (batch, quantity, [derivative], k…)."""
         names, sizes = self.space.basis.modes.names, self.space.basis.resolution.sizes
         backend = self.space.resolved.default_backend
         framework = operations_of(backend)
@@ -107,7 +131,8 @@ class VorticityTransport:
             sources = backend.concat([c[:, :1], c], 1)[:, :, None]
             values = framework.irfftn(transport * sources, sizes)
             product = backend.sum((mean + values[:, :1]) * values[:, 1:], 2)
-            return resolved * framework.rfftn(product, len(sizes))
+            carried = resolved * framework.rfftn(product, len(sizes))
+            return carried if force is None else carried + force
 
         return rate
 

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import jax.scipy.fft
 import numpy as np
 
+from ...contract.operations import SymmetricSystem
+
 COMPILES = True
 COMPILES_OPERATIONS = True
 
@@ -51,12 +53,32 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
     return y, push, lambda v: pull(v)[0]
 
 
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    return _implicit_solve(system, tuple(coefficients), b)
+
+
+@partial(jax.jit, static_argnums=0)  # which is traced once for each system
+def _implicit_solve(system: SymmetricSystem, coefficients: tuple[Any, ...], b: Any) -> Any:
+    constant = jax.lax.stop_gradient(coefficients)
+    return jax.lax.custom_linear_solve(
+        lambda u: system.multiply(coefficients, u), b, lambda _, rhs: system.solve(constant, rhs), symmetric=True
+    )
+
+
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     """Returns gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
     gradient = jax.grad(lambda rows: jnp.sum(objective(rows)))
     units = jnp.broadcast_to(jnp.eye(x.shape[1], dtype=x.dtype)[:, None], (x.shape[1], *x.shape))
     columns = jax.vmap(lambda d: jax.jvp(gradient, (x,), (d,))[1])(units)
     return gradient(x), jnp.moveaxis(columns, 0, 2)
+
+
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    if isinstance(state, jax.core.Tracer):
+        return jax.lax.scan(lambda value, _: (step(value), None), state, None, length=count)[0]
+    for _ in range(count):
+        state = step(state)
+    return state
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

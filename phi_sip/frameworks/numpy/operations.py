@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import scipy.fft
 
+from ...contract.operations import SymmetricSystem
 from ...errors import UnsupportedError
 
 COMPILES = False
@@ -41,8 +42,18 @@ def linearize(function: Callable[[Any], Any], x: Any) -> NoReturn:
     vjp(function, [x])
 
 
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    return system.solve(coefficients, b)
+
+
 def hessian(objective: Callable[[Any], Any], x: Any) -> NoReturn:
     vjp(objective, [x])
+
+
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    for _ in range(count):
+        state = step(state)
+    return state
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...contract.operations import SymmetricSystem
+
 COMPILES = True
 COMPILES_OPERATIONS = False
 
@@ -61,22 +63,42 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
 
 
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-    """Returns f(x), d ↦ J d by forward mode, which simulates again, and v ↦ Jᵀ v by reverse mode."""
-    x = tf.convert_to_tensor(x)
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        y = function(x)
-    zero = tf.UnconnectedGradients.ZERO
+    """
+    Returns f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.
+
+    In graphs TensorFlow's own forward mode ignores derivatives that are written by hand, such as those of solutions of
+    equations.
+    """
+    x, zero = tf.convert_to_tensor(x), tf.UnconnectedGradients.ZERO
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            y = function(x)
+        v = tf.zeros_like(y)
+        outer.watch(v)
+        gradient = tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
 
     def push(d: Any) -> Any:
-        with tf.autodiff.ForwardAccumulator(x, d) as accumulator:
-            again = function(x)
-        return accumulator.jvp(again, unconnected_gradients=zero)
+        return outer.gradient(gradient, v, output_gradients=d, unconnected_gradients=zero)
 
-    def pull(v: Any) -> Any:
-        return tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
+    def pull(u: Any) -> Any:
+        return tape.gradient(y, x, output_gradients=u, unconnected_gradients=zero)
 
     return y, push, pull
+
+
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def solve(rhs: Any, *c: Any) -> Any:
+        def pull(v: Any) -> list[Any]:  # of u as it leaves, so that this can be differentiated again
+            w = implicit_solve(system, c, v)
+            return [w, *(-product for product in system.products(u, w))]
+
+        constant = [tf.stop_gradient(value) for value in c]  # else TensorFlow differentiates the iteration all the same
+        return system.solve(constant, tf.stop_gradient(rhs)), pull
+
+    u = solve(tf.convert_to_tensor(b), *(tf.convert_to_tensor(c) for c in coefficients))
+    return u
 
 
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
@@ -92,6 +114,14 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         parts = tf.unstack(gradient, axis=1)
     rows = [outer.gradient(part, x, unconnected_gradients=zero) for part in parts]
     return gradient, tf.stack(rows, axis=1)
+
+
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    if tf.inside_function():
+        return tf.while_loop(lambda _: True, lambda value: (step(value),), (state,), maximum_iterations=count)[0]
+    for _ in range(count):
+        state = step(state)
+    return state
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

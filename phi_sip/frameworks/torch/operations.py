@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ...contract.operations import SymmetricSystem
+
 COMPILES = False
 COMPILES_OPERATIONS = False
 
@@ -99,6 +101,25 @@ def _pull(outputs: torch.Tensor, inputs: torch.Tensor, cotangent: torch.Tensor, 
     return torch.autograd.grad(outputs, inputs, cotangent, allow_unused=True, materialize_grads=True, **options)[0]
 
 
+class _ImplicitSolve(torch.autograd.Function):  # type: ignore[misc]
+    @staticmethod
+    def forward(ctx: Any, system: SymmetricSystem, b: torch.Tensor, *coefficients: torch.Tensor) -> torch.Tensor:
+        u = system.solve(coefficients, b)
+        ctx.system = system
+        ctx.save_for_backward(u, *coefficients)
+        return u
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        u, *coefficients = ctx.saved_tensors
+        w = _ImplicitSolve.apply(ctx.system, cotangents[0], *coefficients)
+        return None, w, *(-product for product in ctx.system.products(u, w))
+
+
+def implicit_solve(system: SymmetricSystem, coefficients: Sequence[Any], b: Any) -> Any:
+    return _ImplicitSolve.apply(system, torch.as_tensor(b), *(torch.as_tensor(c) for c in coefficients))
+
+
 def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     """Returns gradient (rows, n) and Hessian (rows, n, n) of an objective with one value per row."""
     with torch.enable_grad():
@@ -112,6 +133,12 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         ones = torch.ones_like(values.reshape(-1))
         rows = [_pull(gradient[:, i], x, ones, retain_graph=True) for i in range(x.shape[1])]
     return gradient.detach(), torch.stack(rows, 1)
+
+
+def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
+    for _ in range(count):
+        state = step(state)
+    return state
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:
