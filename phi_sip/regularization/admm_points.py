@@ -11,7 +11,7 @@ from phiml.math import Tensor
 from ..spectral import SpectralBasis
 from .admm import Minimization
 from .admm_state import AdmmState, Limits, Observed, Stage
-from .splits import RELAXATION, Points, Split
+from .splits import Points, Split
 
 SIXTHS = (0, 2, 3, 4, 5)  # of the iterations, at which weights are fitted; no weights before the second
 THRESHOLD = 0.5  # λ/ρ in units of the size of points; before they are known: the largest value of the first estimate

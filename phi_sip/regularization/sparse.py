@@ -24,7 +24,7 @@ class Sparse(SplitPrior):
     name: ClassVar[str] = "sparse"
     minimization: ClassVar[type[Minimization]] = PointsMinimization
 
-    iterations: int = 60
+    iterations: int = 80
 
     def number(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """Computes √(2 log N): white noise of standard deviation 1 reaches this about once in N cells."""
