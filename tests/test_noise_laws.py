@@ -36,6 +36,7 @@ from phi_sip import (
     PowerLaw,
     Regularization,
     SelfSimulated,
+    Sparse,
     Tikhonov,
     TotalVariation,
     UnknownNameError,
@@ -187,6 +188,7 @@ def test_posterior_mean_under_colored_noise(framework, double, exponent):
 RULES: dict[str, Regularization] = {
     "default": CrossValidated(),
     "total variation": TotalVariation(),
+    "sparse": Sparse(),
     "empirical Bayes": EmpiricalBayes(),
     "Tikhonov": Tikhonov(),
 }

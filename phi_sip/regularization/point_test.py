@@ -12,7 +12,7 @@ from .base import SpectralProblem, SpectrumEstimate, square
 
 FLATTEST = 1.25  # exponent of a power law. Points have 0.5 … 1.2, rectangles 1.2 … 5, smooth fields what they are
 PEAKED = 5.0  # kurtosis. A Gaussian has 3, white states and photographs whose spectrum is as flat 2 … 4
-UNKNOWN = (1e-4, 0.95)  # of the modes: less needs no help; with more, points could not be told from each other
+UNKNOWN = (1e-4, 0.94)  # of the modes: less needs no help; with more, points could not be told from each other
 
 
 def may_be_points(problem: SpectralProblem, spectrum: SpectrumEstimate, linear: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ def may_be_points(problem: SpectralProblem, spectrum: SpectrumEstimate, linear: 
     none of the N modes; and few cells of the linear estimate stand out, unlike those of noise:
 
         β = −Σ_k m_k f_k log S_k / Σ_k m_k f_k² < 1.25,   f_k = log |k| less its mean
-        1e-4 N < Σ_k m_k σ² / (S_k h_k² + σ²) < 0.95 N
+        1e-4 N < Σ_k m_k σ² / (S_k h_k² + σ²) < 0.94 N
         N Σ (x − x̄)⁴ / (Σ (x − x̄)²)² > 5
 
     Args:
