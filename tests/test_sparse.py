@@ -31,6 +31,8 @@ from phi_sip.regularization.admm_points import PointsMinimization
 
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
 SIGMA = 1e-3
+SOME = (("periodic",), ("fixed",), ("periodic", "insulated"))  # the others take longer
+ROWS = [pytest.param(row, marks=() if row[0] in SOME else pytest.mark.slow, id="x".join(row[0])) for row in GRIDS[:-1]]
 
 
 def points(cells: tuple[int, ...], seed: int = 0, count: int = 2, sign: float = 1.0) -> np.ndarray:
@@ -60,7 +62,7 @@ def relative_error(found: np.ndarray, x: Field) -> float:
 
 
 @pytest.mark.parametrize("minimum", [None, 0.0])
-@pytest.mark.parametrize("row", GRIDS[:-1], ids=lambda row: "x".join(row[0]))
+@pytest.mark.parametrize("row", ROWS)
 def test_converges_to_the_minimum(double, monkeypatch, row, minimum):
     """The dual for the last weights, least squares in a box |p| ≤ λ w, q ≥ 0: x = (PᵀP)⁻¹ (Pᵀ y − p + q)."""
     kinds, cells, dx = row
@@ -70,12 +72,12 @@ def test_converges_to_the_minimum(double, monkeypatch, row, minimum):
     def refit_and_note(self: Any, state: Any, before: Any) -> Any:
         state, stage = refit(self, state, before)
         weights = np.asarray(stage.parts[0].limit) / stage.threshold
-        limits.append((self._strength() * weights / self.threshold).ravel() * self.threshold.item())
+        limits.append((self._strength() * weights).ravel())
         return state, stage
 
     monkeypatch.setattr(PointsMinimization, "_stage", refit_and_note)
     with NUMPY:
-        physics = HeatEquation(0.3 * min(dx) ** 2, 1.0, 0.05, Sparse(minimum, iterations=3000, tolerance=0.0))
+        physics = HeatEquation(0.3 * min(dx) ** 2, 1.0, 0.05, Sparse(minimum, iterations=900, tolerance=0.0))
         truth = points(cells, sign=1.0 if minimum == 0 else -1.0)
         y_target = noisy(physics.forward(bounded(truth, kinds, dx)), 0.05)
         found = array(sip_inverse(physics, y_target, y_target * 0).x_target).ravel()
@@ -95,8 +97,8 @@ def test_converges_to_the_minimum(double, monkeypatch, row, minimum):
 
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert objective(found) == pytest.approx(objective(expected), rel=1e-4)
-    assert (found == 0).mean() > 0.5
-    assert minimum is None or found.min() >= 0
+    assert (np.abs(found) < 1e-12).mean() > 0.5
+    assert minimum is None or found.min() >= -1e-12
 
 
 @pytest.mark.parametrize("minimum", [None, 0.0])
@@ -158,7 +160,7 @@ def test_points_are_found_on_any_grid(precision, kinds, cells):
             found = sip_inverse(HeatEquation(1.0, 1.0, SIGMA, rule), y_target, x * 0).x_target
             assert found.values.dtype.precision == precision
             assert relative_error(array(found), x) < 0.05
-            assert set(np.flatnonzero(array(x))) <= set(np.flatnonzero(array(found)))
+            assert set(np.flatnonzero(array(x))) <= set(np.flatnonzero(np.abs(array(found)) > 0.1))
 
 
 LINEAR: dict[str, Regularization] = {
@@ -217,10 +219,10 @@ def test_the_default_finds_points_among_other_data(framework, double):
     y_target = mixed()
     step = sip_inverse(HeatEquation(1.0, 1.0), y_target, y_target * 0)
     chosen, found = step.stats["points"].numpy("batch"), array(step.x_target)
-    assert chosen.tolist() == [1, 1, 0, 0, 0, 1]
-    np.testing.assert_allclose(found[chosen > 0], invert(y_target, Sparse())[chosen > 0], atol=1e-9)
-    edges = invert(y_target, CrossValidated(points=None))
-    np.testing.assert_allclose(found[chosen == 0], edges[chosen == 0], atol=1e-9)
+    assert (chosen > 0).tolist() == [True, True, False, False, False, True]
+    assert chosen.max() == 1
+    others, weight = invert(y_target, CrossValidated(points=None)), chosen[:, None, None]
+    np.testing.assert_allclose(found, others + weight * (invert(y_target, Sparse()) - others), atol=1e-9)
     with NUMPY:
         alone = [invert(grid(one[None], None, PERIODIC), None) for one in array(y_target)]
     np.testing.assert_allclose(found, np.concatenate(alone), atol=1e-9)
@@ -262,6 +264,7 @@ def test_points_stand_out_from_the_steady_state(double, minimum):
     assert bound.min() == pytest.approx(minimum, abs=1e-9)
 
 
+@pytest.mark.slow_on("tensorflow", "jax")  # which compile it for each case
 def test_single_precision_finds_the_same(framework, double):
     y_target = observe(fields(2, 32, count=3))
     exact, single = (invert(y_target, Sparse(single=s)) for s in (False, True))

@@ -23,7 +23,7 @@ class PointsMinimization(Minimization):
     ½ ‖P(x) − y*‖² + λ Σ_i w_i |x_i|, x ≥ minimum if given, with z = x split off, and w_i = ε / (|z_i| + ε) fitted to z.
 
     λ = σ ‖P e‖ · number, with ‖P e‖² = Σ_k h_k² / N the square of what a cell at 1 leaves in y*. |u| is at most the
-    threshold times w. x̃ is z, so that most cells are exactly 0.
+    threshold times w. x̃ is z, so that most cells are 0 to rounding.
     """
 
     name: ClassVar[str] = "points"

@@ -30,7 +30,7 @@ class Sparse(SplitPrior):
 
     The minimum is found by the alternating direction method of multipliers, z = x split off, over-relaxed, with the
     step for x solved exactly in the modes. Every batch entry stands for itself, x̃ depends on y* alone, and most of its
-    cells are exactly 0. On points it goes far below what any linear rule can; on anything else it is much worse
+    cells are 0 to rounding. On points it goes far below what any linear rule can; on anything else it is much worse
     (`docs/noise.md`), so take the default rule, which uses it where it predicts held-out data, if you do not know.
     With w the problem is no longer convex: where points lie closer than they are blurred, some may come out in a
     neighbouring cell, or as one. The uncertainty is that of the linear posterior, far larger than the error.
