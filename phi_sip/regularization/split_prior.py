@@ -8,14 +8,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from phiml import math
 from phiml.backend import Backend
 from phiml.math import EMPTY_SHAPE, Shape, Tensor, spatial
 
 from ..compilation import keys
-from ..compilation.iterations import Algorithm, CompiledIterations
+from ..compilation.iterations import Algorithm, CompiledIterations, repeat
 from ..errors import ParameterError
 from ..frameworks import operations_of
 from ..spectral import SpectralBasis
@@ -119,11 +119,26 @@ class SplitPrior(Regularization):
         chosen = math.to_float(math.wrap(1.0)) if wanted is None else wanted
         observed = _observed(problem, number, floor, chosen, rows)
         limits = Limits(self.minimum is not None, self.strength, self.iterations, self.tolerance, self.single)
-        found, iterations = _run(self.minimization, limits, basis, backend, observed)
+        found, iterations = _run(self.minimization, limits, basis, backend, observed, maybe_none=wanted is not None)
         return (
             math.reshaped_tensor(found, [rows, *basis.modes], convert=False),
             math.reshaped_tensor(iterations, [rows], convert=False),
         )
+
+
+class _Found(NamedTuple):
+    """
+    What a minimization has found.
+
+    Attributes:
+        wanted: Which rows are still to be computed, shape (rows,).
+        coefficients: Those of x̃, shape (rows, *modes).
+        iterations: Shape (rows,).
+    """
+
+    wanted: Any
+    coefficients: Any
+    iterations: Any
 
 
 def _observed(problem: SpectralProblem, number: Tensor, floor: Tensor, wanted: Tensor, rows: Shape) -> Observed:
@@ -151,15 +166,40 @@ def _observed(problem: SpectralProblem, number: Tensor, floor: Tensor, wanted: T
 
 
 def _run(
-    method: type[Minimization], limits: Limits, basis: SpectralBasis, backend: Backend, observed: Observed
+    method: type[Minimization],
+    limits: Limits,
+    basis: SpectralBasis,
+    backend: Backend,
+    observed: Observed,
+    *,
+    maybe_none: bool,
 ) -> tuple[Any, ...]:
-    """Computes the minimization, compiled where the framework compiles, once for each kind of problem."""
+    """
+    Computes the minimization, compiled where the framework compiles, once for each kind of problem. Where `maybe_none`,
+    it is skipped if no row is wanted, by a loop that is run once or never, as all frameworks have loops.
+    """
+
+    def minimize(*data: Any) -> tuple[Any, ...]:
+        return method(limits, basis, backend, Observed(*data)).run()
+
+    def minimize_if_wanted(*data: Any) -> tuple[Any, ...]:
+        seen, axes = Observed(*data), (1,) * basis.resolution.rank
+        rows = backend.reshape(seen.wanted + 0 * seen.noise, (-1,))
+        rows = backend.tile(rows, (seen.target.shape[0],)) if rows.shape[0] == 1 else rows
+
+        def once(state: _Found) -> _Found:
+            """With data that depend on the state: compilers compute in advance what a loop does not change."""
+            wanted = backend.cast(backend.reshape(state.wanted, (-1, *axes)), backend.dtype(seen.target))
+            return _Found(state.wanted & False, *minimize(*seen._replace(target=seen.target * wanted)))
+
+        found = repeat(backend, once, _Found(rows > 0, seen.target * 0, rows * 0), 1)
+        return found.coefficients, found.iterations
 
     def make(_: Any) -> Algorithm:
-        return lambda *data: method(limits, basis, backend, Observed(*data)).run()
+        return minimize_if_wanted if maybe_none else minimize
 
     def settings() -> Hashable:
-        return keys.of_value((method.name, limits, basis.resolution, basis.size, basis.sides))
+        return keys.of_value((method.name, maybe_none, limits, basis.resolution, basis.size, basis.sides))
 
     framework = operations_of(backend)
     if framework.COMPILES:
