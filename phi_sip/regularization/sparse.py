@@ -33,7 +33,9 @@ class Sparse(SplitPrior):
     cells are 0 to rounding. On points it goes far below what any linear rule can; on anything else it is much worse
     (`docs/noise.md`), so take the default rule, which uses it where it predicts held-out data, if you do not know.
     With w the problem is no longer convex: where points lie closer than they are blurred, some may come out in a
-    neighbouring cell, or as one. The uncertainty is that of the linear posterior, far larger than the error.
+    neighbouring cell, or as one. The mean of x̃ is that of its points, which follows that of y* within the noise, and is
+    not set to it as with other rules: the points know it better. The uncertainty is that of the linear posterior, far
+    larger than the error.
 
     Args:
         minimum: Least value that x may have, e.g. 0.0 for concentrations; `None`: any, as 0 says nothing where y* is
@@ -48,8 +50,8 @@ class Sparse(SplitPrior):
         ParameterError: if an argument is out of range.
 
     Source: Candès, Wakin, Boyd, "Enhancing Sparsity by Reweighted ℓ₁ Minimization", J. Fourier Anal. Appl. 14, 2008,
-    eqs. 10, 11 (w); Chen, Donoho, Saunders, "Atomic Decomposition by Basis Pursuit", SIAM J. Sci. Comput. 20, 1998,
-    section 5.2 (λ); Boyd et al., "Distributed Optimization and Statistical Learning via ADMM", 2011, sections 3.4.3,
+    section 2.2 (w); Chen, Donoho, Saunders, "Atomic Decomposition by Basis Pursuit", SIAM J. Sci. Comput. 20, 1998,
+    section 5 (λ); Boyd et al., "Distributed Optimization and Statistical Learning via ADMM", 2011, sections 3.4.3,
     6.4 (algorithm).
     """
 
@@ -60,4 +62,5 @@ class Sparse(SplitPrior):
 
     def number(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """Computes √(2 log N): white noise of standard deviation 1 reaches this about once in N cells."""
-        return math.to_float(math.wrap(float(np.sqrt(2 * np.log(problem.basis.resolution.volume)))))
+        number = float(np.sqrt(2 * np.log(problem.basis.resolution.volume)))
+        return math.cast(math.wrap(number), problem.noise_power.dtype)

@@ -184,7 +184,7 @@ def _run(
 
     def minimize_if_wanted(*data: Any) -> tuple[Any, ...]:
         seen, axes = Observed(*data), (1,) * basis.resolution.rank
-        rows = backend.reshape(seen.wanted + 0 * seen.noise, (-1,))
+        rows = backend.reshape(backend.cast(seen.wanted, backend.dtype(seen.noise)), (-1,))
         rows = backend.tile(rows, (seen.target.shape[0],)) if rows.shape[0] == 1 else rows
 
         def once(state: _Found) -> _Found:
