@@ -36,7 +36,6 @@ PRIORS = {
     "total variation": TotalVariation(),
     "total variation, positive": TotalVariation(minimum=0.0),
     "sparse": Sparse(),
-    "sparse, positive": Sparse(minimum=0.0),
     "cross validated": CrossValidated(),
 }
 RULES = {
