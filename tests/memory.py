@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 
-from phi_sip.regularization import total_variation
+from phi_sip.regularization import split_prior
 from phi_sip.solvers import least_squares
 
 LARGE = 1_700_000_000  # bytes; the frameworks alone take 1.4e9
@@ -28,7 +28,7 @@ class ProcessMemory:
 
     def drop_compiled(self) -> None:
         least_squares._compiled.cache_clear()
-        total_variation._compiled.cache_clear()
+        split_prior._compiled.cache_clear()
         jax.clear_caches()
         gc.collect()
         _return_to_system()

@@ -144,7 +144,8 @@ def test_inversion_quality_holds(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert result.returncode == 0, result.stdout + result.stderr
     tables = json.loads((tmp_path / "r.json").read_text())
-    assert list(tables) == ["noise", "cases", "data", "others", "estimate", "mild", "coverage"]
+    names = ["noise", "cases", "data", "others", "estimate", "mild", "coverage", "points", "elsewhere"]
+    assert list(tables) == names
     assert result.stdout.count("\nholds: ") == len(tables)
 
 

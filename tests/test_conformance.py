@@ -37,13 +37,21 @@ from phi_sip import (
     PublishedDamping,
     RotatedSine,
     Sensors,
+    Sparse,
     Tikhonov,
     TotalVariation,
     Wave,
     Wiener,
     get_solver,
 )
+from phi_sip.data import point_sources
 from phi_sip.testing import PhysicsCheckError, check_physics
+
+
+def spots(samples: int, *cells: int) -> Callable[[], Any]:
+    """Two points in each sample, the prior of `Sparse`."""
+    shape = batch(batch=samples), spatial(**dict(zip("xyz", cells, strict=False)))
+    return lambda: point_sources(*shape, count=(2, 2), seed=0)
 
 
 def field(*shape: int, **options: Any) -> Callable[[], Any]:
@@ -144,6 +152,7 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "heat-empirical": (lambda: HeatEquation(0.5, 1.0, 1e-4, EmpiricalBayes()), field(3, 12, 10)),
     "heat-damping": (lambda: HeatEquation(0.5, 1.0, 1e-4, ProbabilisticDamping()), field(3, 12, 10)),
     "heat-tikhonov": (lambda: HeatEquation(0.5, 1.0, 1e-4, Tikhonov(1e-6)), field(3, 12, 10)),
+    "heat-points": (lambda: HeatEquation(0.5, 1.0, 1e-4, Sparse()), spots(3, 12, 10)),
     "heat-edges": (lambda: HeatEquation(0.5, 1.0, 1e-4, TotalVariation()), field(3, 12, 10)),
     "masked": (lambda: Masked(HeatEquation(0.05, 1.0, 0.0), checkered()), field(3, 12, 10)),
     "masked-fitted": (lambda: Masked(HeatEquation(0.05, 1.0), checkered()), field(3, 12, 10)),

@@ -28,6 +28,8 @@ from phi_sip.data import (
     heat_photographs,
     heat_rectangle_samples,
     heat_rectangles,
+    point_source_samples,
+    point_sources,
     prefetched,
     smooth_field_samples,
     smooth_fields,
@@ -168,9 +170,42 @@ def test_smooth_fields_have_the_standard_deviation_and_mean():
     assert values.std() == pytest.approx(0.3, rel=0.02)
 
 
+def test_point_sources_are_as_many_as_said_and_as_large():
+    with math.precision(64):
+        values = array(point_sources(batch(batch=2000), spatial(x=8, y=6), count=(0, 3), amplitude=(-1.0, 3.0), seed=0))
+    assert values.shape == (2000, 8, 6)
+    counts, points = (values != 0).sum((1, 2)), values[values != 0]
+    assert set(counts) == {0, 1, 2, 3}
+    assert counts.mean() == pytest.approx(1.5, rel=0.05)
+    assert -1 <= points.min() < -0.99
+    assert 2.99 < points.max() <= 3
+    assert points.mean() == pytest.approx(1.0, abs=0.1)
+    assert (values != 0).any(0).all()
+
+
+def test_point_sources_fill_every_cell_if_there_are_as_many():
+    assert (array(point_sources(batch(batch=3), spatial(x=4, y=5), count=(20, 20), seed=0)) >= 0.5).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"count": (3, 2)},
+        {"count": (-1, 2)},
+        {"count": (1, 17)},
+        {"amplitude": (2.0, 1.0)},
+        {"amplitude": (0.0, np.inf)},
+    ],
+)
+def test_bad_point_sources(options):
+    with pytest.raises(ParameterError, match=next(iter(options))):
+        point_sources(batch(batch=2), spatial(x=16), **options)
+
+
 GENERATORS = {
     "rectangles": (heat_rectangles, heat_rectangle_samples),
     "smooth": (smooth_fields, smooth_field_samples),
+    "points": (point_sources, point_source_samples),
     "photographs": (heat_photographs, heat_photograph_samples),
 }
 
@@ -387,7 +422,7 @@ def test_no_steps_is_no_items():
         assert list(prefetched(lambda step: step, [])) == []
 
 
-@pytest.mark.parametrize("function", [heat_rectangles, smooth_fields, heat_photographs])
+@pytest.mark.parametrize("function", [heat_rectangles, smooth_fields, point_sources, heat_photographs])
 def test_fields_are_refused_on_the_threads(function):
     make = lambda step: function(batch(batch=2), spatial(x=8, y=8), seed=step)  # noqa: E731
     with pytest.raises(SipError, match=f"{function.__name__} makes fields") as caught:

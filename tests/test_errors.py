@@ -38,6 +38,7 @@ from phi_sip.regularization import (
     LCurve,
     MeasuredSpectrum,
     PowerLaw,
+    Sparse,
     Tikhonov,
     TotalVariation,
     TruncatedSVD,
@@ -121,6 +122,10 @@ CONSTRUCTION: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no iterations": (lambda: TotalVariation(iterations=0), ParameterError, "iterations = 0"),
     "half an iteration": (lambda: TotalVariation(iterations=2.5), ParameterError, "iterations = 2.5"),
     "negative tolerance": (lambda: TotalVariation(tolerance=-1e-3), ParameterError, "tolerance"),
+    "infinite minimum of points": (lambda: Sparse(minimum=float("inf")), ParameterError, "Sparse: minimum = inf"),
+    "points of no strength": (lambda: Sparse(strength=0.0), ParameterError, "Sparse: strength = 0.0"),
+    "points without iterations": (lambda: Sparse(iterations=0), ParameterError, "Sparse: iterations = 0"),
+    "edges as points": (lambda: CrossValidated(points=TotalVariation()), ParameterError, "points is a TotalVariation"),
     "edges as linear rule": (lambda: CrossValidated(TotalVariation()), ParameterError, "linear is a TotalVariation"),
     "linear rule for edges": (lambda: CrossValidated(edges=Wiener()), ParameterError, "edges a Wiener"),
     "photographs of a line": (

@@ -20,6 +20,7 @@ from phi_sip.regularization import (
     LCurve,
     ProbabilisticDamping,
     PublishedDamping,
+    Sparse,
     Tikhonov,
     TotalVariation,
     TruncatedSVD,
@@ -34,6 +35,7 @@ PRIORS = {
     "empirical bayes": EmpiricalBayes(),
     "total variation": TotalVariation(),
     "total variation, positive": TotalVariation(minimum=0.0),
+    "sparse": Sparse(),
     "cross validated": CrossValidated(),
 }
 RULES = {
@@ -268,7 +270,10 @@ def test_nothing_is_made_up_where_only_the_mean_is_left(rule, time, precision):
         y_target = noisy(physics.forward(x), 1e-3)
         step = sip_inverse(physics, y_target, physics.constrain(x * 0, y_target))
         assert np.isfinite(array(step.uncertainty)).all()
-    np.testing.assert_allclose(array(step.x_target).mean((1, 2)), array(y_target).mean((1, 2)), atol=1e-6)
+    means = array(step.x_target).mean((1, 2)), array(y_target).mean((1, 2))
+    if not rule.startswith("sparse"):  # whose norm counts the mean as well, to the precision that σ allows
+        np.testing.assert_allclose(*means, atol=1e-6)
+    np.testing.assert_allclose(*means, atol=5e-3)
     assert error(step.x_target, x) < 1.2
 
 

@@ -22,7 +22,15 @@ from phi_sip import HeatEquation, sip_inverse
 from phi_sip.contract.step import SipStep
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.frameworks import operations_of
-from phi_sip.regularization import CrossValidated, EmpiricalBayes, PowerLaw, TotalVariation, Wiener, cross_validated
+from phi_sip.regularization import (
+    CrossValidated,
+    EmpiricalBayes,
+    PowerLaw,
+    Sparse,
+    TotalVariation,
+    Wiener,
+    cross_validated,
+)
 from phi_sip.regularization.noise import EmptyModes
 from phi_sip.spectral import SpectralBasis
 from phi_sip.states.workers import working_together
@@ -178,8 +186,14 @@ def test_uncertainty_covers_the_error(double, boundary):
 
 @pytest.mark.parametrize(
     ("rule", "alike"),
-    [(Wiener(), False), (EmpiricalBayes(), 1e-10), (TotalVariation(tolerance=0.0), 1e-10), (None, 1e-10)],
-    ids=["wiener", "empirical bayes", "total variation", "default"],
+    [
+        (Wiener(), False),
+        (EmpiricalBayes(), 1e-10),
+        (TotalVariation(tolerance=0.0), 1e-10),
+        (Sparse(), 1e-10),
+        (None, 1e-10),
+    ],
+    ids=["wiener", "empirical bayes", "total variation", "sparse", "default"],
 )
 def test_only_the_pooled_spectrum_mixes_batch_entries(double, rule, alike):
     with NUMPY:

@@ -15,7 +15,8 @@ from phiml.backend import NUMPY
 from phiml.math import batch, extrapolation
 
 from phi_sip import HeatEquation, sip_inverse
-from phi_sip.regularization import EmpiricalBayes, TotalVariation, admm
+from phi_sip.regularization import EmpiricalBayes, TotalVariation
+from phi_sip.regularization.admm_edges import EdgesMinimization
 from phi_sip.spectral import SpectralBasis
 from phi_sip.spectral.differences import differences, eigenvalues
 
@@ -105,14 +106,14 @@ def test_converges_to_the_minimum(double, monkeypatch, row, minimum):
     """The dual, least squares in a box |p| ≤ λ, q ≥ 0, by another algorithm: x = (PᵀP)⁻¹ (Pᵀ y − Dᵀ p + q)."""
     kinds, cells, dx = row
     strengths = []
-    fit = admm.Minimization._strength
+    fit = EdgesMinimization._strength
 
     def fit_and_note(self: Any, variation: Any) -> Any:
         penalty = fit(self, variation)
         strengths.append((penalty * self.threshold).item())  # λ = ρ · threshold
         return penalty
 
-    monkeypatch.setattr(admm.Minimization, "_strength", fit_and_note)
+    monkeypatch.setattr(EdgesMinimization, "_strength", fit_and_note)
     with NUMPY:
         physics = HeatEquation(
             0.3 * min(dx) ** 2, 1.0, 0.05, TotalVariation(minimum=minimum, iterations=800, tolerance=0.0)

@@ -2,6 +2,7 @@
 
 from .batches import Batch, as_batch, by_step
 from .photographs import LUMINANCE, PICTURES, heat_photograph_samples, heat_photographs
+from .points import point_source_samples, point_sources
 from .prefetch import prefetched
 from .rectangles import heat_rectangle_samples, heat_rectangles
 from .samples import Samples
@@ -21,6 +22,8 @@ __all__ = [
     "heat_photographs",
     "heat_rectangle_samples",
     "heat_rectangles",
+    "point_source_samples",
+    "point_sources",
     "prefetched",
     "scenes",
     "smooth_field_samples",

@@ -29,7 +29,8 @@ def prefetched(
     neither set nor read them, and therefore not make fields or tensors. There are two ways to do without:
 
     - `make` is `Samples`: the samples are drawn on the threads and finished in the loop, with its precision and
-      backend. `heat_rectangle_samples`, `smooth_field_samples` and `heat_photograph_samples` return such objects.
+      backend. `heat_rectangle_samples`, `smooth_field_samples`, `point_source_samples` and `heat_photograph_samples`
+      return such objects.
     - `make` returns arrays, and the loop makes fields of them.
 
     `make` may use NumPy, SciPy and files. Random numbers must come from a generator of its own, such as

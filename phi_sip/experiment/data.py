@@ -19,6 +19,7 @@ from ..data import (
     by_step,
     heat_photograph_samples,
     heat_rectangle_samples,
+    point_source_samples,
     scenes,
     smooth_field_samples,
     step_seed,
@@ -34,6 +35,7 @@ AXES = "xyz"
 KINDS: dict[str, Callable[..., Samples[Any, Field]]] = {
     "rectangles": heat_rectangle_samples,
     "smooth": smooth_field_samples,
+    "points": point_source_samples,
     "photographs": heat_photograph_samples,
 }
 

@@ -22,8 +22,8 @@ class Prior:
 
         S_k = (|k|² + τ²)^(−α) / max   or   Π_a (k_a² + τ²)^(−α) / max
 
-    The first is the Matérn field of smoothness α − d/2 and correlation length about 1/τ, with the modes φ_k. The second,
-    with its power along the axes, is that of things with sides along them.
+    The first is the Matérn field of smoothness α − d/2 and correlation length about 1/τ, with the modes φ_k. The
+    second, with its power along the axes, is that of things with sides along them.
 
     Attributes:
         modes: φ_k.

@@ -6,6 +6,7 @@ from .damping import ProbabilisticDamping, PublishedDamping
 from .empirical_bayes import EmpiricalBayes
 from .parameter_choice import DiscrepancyPrinciple, GeneralizedCrossValidation, LCurve, ParameterChoice
 from .residual_filter import ResidualFilter
+from .sparse import Sparse
 from .spectra import MeasuredSpectrum, PowerLaw, Spectrum
 from .tikhonov import Tikhonov
 from .total_variation import TotalVariation
@@ -26,6 +27,7 @@ __all__ = [
     "PublishedDamping",
     "Regularization",
     "ResidualFilter",
+    "Sparse",
     "SpectralEstimate",
     "SpectralProblem",
     "Spectrum",

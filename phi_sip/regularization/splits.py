@@ -1,4 +1,4 @@
-"""What the minimization of total variation splits off from x, each with its prior."""
+"""What minimizations split off from x, each with its prior."""
 
 from __future__ import annotations
 
@@ -80,3 +80,24 @@ class Bound(Split):
 
     def dual(self, moved: Any) -> Any:
         return self.backend.minimum(moved - self.floor, 0.0)
+
+
+@dataclass(frozen=True)
+class Points(Split):
+    """
+    A = 1. z is what is left of w when its size shrinks by `limit`, and at least `floor` if there is one; u is what is
+    cut off.
+    """
+
+    limit: Any
+    floor: Any
+
+    def apply(self, x: Any) -> Any:
+        return x
+
+    def adjoint(self, values: Any) -> Any:
+        return values
+
+    def dual(self, moved: Any) -> Any:
+        cut = self.backend.maximum(self.backend.minimum(moved, self.limit), -self.limit)
+        return cut if self.floor is None else self.backend.minimum(cut, moved - self.floor)

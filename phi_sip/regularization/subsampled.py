@@ -8,7 +8,7 @@ from typing import ClassVar
 from phiml.math import Tensor
 
 from .base import Regularization, SpectralEstimate, SpectralProblem
-from .random_part import RandomPart
+from .part import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Subsampled(Regularization):
 
     def estimate(self, problem: SpectralProblem) -> SpectralEstimate:
         assert self.rule.control is not None, f"{type(self.rule).__name__} has no control"
-        chosen = RandomPart(self.numbers, max(1, round(self.part * self.numbers.shape.volume)))
+        chosen = Part(self.numbers, max(1, round(self.part * self.numbers.shape.volume)))
         some = chosen.of_problem(problem)
         control, wanted = self.rule.control.estimate(problem), self.rule.estimate(some)
         found = _state(control, problem)

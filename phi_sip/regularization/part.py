@@ -1,4 +1,4 @@
-"""A random part of the samples of a batch."""
+"""A part of the samples of a batch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .base import SpectralProblem, SpectrumEstimate
 _CHOSEN = "_chosen"
 
 
-class RandomPart:
+class Part:
     """
-    Samples that random numbers choose: those of the smallest numbers, so that each sample is as likely as the others.
+    The samples of the smallest numbers. Where the numbers are random, each sample is as likely as the others.
 
     Args:
-        numbers: A random number for each sample. All of its dims are samples.
+        numbers: A number for each sample. All of its dims are samples.
         size: How many are chosen.
     """
 
