@@ -305,3 +305,13 @@ def test_networks_learn_from_sensors(tmp_path):
     errors = quick_figures("sensor_training.py", tmp_path)
     assert len(errors) == 5
     assert errors["the inverse alone"][0] < 0.6 < min(errors["labels"][0], errors["SIP"][0]) < 1.1
+
+
+@pytest.mark.slow
+def test_masks_are_inverted_with_a_prior(tmp_path):
+    """16² cells: as well as the closed form where nothing is hidden, better than without a prior where half is."""
+    rows = quick_figures("masked.py", tmp_path)
+    assert [row["data"] for row in rows] == ["rectangles", "photographs", "smooth"]
+    for row in rows:
+        assert 0.8 < row["nothing hidden"]["error"] < 1.15
+        assert row["half hidden"]["error"] < 0.95 * row["half hidden, conjugate gradients, σ told"]["error"]
