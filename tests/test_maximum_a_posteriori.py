@@ -117,6 +117,7 @@ def few_are_many(monkeypatch):
     monkeypatch.setattr(observed_response, "_kept", type(observed_response._kept)())
 
 
+@pytest.mark.slow_on("tensorflow", "jax")  # for what all frameworks share
 @pytest.mark.parametrize(("sigma", "offset"), [(0.3, 0.0), (0.03, 300.0)])
 def test_many_values_by_iterations_come_near_the_exact_mean(framework, double, monkeypatch, sigma, offset):
     """Priors are fitted to a third of the values, all of which are explained."""
@@ -148,6 +149,7 @@ def test_draws_spread_as_the_uncertainty_says(on_torch, double, few_are_many):
     assert 0.9 < (drawn.std(0) / array(step.uncertainty)).mean() < 1.1
 
 
+@pytest.mark.slow_on("tensorflow", "jax")  # for what all frameworks share
 @pytest.mark.parametrize("values", [200, 40], ids=["exact", "by iterations"])
 def test_a_prior_helps_nonlinear_physics(framework, double, values):
     """Against the default without one, which is told σ and stops where that explains the rest."""
@@ -232,6 +234,7 @@ def test_units_do_not_matter(on_torch, double, unit_x, unit_y):
     np.testing.assert_allclose(array(other.x_target) / unit_x, array(found.x_target), atol=2e-3)
 
 
+@pytest.mark.slow_on("tensorflow", "jax")  # for what all frameworks share
 def test_single_precision(framework):
     x = fields(2)
     with math.precision(32):
