@@ -150,7 +150,7 @@ def test_draws_spread_as_the_uncertainty_says(on_torch, double, few_are_many):
 
 
 @pytest.mark.slow_on("tensorflow", "jax")  # for what all frameworks share
-@pytest.mark.parametrize("values", [200, 40], ids=["exact", "by iterations"])
+@pytest.mark.parametrize("values", [200, 80], ids=["exact", "by iterations"])
 def test_a_prior_helps_nonlinear_physics(framework, double, values):
     """Against the default without one, which is told σ and stops where that explains the rest."""
     x, sigma = fields(4), 0.03

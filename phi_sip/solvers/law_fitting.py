@@ -28,7 +28,7 @@ class LawFitting:
         grid: That of the states.
         target: y*, native, shape (entries, values).
         known: How values of some entries depend on the state, and which entries, if that is the same for all states.
-        sample: How many values of each entry count if it is not.
+        most: How many values of each entry may count if it is not, see `local_responses`.
         solve: What finds the most likely state where but a sample of the values has been linearized.
     """
 
@@ -36,7 +36,7 @@ class LawFitting:
     grid: StateGrid
     target: Any
     known: Sequence[tuple[Response, np.ndarray]]
-    sample: int
+    most: int
     solve: WhitenedSolve
     _likely: list[Sequence[Sequence[Prior]]] = field(default_factory=list, init=False, repr=False)
 
@@ -74,7 +74,7 @@ class LawFitting:
         if self.known:
             return
         rounding = ROUNDING.get(self.problem.precision, ROUNDING[32])
-        for entry, local in enumerate(local_responses(self.problem, x, self.target, self.sample)):
+        for entry, local in enumerate(local_responses(self.problem, x, self.target, self.most)):
             priors = self._likely[-1][entry] if len(self._likely) >= FITS else priors_of(self.grid)
             constants = Constants.of(self.grid, local.rows)
             offset = local.values * 0

@@ -16,7 +16,7 @@ from .least_squares import LeastSquares
 from .vectors import Vectors
 
 PROBES = 2  # random directions, by which the values are found that depend on the state
-BLOCK = 2**21  # numbers that are computed side by side
+BLOCK = 2**16  # numbers that are computed side by side, with all that their derivatives keep
 COPIES = "_copies"
 
 
@@ -38,7 +38,7 @@ class LocalResponse:
     observed: int
 
 
-def local_responses(problem: LeastSquares, x: Any, target: Any, sample: int) -> Sequence[LocalResponse]:
+def local_responses(problem: LeastSquares, x: Any, target: Any, most: int) -> Sequence[LocalResponse]:
     """
     Linearizes the problem at the rows of x, by one vector–Jacobian product for each value of a sample.
 
@@ -46,7 +46,8 @@ def local_responses(problem: LeastSquares, x: Any, target: Any, sample: int) -> 
         problem: What to solve.
         x: States, native, shape (entries, columns).
         target: y*, native, shape (entries, values).
-        sample: At most so many values of each entry, drawn at random, but always the same.
+        most: All values of an entry, if these are at most so many, else half as many, drawn at random, but always the
+            same.
 
     Raises:
         UnsupportedError: if no value of an entry depends on its state.
@@ -59,7 +60,7 @@ def local_responses(problem: LeastSquares, x: Any, target: Any, sample: int) -> 
             f"No observed value of {type(problem.physics).__name__} depends on the state near x, at least in one batch "
             f"entry. Start at another x, where it does, and check what is observed."
         )
-    chosen = [_sample(columns, sample) for columns in seen]
+    chosen = [_sample(columns, most) for columns in seen]
     rows = _jacobian(problem, x, chosen)
     return [
         LocalResponse(rows[i][: len(own)], left[i, own] + rows[i][: len(own)] @ states[i], own, len(seen[i]))
@@ -76,11 +77,11 @@ def _depends(problem: LeastSquares, push: Callable[[Any], Any], shape: tuple[int
     return found > 0
 
 
-def _sample(columns: np.ndarray, count: int) -> np.ndarray:
-    """Returns `count` of these columns, or all, in their order."""
-    if len(columns) <= count:
+def _sample(columns: np.ndarray, most: int) -> np.ndarray:
+    """Returns all of these columns, or `most` / 2 of them, in their order."""
+    if len(columns) <= most:
         return columns
-    return np.sort(np.random.default_rng(0).choice(columns, count, replace=False))
+    return np.sort(np.random.default_rng(0).choice(columns, max(1, most // 2), replace=False))
 
 
 def _jacobian(problem: LeastSquares, x: Any, chosen: Sequence[np.ndarray]) -> np.ndarray:

@@ -50,7 +50,8 @@ class MaximumAPosteriori(InverseSolver):
         inner_iterations: At most so many conjugate-gradient iterations for each.
         tolerance: Ends where a step changes x by less than this fraction.
         inner_tolerance: Of the conjugate gradients, for the gradient in units of the prior and of σ.
-        values: To so many observed values of each batch entry the prior is fitted if the physics is not linear.
+        values: If the physics is not linear, the prior is fitted to all observed values of a batch entry, if these are at
+            most so many, else to half as many of them.
 
     Raises:
         ParameterError: if an argument is out of range.
@@ -69,7 +70,7 @@ class MaximumAPosteriori(InverseSolver):
     inner_iterations: int = 200
     tolerance: float = 1e-3
     inner_tolerance: float = 0.05
-    values: int = 128
+    values: int = 256
 
     def __post_init__(self) -> None:
         check_count("MaximumAPosteriori", "iterations", self.iterations)

@@ -24,7 +24,7 @@ from .least_squares import LeastSquares
 
 LARGEST = 2048  # observed values that all count
 SAMPLE = 512  # that count where there are more
-BLOCK = 2**22  # numbers that are computed side by side
+BLOCK = 2**19  # numbers that are computed side by side, with all that their derivatives keep
 PROBES = 2  # random states, by which the values are found that depend on the state
 ROUNDING = {64: 1e-13, 32: 1e-8}  # of J, per bits in which it is found, see `Response`
 KEPT = 2**29  # bytes of all responses that are kept; the latest one is, however large
