@@ -243,7 +243,7 @@ WITH_POSTERIOR = (
     "sensors-each",
     "composite-known",
 )
-EXACT = {case for case in CASES if case.startswith("poisson") and case != "poisson-noise"}
+EXACT = {case for case in CASES if case.startswith(("poisson", "helmholtz")) and not case.endswith("-noise")}
 
 
 # One of each physics; with other settings it computes alike on all frameworks.

@@ -214,7 +214,8 @@ def test_who_inverts():
 
     assert name(Darcy(coefficient=1.0)) is name(Darcy(coefficient=1.0, noise_std=0.0)) is None
     assert name(Darcy(coefficient=1.0, noise_std=0.1)) == "linear"
-    assert name(Darcy(coefficient=1.0, regularization=EmpiricalBayes())) == "gaussian-process"
+    assert name(Darcy(coefficient=1.0, regularization=EmpiricalBayes())) == "maximum-a-posteriori"
+    assert name(Darcy(source=1.0, regularization=EmpiricalBayes())) == "maximum-a-posteriori"
     assert name(Darcy(source=1.0)) == "levenberg-marquardt"
     assert Darcy(coefficient=1.0, regularization=EmpiricalBayes()).measures_noise
     y = grid(np.zeros((2, 4)), None, 0)
@@ -246,7 +247,7 @@ REFUSED = {
     "not finite": (lambda: Darcy(source=float("nan")), ParameterError, "not finite"),
     "negative noise": (lambda: Darcy(1.0, noise_std=-1.0), ParameterError, "noise_std = -1.0"),
     "rule of modes": (lambda: Darcy(1.0, regularization=TotalVariation()), ParameterError, "Give EmpiricalBayes"),
-    "not linear": (lambda: Darcy(1.0, regularization=EmpiricalBayes()), ParameterError, "coefficient=..."),
+    "a rule of modes": (lambda: Darcy(1.0, regularization=TotalVariation()), ParameterError, "modes of a closed form"),
     "other cells": (
         lambda: Darcy(math.ones(spatial(x=9))).forward(LINE),
         GridMismatchError,

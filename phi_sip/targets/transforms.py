@@ -48,7 +48,7 @@ class RandomTransform:
     scales: Sequence[float] = (1.0,)
 
     def __post_init__(self) -> None:
-        if isinstance(self.scales, (str, float, int)) or not self.scales:
+        if not isinstance(self.scales, Sequence) or isinstance(self.scales, str) or not self.scales:
             raise ParameterError(f"RandomTransform: scales = {self.scales!r}. Give a list of numbers, e.g. (1.0, 0.5).")
         for scale in self.scales:
             check_parameter("RandomTransform", "scales", scale, positive=True)
