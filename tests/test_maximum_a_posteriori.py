@@ -56,6 +56,7 @@ def relative(found, truth) -> float:
     return float(np.linalg.norm(array(found) - array(truth)) / np.linalg.norm(array(truth)))
 
 
+@pytest.mark.slow_on("jax")  # for what all frameworks share
 @pytest.mark.parametrize("sigma", [None, 0.05], ids=["σ fitted", "σ told"])
 def test_linear_physics_that_does_not_say_so_is_inverted_exactly(framework, double, sigma):
     """Linearized it is itself: the mean, σ, deviation and draws are those of Gaussian process regression."""

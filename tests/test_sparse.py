@@ -214,6 +214,7 @@ def mixed() -> Field:
     return observe(grid(np.concatenate([array(part) for part in parts]), None, PERIODIC))
 
 
+@pytest.mark.slow_on("tensorflow", "jax")  # for what all frameworks share
 def test_the_default_finds_points_among_other_data(framework, double):
     """On all frameworks alike, whether compiled or not, and as each by itself."""
     y_target = mixed()
