@@ -251,7 +251,7 @@ REFUSED = {
     "other cells": (
         lambda: Darcy(math.ones(spatial(x=9))).forward(LINE),
         GridMismatchError,
-        "source has the dims",
+        "source has the cells",
     ),
     "a tensor": (lambda: Darcy(1.0).forward(math.ones(spatial(x=9))), UnsupportedError, "scalar centered grids"),
     "a vector": (

@@ -735,8 +735,8 @@ REFUSED = {
         "only its closed-form",
     ),
     "a rule of a stage": (
-        lambda: sensors(whole(), Composite(Poisson(0.0, EmpiricalBayes()), HeatEquation(1.0, 1.0, 0.1))),
-        r"stages\[0\].regularization",
+        lambda: sensors(whole(), Composite(Poisson(0.0), HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes()))),
+        r"stages\[1\].regularization",
     ),
     "noise of what is not linear": (
         lambda: sensors(whole(), Composite(Evolution(lambda x: x - x**3, 0.1, 2), HeatEquation(1.0, 1.0))),

@@ -10,14 +10,17 @@ from phiml import math
 from phiml.math import batch, channel, extrapolation, instance, spatial
 
 from phi_sip import (
+    Composite,
     DifferentiablePhysics,
     EmpiricalBayes,
+    Evolution,
     GaussianProcess,
     HeatEquation,
     LevenbergMarquardt,
     Masked,
     MaximumAPosteriori,
     ParameterError,
+    Poisson,
     Sensors,
     UnsupportedError,
     get_solver,
@@ -150,6 +153,46 @@ def test_draws_spread_as_the_uncertainty_says(on_torch, double, few_are_many):
     assert 0.9 < (drawn.std(0) / array(step.uncertainty)).mean() < 1.1
 
 
+def test_draws_of_entries_and_of_stages_are_independent(on_torch, double, few_are_many):
+    """Two equal entries, and a chain whose first stage is found by iterations."""
+    x = fields(1)
+    twice = grid(np.repeat(array(x), 2, 0), None, extrapolation.ZERO_GRADIENT)
+    physics = Sensors(HeatEquation(0.3, 1.0, noise_std=0.1), points(140), x * 0)
+    y = noisy(physics.forward(x), 0.1)
+    y = math.concat([y, y], "batch")
+    step = sip_inverse(physics, y, twice * 0)
+    errors = step.posterior_samples(20).values.numpy("posterior_samples,batch,x,y") - array(step.x_target)
+    assert abs(np.corrcoef(errors[:, 0].ravel(), errors[:, 1].ravel())[0, 1]) < 0.3
+    first = Evolution(lambda z, dt: z + 0.02 * z**3, 1.0, 1, noise_std=0.1, regularization=EmpiricalBayes())
+    chain = Composite(first, Sensors(HeatEquation(0.3, 1.0, noise_std=0.1), points(140), x * 0))
+    step = sip_inverse(chain, noisy(chain.forward(x), 0.1), x * 0)
+    drawn = step.posterior_samples(12).values.numpy("posterior_samples,batch,x,y")
+    spread, apart = drawn.std(0), np.sqrt(((drawn - array(step.x_target)) ** 2).mean(0))
+    assert 0.7 < np.sqrt((spread**2).mean() / (apart**2).mean()) < 1.1
+
+
+def test_steps_are_scaled_and_the_posterior_is_that_of_the_observation(on_torch, double):
+    x = fields()
+    physics = DifferentiablePhysics(bent, regularization=EmpiricalBayes())
+    y = noisy(bent(x), 0.1)
+    whole, part = (sip_inverse(physics, y, y * 0, step_size=size) for size in (1.0, 0.25))
+    np.testing.assert_allclose(array(part.dx), 0.25 * array(whole.dx), atol=1e-12)
+    np.testing.assert_array_equal(array(part.uncertainty), array(whole.uncertainty))
+
+
+@pytest.mark.parametrize("seen", [0.2, 0.8])
+def test_masks_that_hide_most_have_the_prior_by_default(on_torch, double, seen):
+    """Also of physics that says that there is no noise, as Poisson does."""
+    rng = np.random.default_rng(0)
+    physics = Masked(Poisson(), math.wrap((rng.random((24, 24)) < seen).astype(float), spatial("x,y")))
+    assert physics.default_solver == ("maximum-a-posteriori" if seen < 0.5 else None)
+    if seen < 0.5:
+        x = periodic(smooth(rng, 2, 24, 24))
+        y = physics.forward(x)
+        step, without = (sip_inverse(physics, y, x * 0, solver=solver) for solver in (None, "conjugate-gradient"))
+        assert relative(step.x_target, x) < relative(without.x_target, x)
+
+
 @pytest.mark.slow_on("tensorflow", "jax")  # for what all frameworks share
 @pytest.mark.parametrize("values", [200, 80], ids=["exact", "by iterations"])
 def test_a_prior_helps_nonlinear_physics(framework, double, values):
@@ -246,10 +289,13 @@ def test_single_precision(framework):
     assert relative(step.x_target, x) < 0.5
 
 
-def test_nothing_is_found_in_zeros(on_torch, double):
+@pytest.mark.parametrize("values", [200, 80], ids=["exact", "by iterations"])
+def test_nothing_is_found_in_zeros(on_torch, double, values):
     x = fields(2) * 0
-    step = sip_inverse(DifferentiablePhysics(bent, regularization=EmpiricalBayes()), bent(x), x)
+    step = sip_inverse(DifferentiablePhysics(bent), bent(x), x, solver=MaximumAPosteriori(values=values))
     np.testing.assert_allclose(array(step.x_target), 0, atol=1e-12)
+    np.testing.assert_allclose(step.stats["noise_std"].numpy("batch"), 0, atol=1e-12)
+    assert bool(step.stats["converged"].all)
 
 
 def test_periodic_states_and_components(on_torch, double):

@@ -160,9 +160,9 @@ ERRORS = {
         lambda: Masked(HeatEquation(1.0, 1.0, 0.1, TotalVariation()), math.ones(spatial(x=8, y=8))),
         r"regularization=TotalVariation\(.*\), which only its closed-form .* solver=",
     ),
-    "a rule of one stage": (
-        lambda: Masked(Composite(HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes()), Exponential(1.0)), math.wrap(1.0)),
-        r"stages\[0\].regularization=EmpiricalBayes",
+    "a rule of a later stage": (
+        lambda: Masked(Composite(Exponential(1.0), HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes())), math.wrap(1.0)),
+        r"stages\[1\].regularization=EmpiricalBayes",
     ),
     "a rule of a stage": (
         lambda: Masked(Composite(Poisson(0.0, TotalVariation()), HeatEquation(1.0, 1.0, 0.1)), math.ones(spatial(x=8))),

@@ -18,10 +18,13 @@ class InverseSolver(ABC):
     Attributes:
         name: Registry key of the class, see `get_solver`.
         on_host: Whether it leaves the framework, e.g. for SciPy, so that an update with it cannot be compiled.
+        has_prior: Whether a prior decides what x̃ is, and x only where the search begins. A step size η then scales the
+            step, as for linear physics: nothing but y* itself may be taken for an observation.
     """
 
     name: ClassVar[str] = ""
     on_host: ClassVar[bool] = False
+    has_prior: ClassVar[bool] = False
 
     @abstractmethod
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:

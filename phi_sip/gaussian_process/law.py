@@ -10,7 +10,7 @@ import numpy as np
 from .fit import Explanation
 from .grid import GridModes
 
-SMALLEST = 1e-300  # power, and σ², below which everything is 0
+SMALLEST = 1e-300  # power
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,4 +56,4 @@ def _law(explanations: Sequence[Explanation], row: int) -> FieldLaw:
         log_power = log_power + weight * np.log(np.maximum(power, SMALLEST))
         mean_power = mean_power + weight * power
         variance += weight * float(one.noise_variance[place, 0])
-    return FieldLaw(modes, np.exp(log_power), mean_power, variance if variance > SMALLEST else 1.0)
+    return FieldLaw(modes, np.exp(log_power), mean_power, variance)

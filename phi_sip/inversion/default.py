@@ -27,7 +27,8 @@ def sip_inverse(
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     y_target = trees.in_order_of(y_target, y)
     residual = trees.subtract(y_target, y)
-    if physics.is_linear:
+    used = solver_of(physics, solver)
+    if physics.is_linear or (used is not None and used.has_prior):
         correction = correct(physics, y_target, x, y, solver)
         dx = trees.scale(correction.dx, step_size)
     else:

@@ -30,7 +30,8 @@ def sip_inverse(
 
         y = P(x),   Δy = y* − y,   x̃ = P⁻¹(y + η Δy; x)
 
-    For physics that is linear, the step is scaled instead, x̃ = x + η (P⁻¹(y*; x) − x): the same for an exact inverse.
+    For physics that is linear, and for solvers that have a prior, the step is scaled instead,
+    x̃ = x + η (P⁻¹(y*; x) − x): for linear physics the same, if the inverse is exact.
     Computed in the floating point precision of `y_target`.
 
     Args:

@@ -54,12 +54,14 @@ class FittedPrior(InvertiblePhysics):
 
     def _check_noise_and_prior(self) -> None:
         """
-        Checks σ and the rule.
+        Checks σ and the rule, with which `noise_std="auto"` is the same as `None`: fitted.
 
         Raises:
             ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule.
         """
         owner, rule = type(self).__name__, self.regularization
+        if isinstance(self.noise_std, str) and self.noise_std == "auto" and rule is not None:
+            object.__setattr__(self, "noise_std", None)
         if self.noise_std is not None:
             check_parameter(owner, "noise_std", self.noise_std)
         if rule is None:

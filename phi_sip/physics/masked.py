@@ -16,6 +16,8 @@ from ..errors import ParameterError, UnsupportedError
 from ..states import order, trees
 from .partial import PartialObservation
 
+FEW = 0.5  # part of the values that is observed, at most, where a prior decides
+
 
 @dataclass(frozen=True, eq=False)
 class Masked(PartialObservation):
@@ -25,10 +27,10 @@ class Masked(PartialObservation):
         y = M · P(x),   M = 1 where it is observed, 0 elsewhere
 
     The closed form of P does not apply, nor do its rules, which work in the modes of the whole domain. Physics that has
-    the rule `EmpiricalBayes()`, and linear physics whose noise is to be measured, is inverted by `MaximumAPosteriori`,
-    which fits a prior and σ to what is observed. Elsewhere conjugate gradients stand in for linear physics, stopped
-    where the noise explains the residual, and the default solver for others. Observations must be 0 outside:
-    `observe(y)`.
+    the rule `EmpiricalBayes()`, and linear physics whose noise is to be measured or of which at most half is observed,
+    is inverted by `MaximumAPosteriori`, which fits a prior and σ to what is observed. Elsewhere conjugate gradients
+    stand in for linear physics, stopped where the noise explains the residual, and the default solver for others.
+    Observations must be 0 outside: `observe(y)`.
 
     Args:
         physics: What is observed. It must have no `regularization` but `EmpiricalBayes()`; without that, and if it is
@@ -87,6 +89,16 @@ class Masked(PartialObservation):
         if energy is None:
             return None
         return energy * math.mean(math.expand(math.to_float(self._values), cells), cells)
+
+    @property
+    def default_solver(self) -> str | None:
+        """
+        `MaximumAPosteriori` for physics with a prior, for linear physics whose noise is to be measured, and for linear
+        physics of which at most half of the values are observed.
+        """
+        values = self._values  # traced only where nothing is on the host
+        is_hidden = self.is_linear and values.available and bool(math.mean(values, values.shape) <= FEW)
+        return "maximum-a-posteriori" if is_hidden else super().default_solver
 
     @property
     def _values(self) -> Tensor:

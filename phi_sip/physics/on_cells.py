@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from phi.field import Field
@@ -10,6 +11,7 @@ from phiml.math import Tensor
 
 from ..errors import GridMismatchError, ParameterError, UnsupportedError
 from ..states import trees
+from ..states.checks import check_same_cells
 
 
 def check_on_cells(owner: str, name: str, value: Any, *, positive: bool = False) -> None:
@@ -26,7 +28,7 @@ def check_on_cells(owner: str, name: str, value: Any, *, positive: bool = False)
         UnsupportedError: if it is of another type.
         ParameterError: if it is not finite, or not positive, somewhere.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor, Field)):
+    if isinstance(value, bool) or not isinstance(value, (Real, Tensor, Field)):
         raise UnsupportedError(
             f"{owner}: {name} is a {type(value).__name__}. Give a number, or a Tensor or Field on the cells of x."
         )
@@ -57,6 +59,7 @@ def on_cells(owner: str, name: str, value: Any, x: Field) -> Tensor:
     Raises:
         GridMismatchError: if it has other dims than x, or other sizes.
     """
+    check_same_cells(owner, name, value, x)
     tensor = _tensor(value)
     cells = x.resolution
     if any(n not in cells or tensor.shape.get_size(n) != cells.get_size(n) for n in tensor.shape.non_batch.names):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from ..contract.physics import InvertiblePhysics
@@ -48,8 +50,16 @@ class PartialObservation(InvertiblePhysics):
 
     @property
     def _has_prior(self) -> bool:
-        """Whether the physics has a rule that works for parts of the domain too."""
-        return isinstance(self.physics.inverse_options.get("regularization"), EmpiricalBayes)
+        """Whether the physics has a rule for its state that works for parts of the domain too."""
+        rules = self._rules
+        of_state = all(set(re.findall(r"\[(\d+)\]", name)) <= {"0"} for name in rules)  # not of a later stage
+        return bool(rules) and of_state and all(isinstance(rule, EmpiricalBayes) for rule in rules.values())
+
+    @property
+    def _rules(self) -> Mapping[str, Any]:
+        """The rules that the physics, or its stages, obey, by their names among its options."""
+        options = self.physics.inverse_options
+        return {name: rule for name, rule in options.items() if name.split(".")[-1] == "regularization"}
 
     def _check_physics(self) -> None:
         """
@@ -64,7 +74,7 @@ class PartialObservation(InvertiblePhysics):
             raise UnsupportedError(
                 f"{owner}: physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0)."
             )
-        obeyed = {"regularization"} if self._has_prior else set()
+        obeyed = set(self._rules) if self._has_prior else set()
         unused = {name: value for name, value in physics.inverse_options.items() if name not in obeyed}
         if unused:
             options = ", ".join(f"{name}={value!r}" for name, value in unused.items())
@@ -72,7 +82,7 @@ class PartialObservation(InvertiblePhysics):
                 f"{owner}: {type(physics).__name__} has {options}, which only its closed-form inverse obeys, and of a "
                 f"part of the domain there is none. Leave that out: a numerical solver stops where the noise, "
                 f"noise_std=..., explains the residual, or as told, e.g. by solver=ConjugateGradient(iterations=20). "
-                f"The rule that physics may have here is EmpiricalBayes()."
+                f"The rule that physics may have here is EmpiricalBayes(), in a Composite its first stage."
             )
         if physics.measures_noise and not self.is_linear and not self._has_prior:
             raise ParameterError(

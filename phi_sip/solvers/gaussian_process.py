@@ -49,6 +49,7 @@ class GaussianProcess(InverseSolver):
 
     name: ClassVar[str] = "gaussian-process"
     on_host: ClassVar[bool] = True
+    has_prior: ClassVar[bool] = True
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """Computes the correction of x, see `InverseSolver.solve`. `stats` holds `noise_std`, σ as told or fitted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,13 @@ class LawFitting:
     most: int
     solve: WhitenedSolve
     _likely: list[Sequence[Sequence[Prior]]] = field(default_factory=list, init=False, repr=False)
+
+    @cached_property
+    def rounding(self) -> np.ndarray:
+        """σ² of each entry that is but rounding, shape (entries,)."""
+        part = ROUNDING.get(self.problem.precision, ROUNDING[32])
+        rounding: np.ndarray = part * (self.problem.numpy(self.target) ** 2).mean(1) + np.finfo(float).tiny
+        return rounding
 
     def at(self, x: Any, noise: np.ndarray | None) -> LinearizedPosterior:
         """

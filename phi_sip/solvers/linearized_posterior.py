@@ -19,6 +19,7 @@ from .posterior_steps import WhitenedSolve
 
 DRAWS = 64  # of the posterior, by which its deviation is known
 LEAST = 0.02  # of the values, that are left for noise
+SMALLEST = 1e-300  # σ²
 SHELLS = 32  # of wave numbers, in which the preconditioner is the same
 
 
@@ -121,12 +122,14 @@ class WhiteningOfEntry:
         preconditioner: D^(−¼) per column.
         constants: What is added without a prior, shape (components, columns); 0 where the values do not say it.
         start: The state that consists of constants only and explains the values best, per column.
+        scale: σ², or 1 where there is neither noise nor signal.
     """
 
     law: FieldLaw
     preconditioner: np.ndarray
     constants: np.ndarray
     start: np.ndarray
+    scale: float
 
     @staticmethod
     def of(law: FieldLaw, response: Response, values: np.ndarray, grid: StateGrid) -> WhiteningOfEntry:
@@ -143,10 +146,11 @@ class WhiteningOfEntry:
         k = np.sqrt(law.modes.k_squared())
         shell = np.minimum((k / max(k.max(), np.finfo(float).tiny) * SHELLS).astype(int), SHELLS - 1)
         mean = np.bincount(shell, squares, SHELLS) / np.maximum(np.bincount(shell, minlength=SHELLS), 1)
-        root = (1 + law.power * mean[shell] / law.noise_variance) ** -0.25
+        scale = law.noise_variance if law.noise_variance > SMALLEST else 1.0
+        root = (1 + law.power * mean[shell] / scale) ** -0.25
         largest = (np.sqrt(law.power) * root).max()
         start = response.constants.added(np.zeros((1, len(root))), values[None])[0]
-        return WhiteningOfEntry(law, root, largest * response.constants.units(grid), start)
+        return WhiteningOfEntry(law, root, largest * response.constants.units(grid), start, scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,20 +191,31 @@ class IterativePosterior(LinearizedPosterior):
         return variance
 
     def deviation(self) -> np.ndarray:
-        """Computes the standard deviation of the states from draws that are always the same."""
-        squares = self.errors(DRAWS, np.random.default_rng(0)) ** 2
+        """Computes the standard deviation of the states from draws that are the same always, and for all entries."""
+        squares = self._errors(1, DRAWS, np.random.default_rng(0)) ** 2
         deviation: np.ndarray = np.sqrt(squares.mean(1))
         return deviation
 
     def errors(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws errors by what iterations make of drawn states with drawn noise. All entries draw the same."""
+        return self._errors(len(self.entries), count, rng)
+
+    def _errors(self, drawing: int, count: int, rng: np.random.Generator) -> np.ndarray:
+        """
+        Computes what iterations miss of drawn states with drawn noise, shape (entries, count, columns).
+
+        Args:
+            drawing: How many entries draw, all or one for all.
+            count: How many states of each.
+            rng: Where the numbers come from.
+        """
         entries = len(self.entries)
         deviations = np.sqrt(np.stack([entry.law.mean_power for entry in self.entries]))[:, None]
+        sigma = np.sqrt(self.noise_variance)[:, None]
         wide, copies = side_by_side(self.problem, self.x, count)
         x, found = wide.states.pack(wide.states.template), []
         for _ in range(0, count, copies):
-            states = deviations * rng.standard_normal((copies, wide.states.size))
-            noise = np.sqrt(self.noise_variance)[:, None] * rng.standard_normal((copies, wide.observations.size))
+            white = (rng.standard_normal((drawing, copies, n)) for n in (wide.states.size, wide.observations.size))
+            states, noise = (size * drawn for size, drawn in zip((deviations, sigma), white, strict=True))
             natives = [wide.native(drawn.reshape(entries * copies, -1)) for drawn in (states, noise)]
             (error,) = self._by_modes(wide, copies, self.solve.error, x, *natives)
             found.append(wide.numpy(error).reshape(entries, copies, -1))
@@ -222,7 +237,8 @@ class IterativePosterior(LinearizedPosterior):
         deviations = np.sqrt(np.stack([entry.law.power for entry in self.entries]))
         preconditioner = np.stack([entry.preconditioner for entry in self.entries])
         constants = np.stack([entry.constants for entry in self.entries])
-        parts = deviations, preconditioner, constants, self.noise_variance**-0.5
+        weight = np.array([[entry.scale] for entry in self.entries]) ** -0.5
+        parts = deviations, preconditioner, constants, weight
         law = [problem.native(np.repeat(rows, copies, 0)) for rows in parts]
         modes_of, found = [entry.law.modes for entry in self.entries], ()
         for modes in dict.fromkeys(modes_of):

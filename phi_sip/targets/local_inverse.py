@@ -39,8 +39,8 @@ class LocalInverse(TrainingTarget):
     any p such rules iterate in single precision here, which is that of most networks.
 
     Args:
-        subset: p in (0, 1], for physics whose closed-form inverse obeys a rule with a `control`: `TotalVariation` and
-            `CrossValidated`, the default of many. Of each micro-batch at least one sample is taken.
+        subset: p in (0, 1], for physics whose closed-form inverse obeys a rule with a `control`: `TotalVariation`,
+            `Sparse`, and `CrossValidated`, the default of many. Of each micro-batch at least one sample is taken.
 
     Raises:
         ParameterError: if `subset` is no number in (0, 1]; by an update, if it is less than 1 and the physics has no
@@ -64,10 +64,11 @@ class LocalInverse(TrainingTarget):
             return None
         rule = rule_of(physics)
         if rule is None or rule.control is None:
+            obeyed = "no rule of modes" if rule is None else f"{type(rule).__name__}, which costs little"
             raise ParameterError(
-                f"LocalInverse: subset = {self.subset}, but the inverse of {type(physics).__name__} "
-                f"{'obeys no rule' if rule is None else f'obeys {type(rule).__name__}, which costs little'}. Leave "
-                f"out subset; it is for TotalVariation and CrossValidated."
+                f"LocalInverse: subset = {self.subset}, but the inverse of {type(physics).__name__} obeys {obeyed}. "
+                f"Leave out subset; it is for rules of closed forms that look for edges or points, such as "
+                f"TotalVariation and CrossValidated."
             )
         shape = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
         return random.uniform(shape.only(order.canonical(shape), reorder=True))
