@@ -97,7 +97,7 @@ class Masked(PartialObservation):
         physics of which at most half of the values are observed.
         """
         values = self._values  # traced only where nothing is on the host
-        is_hidden = self.is_linear and values.available and bool(math.mean(values, values.shape) <= FEW)
+        is_hidden = self.is_linear and values.available and float(math.to_float(values).mean) <= FEW
         return "maximum-a-posteriori" if is_hidden else super().default_solver
 
     @property

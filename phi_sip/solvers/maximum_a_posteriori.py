@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -143,9 +142,7 @@ def _linear_responses(
     if not physics.is_linear:
         return ()
     entries = physics_of_entries(physics, problem.states.entries)
-    with suppress(UnsupportedError):  # a function that differs between entries: linearized as others are
-        return [(observed_response(own, x), places) for own, places in entries]
-    return ()
+    return [(observed_response(own, x), places) for own, places in entries]
 
 
 def _convergence(problem: LeastSquares, *columns: np.ndarray) -> Convergence:

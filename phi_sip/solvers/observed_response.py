@@ -129,7 +129,7 @@ def _exact(physics: InvertiblePhysics, state: Any) -> Any:
 def _differs(physics: InvertiblePhysics) -> str:
     return (
         f"What {type(physics).__name__} computes differs between batch entries by parameters that are "
-        f"no fields of it. Make them fields, tensors with batch dims, or invert one entry after the other."
+        f"no fields of it. Make them fields, or `arguments` of DifferentiablePhysics: tensors with batch dims."
     )
 
 
