@@ -14,6 +14,7 @@ from phi_sip import (
     DifferentiablePhysics,
     EmpiricalBayes,
     Evolution,
+    Exponential,
     GaussianProcess,
     HeatEquation,
     LevenbergMarquardt,
@@ -178,6 +179,9 @@ def test_steps_are_scaled_and_the_posterior_is_that_of_the_observation(on_torch,
     whole, part = (sip_inverse(physics, y, y * 0, step_size=size) for size in (1.0, 0.25))
     np.testing.assert_allclose(array(part.dx), 0.25 * array(whole.dx), atol=1e-12)
     np.testing.assert_array_equal(array(part.uncertainty), array(whole.uncertainty))
+    chain = Composite(physics, Exponential(1.0))
+    whole, part = (sip_inverse(chain, chain.forward(x), y * 0, step_size=size) for size in (1.0, 0.25))
+    np.testing.assert_allclose(array(part.dx), 0.25 * array(whole.dx), atol=1e-12)
 
 
 @pytest.mark.parametrize("seen", [0.2, 0.8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from ..contract.markers import hookimpl
@@ -27,8 +28,7 @@ def sip_inverse(
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     y_target = trees.in_order_of(y_target, y)
     residual = trees.subtract(y_target, y)
-    used = solver_of(physics, solver)
-    if physics.is_linear or (used is not None and used.has_prior):
+    if physics.is_linear or any(used.has_prior for used in _solvers(physics, solver)):
         correction = correct(physics, y_target, x, y, solver)
         dx = trees.scale(correction.dx, step_size)
     else:
@@ -89,9 +89,17 @@ def runs_on_host(physics: InvertiblePhysics, solver: InverseSolver | None) -> bo
         physics: Process to invert, which may consist of others.
         solver: The one that was asked for, if any.
     """
+    return any(used.on_host for used in _solvers(physics, solver))
+
+
+def _solvers(physics: InvertiblePhysics, solver: InverseSolver | None) -> Iterator[InverseSolver]:
+    """Yields the numerical solvers that an inversion uses, for the physics or for those that it consists of."""
     used = solver_of(physics, solver)
     if used is not None:
-        return used.on_host
-    values = [getattr(physics, field.name) for field in dataclasses.fields(physics)]
-    parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-    return any(runs_on_host(part, None) for part in parts if isinstance(part, InvertiblePhysics))
+        yield used
+        return
+    for field in dataclasses.fields(physics):
+        value = getattr(physics, field.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, InvertiblePhysics):
+                yield from _solvers(part, None)
