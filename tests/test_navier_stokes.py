@@ -231,7 +231,7 @@ REFUSED = {
     "other cells": (
         lambda: NavierStokes(0.1, 0.1, 1, math.ones(spatial(x=9))).forward(STILL),
         GridMismatchError,
-        "forcing has the dims",
+        "forcing has the cells",
     ),
     "too fast": (
         lambda: NavierStokes(0.1, 10.0, 1).forward(square(100 * vorticity(1, 16))),
