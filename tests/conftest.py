@@ -107,12 +107,17 @@ def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if _marked(item, "not_on").isdisjoint(_frameworks_of(item))]
     for item in items:
         if " at 0x" in item.nodeid:  # another in each worker, which then run no test at all
             raise pytest.UsageError(f"{item.nodeid} names an address in memory. Give its parameters ids.")
-        slow = {name for marker in item.iter_markers("slow_on") for name in marker.args}
-        if not slow.isdisjoint(_frameworks_of(item)):
+        if not _marked(item, "slow_on").isdisjoint(_frameworks_of(item)):
             item.add_marker("slow")
+
+
+def _marked(item: pytest.Item, mark: str) -> set[str]:
+    """The names of frameworks in the marks of a test."""
+    return {name for marker in item.iter_markers(mark) for name in marker.args}
 
 
 def _frameworks_of(item: pytest.Item) -> Iterator[str]:

@@ -252,8 +252,16 @@ EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "helmholtz-2d", "darc
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 
 
-@pytest.mark.parametrize("precision", [32, pytest.param(64, marks=ALIKE)])
-@pytest.mark.parametrize("case", [pytest.param(case, marks=() if case in EVERYWHERE else ALIKE) for case in CASES])
+ELSEWHERE = pytest.mark.not_on("tensorflow", "jax")
+MARKS = {(True, 32): (), (True, 64): ALIKE, (False, 32): ALIKE, (False, 64): ELSEWHERE}
+CASES_IN_PRECISION = [
+    pytest.param(case, precision, marks=MARKS[case in EVERYWHERE, precision])
+    for case in CASES
+    for precision in (32, 64)
+]
+
+
+@pytest.mark.parametrize(("case", "precision"), CASES_IN_PRECISION)
 def test_registered_physics_conform(framework, case, precision):
     make_physics, make_x = CASES[case]
     with math.precision(precision):
