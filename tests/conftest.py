@@ -106,8 +106,10 @@ def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = [item for item in items if _marked(item, "not_on").isdisjoint(_frameworks_of(item))]
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    dropped = [item for item in items if not _marked(item, "not_on").isdisjoint(_frameworks_of(item))]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
     for item in items:
         if " at 0x" in item.nodeid:  # another in each worker, which then run no test at all
             raise pytest.UsageError(f"{item.nodeid} names an address in memory. Give its parameters ids.")
