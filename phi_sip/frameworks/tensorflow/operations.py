@@ -78,11 +78,15 @@ def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[An
         outer.watch(v)
         gradient = tape.gradient(y, x, output_gradients=v, unconnected_gradients=zero)
 
+    rows = tf.TensorShape(x.shape[:1])  # what loops need to know, and some derivatives forget
+
     def push(d: Any) -> Any:
-        return outer.gradient(gradient, v, output_gradients=d, unconnected_gradients=zero)
+        found = outer.gradient(gradient, v, output_gradients=d, unconnected_gradients=zero)
+        return tf.ensure_shape(found, rows.concatenate(y.shape[1:]))
 
     def pull(u: Any) -> Any:
-        return tape.gradient(y, x, output_gradients=u, unconnected_gradients=zero)
+        found = tape.gradient(y, x, output_gradients=u, unconnected_gradients=zero)
+        return tf.ensure_shape(found, x.shape)
 
     return y, push, pull
 
