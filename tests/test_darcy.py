@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from derivatives import assert_derivatives
 from fields import array, grid, periodic, smooth
 from phiml import math
 from phiml.math import batch, channel, extrapolation, spatial
@@ -117,26 +118,10 @@ def test_constant_permeability_is_poissons_equation(framework, double):
 @pytest.mark.parametrize("name", ["walls", *(pytest.param(name, marks=ALIKE) for name in ("values", "mixed"))])
 def test_derivatives_are_those_of_finite_differences_and_adjoint(framework, double, name):
     """Also compiled."""
-    rng, shape, backend = np.random.default_rng(0), (2, 6, 5), framework.backend
-    operations, template = operations_of(backend), grid(random(*shape), None, BOUNDARIES[name])
+    shape, rng = (2, 6, 5), np.random.default_rng(0)
     physics = Darcy(source=on_cells(random(*shape, seed=1)))
-    x, d, v = (backend.as_tensor(rng.normal(size=shape)) for _ in range(3))
-
-    def simulate(native: Any) -> Any:
-        values = math.reshaped_tensor(native, [batch(batch=2), *template.resolution], convert=False)
-        return physics.forward(template.with_values(values)).values.native("batch,x,y")
-
-    def products(x: Any, d: Any, v: Any) -> Any:
-        _, push, pull = operations.linearize(simulate, x)
-        return push(d), pull(v)
-
-    eager = [np.asarray(part) for part in products(x, d, v)]
-    compiled = [np.asarray(part) for part in operations.compile(products)(x, d, v)]
-    difference = (np.asarray(simulate(x + 1e-5 * d)) - np.asarray(simulate(x - 1e-5 * d))) / 2e-5
-    np.testing.assert_allclose(eager[0], difference, atol=1e-7 * np.abs(difference).max())
-    np.testing.assert_allclose((eager[0] * np.asarray(v)).sum(), (eager[1] * np.asarray(d)).sum(), rtol=1e-11)
-    for one, other in zip(eager, compiled, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-12 * np.abs(one).max())
+    template = grid(random(*shape), None, BOUNDARIES[name])
+    assert_derivatives(framework, physics, template, *rng.normal(size=(3, *shape)))
 
 
 @ALIKE

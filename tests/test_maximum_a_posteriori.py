@@ -257,6 +257,32 @@ def test_entries_do_not_mix(on_torch, double):
         np.testing.assert_allclose(together[i], alone[0], atol=1e-6)
 
 
+def test_the_uncertainty_of_an_entry_does_not_depend_on_the_others(on_torch, double):
+    """Though they decide how many draws are made at once: here all 64 of one entry, and a third of three."""
+    x = fields(40)
+    physics, method = DifferentiablePhysics(bent, noise_std=0.1), MaximumAPosteriori(values=60)
+    y = noisy(bent(x), 0.1)
+    together = sip_inverse(physics, y, x * 0, solver=method)
+    first = {"batch": slice(0, 1)}
+    alone = sip_inverse(physics, y[first], x[first] * 0, solver=method)
+    np.testing.assert_allclose(array(together.uncertainty)[:1], array(alone.uncertainty), rtol=1e-4)
+
+
+def test_functions_that_name_their_batch_are_inverted(on_torch, double):
+    """Copies along a dim that they do not know are not asked of them."""
+
+    def simulate(z):
+        native = z.values.native("batch,x,y")
+        dims = [z.values.shape.batch, *z.values.shape.only("x,y", reorder=True)]
+        return z.with_values(math.reshaped_tensor(native + 0.1 * native**2, dims, convert=False))
+
+    x = fields(2)
+    y = noisy(simulate(x), 0.1)
+    step = sip_inverse(DifferentiablePhysics(simulate), y, x * 0, solver=MaximumAPosteriori(values=60))
+    assert relative(step.x_target, x) < 0.3
+    assert np.isfinite(array(step.uncertainty)).all()
+
+
 def test_order_of_axes_does_not_matter(on_torch, double):
     x = fields()
     y = noisy(bent(x), 0.1)

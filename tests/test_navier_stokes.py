@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from derivatives import assert_derivatives
 from fields import array, grid, periodic, smooth
 from phiml import math
 from phiml.math import batch, extrapolation, spatial
@@ -20,7 +21,6 @@ from phi_sip import (
     get_physics,
     sip_inverse,
 )
-from phi_sip.frameworks import operations_of
 
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 
@@ -171,25 +171,9 @@ def test_viscosity_and_force_per_sample(framework, double):
 @pytest.mark.slow_on("tensorflow")
 def test_derivatives_are_those_of_finite_differences_and_adjoint(framework, double):
     """Also compiled, where the time steps are a loop."""
-    rng, shape, operations = np.random.default_rng(0), (2, 8, 6), operations_of(framework.backend)
-    template, physics = periodic(np.zeros(shape)), NavierStokes(0.1, 0.5, 3)
-    x, d, v = (framework.backend.as_tensor(part) for part in (smooth(rng, *shape), *rng.normal(size=(2, *shape))))
-
-    def simulate(native: Any) -> Any:
-        values = math.reshaped_tensor(native, [batch(batch=2), *template.resolution], convert=False)
-        return physics.forward(template.with_values(values)).values.native("batch,x,y")
-
-    def products(x: Any, d: Any, v: Any) -> Any:
-        _, push, pull = operations.linearize(simulate, x)
-        return push(d), pull(v)
-
-    eager = [np.asarray(part) for part in products(x, d, v)]
-    compiled = [np.asarray(part) for part in operations.compile(products)(x, d, v)]
-    difference = (np.asarray(simulate(x + 1e-5 * d)) - np.asarray(simulate(x - 1e-5 * d))) / 2e-5
-    np.testing.assert_allclose(eager[0], difference, atol=1e-7 * np.abs(difference).max())
-    np.testing.assert_allclose((eager[0] * np.asarray(v)).sum(), (eager[1] * np.asarray(d)).sum(), rtol=1e-11)
-    for one, other in zip(eager, compiled, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-12 * np.abs(one).max())
+    shape, rng = (2, 8, 6), np.random.default_rng(0)
+    arrays = smooth(rng, *shape), *rng.normal(size=(2, *shape))
+    assert_derivatives(framework, NavierStokes(0.1, 0.5, 3), periodic(np.zeros(shape)), *arrays)
 
 
 @ALIKE

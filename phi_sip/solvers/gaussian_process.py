@@ -27,7 +27,8 @@ class GaussianProcess(InverseSolver):
     """
     Posterior mean of a Gaussian field, for linear physics of which few values are observed, y = y₀ + J x + n:
 
-        x̃ = b + C Jᵀ (J C Jᵀ + σ² I)⁻¹ (y* − y₀ − J b),   C = A Φ diag((|k|² + τ²)^(−α)) Φᵀ
+        x̃ = b + C Jᵀ (J C Jᵀ + σ² I)⁻¹ (y* − y₀ − J b),   C = A Φ diag(S_k) Φᵀ
+        S_k = (|k|² + τ²)^(−α)   or   Π_a (k_a² + τ²)^(−α)
 
     The constant b of each component is that of generalized least squares; it is 0 where the values do not depend on it,
     or are fewer than two more. The field consists of cosines or sines per axis, on periodic axes of both. Modes,

@@ -213,10 +213,11 @@ class IterativePosterior(LinearizedPosterior):
         sigma = np.sqrt(self.noise_variance)[:, None]
         wide, copies = side_by_side(self.problem, self.x, count)
         x, found = wide.states.pack(wide.states.template), []
-        for _ in range(0, count, copies):
-            white = (rng.standard_normal((drawing, copies, n)) for n in (wide.states.size, wide.observations.size))
-            states, noise = (size * drawn for size, drawn in zip((deviations, sigma), white, strict=True))
-            natives = [wide.native(drawn.reshape(entries * copies, -1)) for drawn in (states, noise)]
+        white = rng.standard_normal((drawing, count, wide.states.size + wide.observations.size))  # however many at once
+        for start in range(0, count, copies):
+            own = np.take(white, range(start, start + copies), 1, mode="wrap")
+            parts = deviations * own[..., : wide.states.size], sigma * own[..., wide.states.size :]
+            natives = [wide.native(drawn.reshape(entries * copies, -1)) for drawn in parts]
             (error,) = self._by_modes(wide, copies, self.solve.error, x, *natives)
             found.append(wide.numpy(error).reshape(entries, copies, -1))
         return np.concatenate(found, 1)[:, :count]

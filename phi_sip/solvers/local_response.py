@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from phiml import math
-from phiml.math import IncompatibleShapes, Tensor, batch
+from phiml.math import Tensor, batch
 
 from ..errors import UnsupportedError
 from ..states import trees
@@ -115,10 +116,8 @@ def side_by_side(problem: LeastSquares, x: Any, most: int) -> tuple[LeastSquares
     size = max(problem.states.size, problem.observations.size) * max(int(x.shape[0]), 1)
     count = min(most, max(1, BLOCK // size))
     if count > 1 and trees.leaves(state)[0].shape.batch:
-        try:
+        with suppress(Exception):  # code of the user may be for the batch dims of its states only
             return _of_copies(problem, state, count), count
-        except IncompatibleShapes:
-            pass
     return _of_copies(problem, state, 1), 1
 
 

@@ -33,17 +33,19 @@ class MaximumAPosteriori(InverseSolver):
     """
     The most likely state of a Gaussian field, for any differentiable physics and any number of observed values:
 
-        x̃ = argmin ½ ‖P(x) − y*‖² / σ² + ½ xᵀ C⁻¹ x,   C = A Φ diag((|k|² + τ²)^(−α)) Φᵀ
+        x̃ = argmin ½ ‖P(x) − y*‖² / σ² + ½ xᵀ C⁻¹ x,   C = A Φ diag(S_k) Φᵀ
+        S_k = (|k|² + τ²)^(−α)   or   Π_a (k_a² + τ²)^(−α)
 
     by Gauss–Newton steps in coordinates in which the prior is white, each by preconditioned conjugate gradients. Before
-    each step, modes Φ, exponent α, scale τ, amplitude A and, unless the physics says it, σ are chosen for each batch
-    entry by the marginal likelihood of a sample of its values, with P linearized. The field consists of cosines or
-    sines per axis, on periodic axes of both. Batch entries do not mix. The uncertainty is the standard deviation of the
-    linearized posterior, from 64 draws.
+    each step, modes Φ, kind of power S_k, exponent α, scale τ, amplitude A and, unless the physics says it, σ are
+    chosen for each batch entry by the marginal likelihood of a sample of its values, with P linearized. The field
+    consists of cosines or sines per axis, on periodic axes of both. A constant that is observed has no prior, see
+    `GaussianProcess`. Batch entries do not mix. The uncertainty is the standard deviation of the linearized posterior,
+    from 64 draws where the prior is fitted to but a sample of the values.
 
-    For linear physics one step is exact, and x̃ is the mean of the posterior; where at most 2,048 values are observed,
-    it is that of `GaussianProcess`. For other physics it is the most likely state near x, and x only says where the
-    steps begin. The prior is fitted on the processor, the steps are the framework's.
+    For linear physics one step is exact, further ones only settle σ, and x̃ is the mean of the posterior; where at most
+    2,048 values are observed, it is that of `GaussianProcess`. For other physics it is the most likely state near x,
+    and x only says where the steps begin. The prior is fitted on the processor, the steps are the framework's.
 
     Args:
         iterations: Gauss–Newton steps, at most.
