@@ -18,6 +18,7 @@ from .mode_blocks import BLOCK, mode_blocks, positive
 from .plateau import PART, NoiseEstimate, largest_ratios, plateau
 
 ENOUGH = 32.0  # modes whose mean power chance hardly changes
+MANY = 128.0  # modes that signal does not fill evenly
 PART_OF_ALL = 8  # they are at most an eighth of all: in more of them there may be signal
 
 
@@ -40,10 +41,11 @@ class EmptyModes(NoiseMeasurement):
       not count, as the mean is a geometric one.
     - White noise fills all modes: no block holds less than half of it, by an F test.
 
-    Where σ is not known by that, the first blocks are joined to one of 32 modes, of at least 256, and tested again, as
-    a few modes that have little power by chance would end the plateau. Else σ is not known, and y* is taken at its
-    word, σ being that of rounding. Where the physics hardly damps, that is right, as the inverse amplifies nothing;
-    what lies between loses some accuracy, see `docs/noise.md`.
+    A few modes that have little power by chance would end the plateau. So the first blocks are joined to one of 32
+    modes, of at least 256, and tested again. What this finds counts where the first plateau is not known, or has fewer
+    than 32 modes and this one at least 128. Else σ is not known, and y* is taken at its word, σ being that of rounding.
+    Where the physics hardly damps, that is right, as the inverse amplifies nothing; what lies between loses some
+    accuracy, see `docs/noise.md`.
 
     Args:
         pooled: Whether all batch entries, of all workers, have the same noise, and share one estimate. Else each has
@@ -116,10 +118,9 @@ class EmptyModes(NoiseMeasurement):
         estimate = found(1)
         if number == 1 or PART_OF_ALL * all_counts[:number].sum() > all_counts.sum():
             return estimate
-        again = found(number)  # a few modes of little power by chance end no plateau of more
-        return NoiseEstimate(
-            *(math.where(estimate.known, *pair) for pair in zip(estimate.values, again.values, strict=True))
-        )
+        again = found(number)
+        is_sure = estimate.known & ~(estimate.rests_on_fewer(ENOUGH) & ~again.rests_on_fewer(MANY))
+        return NoiseEstimate(*(math.where(is_sure, *pair) for pair in zip(estimate.values, again.values, strict=True)))
 
 
 def _joined(counts: np.ndarray) -> int:

@@ -37,6 +37,10 @@ class NoiseEstimate:
         """All of it."""
         return self.std, self.relative_error, self.known
 
+    def rests_on_fewer(self, modes: float) -> Tensor:
+        """Tells where it was measured in fewer modes than that, or is not known."""
+        return self.relative_error > 1.0001 / float(np.sqrt(2 * modes))
+
 
 @lru_cache(maxsize=64)
 def largest_ratios(significance: float, counts: tuple[float, ...]) -> Tensor:
