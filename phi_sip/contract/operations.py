@@ -81,6 +81,9 @@ class Operations(Protocol):
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
 
+    def where_rows(self, flags: Any, values: Any, others: Any) -> Any:
+        """Returns the rows of `values` for which the flags, shape (rows,), hold, and of `others` for which not."""
+
     def tanh(self, values: Any) -> Any:
         """Computes the hyperbolic tangent; PhiML's on JAX is NumPy's, which cannot be compiled."""
 

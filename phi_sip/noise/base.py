@@ -13,7 +13,7 @@ from phiml.math import Shape, Tensor
 
 from ..contract.physics import Correction
 from ..spectral import SpectralBasis
-from ..states import trees
+from ..states import order, trees
 
 STD = "noise_std"
 
@@ -117,7 +117,7 @@ def root_mean(squares: Tensor, alike: Shape) -> Tensor:
 
 def positive(values: Tensor) -> Tensor:
     """Returns values to divide by: 1 in place of those that are not positive."""
-    return math.where(values > 0, values, 1.0)
+    return order.where(values > 0, values, 1.0)
 
 
 def replaced(field: Field, values: Tensor) -> Field:

@@ -11,6 +11,7 @@ from phiml import math
 from phiml.math import Shape, Tensor
 
 from ..spectral import SpectralBasis
+from ..states import order
 from ..states.parameters import as_tensor
 from .base import STD, positive
 from .cellwise import CellWeights, CellwiseLaw
@@ -74,9 +75,9 @@ class Outliers(CellwiseLaw):
         weight = inside + (1 - inside) * (mixture.narrow / positive(mixture.wide)) ** 2
         measured = {FRACTION: mixture.fraction, OUTLIER_STD: mixture.wide * unit}
         return CellWeights(
-            math.where(evident, weight, 1.0),
-            math.where(evident, mixture.narrow * unit, std),
-            {name: math.where(evident, value, 0.0) for name, value in measured.items()},
+            order.where(evident, weight, 1.0),
+            order.where(evident, mixture.narrow * unit, std),
+            {name: order.where(evident, value, 0.0) for name, value in measured.items()},
         )
 
     def sample(
@@ -87,7 +88,7 @@ class Outliers(CellwiseLaw):
             return normal * std
         digits = abs(normal) * DIGITS
         is_outlier = digits - math.floor(digits) < as_tensor(known[FRACTION])
-        return normal * math.where(is_outlier, as_tensor(known[OUTLIER_STD]), std)
+        return normal * order.where(is_outlier, as_tensor(known[OUTLIER_STD]), std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,4 +148,4 @@ def _mixture(squares: Tensor, cells: Shape) -> _Mixture:
 def _fitted(squares: Tensor, share: Tensor, cells: Shape, before: Tensor) -> Tensor:
     """Computes the standard deviation of the part of the cells that `share` says; as before where there are none."""
     total = math.sum(share, cells)
-    return math.where(total > 0, math.sqrt(math.sum(share * squares, cells) / positive(total)), before)
+    return order.where(total > 0, math.sqrt(math.sum(share * squares, cells) / positive(total)), before)

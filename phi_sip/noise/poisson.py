@@ -10,6 +10,7 @@ from phiml import math
 from phiml.math import Shape, Tensor
 
 from ..spectral import SpectralBasis
+from ..states import order
 from ..states.parameters import as_tensor
 from .base import STD, positive, root_mean
 from .signal_dependent import SignalDependentLaw
@@ -61,4 +62,4 @@ class PoissonNoise(SignalDependentLaw):
         skewed = math.minimum(1 / 6, math.sqrt(expected / 2))
         even = math.sqrt(math.maximum(expected - 2 * skewed * skewed, 0.0))
         noise = (even * normal + skewed * (normal * normal - 1)) / positive(counts)
-        return math.where((counts > 0) & (std > 0), noise, 0.0)
+        return order.where((counts > 0) & (std > 0), noise, 0.0)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from phiml import math
 from phiml.math import Shape, Tensor
 
+from ..states import order
 from ..states.checks import check_parameter
 from ..states.parameters import as_tensor
 from .base import positive
@@ -57,4 +58,4 @@ class SignalDependentLaw(CellwiseLaw):
         """Computes q_i / mean q; 1 where all q are 0."""
         variance = self.variance(mean)
         total = math.mean(variance, variance.shape.only(alike))
-        return math.where(total > 0, variance / positive(total), 1.0)
+        return order.where(total > 0, variance / positive(total), 1.0)

@@ -19,6 +19,7 @@ from ..regularization import Regularization
 from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
 from ..spectral.steady_state import steady_state
+from ..states import order
 from ..states.checks import check_parameter
 from ..states.parameters import as_tensor
 from .source import SourceProblem
@@ -105,7 +106,7 @@ class Helmholtz(SourceProblem):
 
     def _sign(self, basis: SpectralBasis) -> Tensor:
         """Computes the sign of κ² − k²."""
-        return math.to_float(math.where(self._symbol(basis) > 0, 1.0, -1.0))
+        return math.to_float(order.where(self._symbol(basis) > 0, 1.0, -1.0))
 
     def _symbol(self, basis: SpectralBasis) -> Tensor:
         """Computes κ² − k² in double precision, by which ∇² + κ² multiplies each mode."""
@@ -114,13 +115,13 @@ class Helmholtz(SourceProblem):
 
     def _check_resonance(self, basis: SpectralBasis, symbol: Tensor, nearest: float) -> None:
         squares = basis.k_squared()
-        longest = math.min(math.where(squares > 0, squares, float("inf")), squares.shape)
+        longest = math.min(order.where(squares > 0, squares, float("inf")), squares.shape)
         square = as_tensor(self.wavenumber) ** 2
-        unit = math.maximum(square, math.where(math.is_finite(longest), longest, 0.0))
+        unit = math.maximum(square, order.where(math.is_finite(longest), longest, 0.0))
         too_near = abs(symbol) <= nearest * unit
         if not bool(too_near.any):
             return
-        k = float(math.max(math.where(too_near, squares, 0.0), too_near.shape)) ** 0.5
+        k = float(math.max(order.where(too_near, squares, 0.0), too_near.shape)) ** 0.5
         raise ParameterError(
             f"Helmholtz: wavenumber = {self.wavenumber} is in resonance with a mode of the domain, k = {k:.9g}: a "
             f"source that holds this mode has no field. Both must differ by more than {nearest:.0e} of their squares. "

@@ -17,6 +17,7 @@ from ..regularization import Regularization
 from ..regularization.noise import EmptyModes
 from ..spectral import SpectralBasis
 from ..spectral.steady_state import steady_state
+from ..states import order
 from .source import SourceProblem
 
 
@@ -72,8 +73,8 @@ class Poisson(SourceProblem):
         """Computes log 1 / k²; that of the longest wave for the constant, which is not seen."""
         with math.precision(64):
             squares = basis.k_squared()
-            least = math.min(math.where(basis.is_constant > 0, float("inf"), squares), basis.resolution.names)
-            least = math.where(math.is_finite(least), least, 1.0)
+            least = math.min(order.where(basis.is_constant > 0, float("inf"), squares), basis.resolution.names)
+            least = order.where(math.is_finite(least), least, 1.0)
             log_gain = -math.log(math.maximum(squares, least))
         return math.to_float(log_gain)
 

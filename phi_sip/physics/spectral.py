@@ -117,10 +117,10 @@ class SpectralPhysics(InvertiblePhysics):
         with math.precision(trees.precision_of(x)):
             gain = math.exp(self._log_gain(basis))
             normal = 1e8 * float(np.finfo(f"float{gain.dtype.precision}").tiny)  # products of less may not be normal
-            gain = seen(self._sign(basis) * math.where(gain > normal, gain, 0.0), basis, self.sees_constant)
+            gain = seen(self._sign(basis) * order.where(gain > normal, gain, 0.0), basis, self.sees_constant)
 
             def respond(values: Tensor) -> Tensor:
-                return basis.inverse(basis.transform(values) * gain)
+                return basis.inverse(gain * basis.transform(values))
 
             if not holds_values(basis):
                 return trees.with_values(x, respond(x.values))
@@ -229,7 +229,7 @@ class SpectralPhysics(InvertiblePhysics):
             return x
         with math.precision(trees.precision_of(x)):
             mean = order.matched(self._mean_of_state(y_target, basis.resolution), x.values.shape)
-            return trees.with_values(x, x.values + (mean - math.mean(x.values, basis.resolution)))
+            return trees.with_values(x, (mean - math.mean(x.values, basis.resolution)) + x.values)
 
     def initial_state(self, y_target: Field) -> Field:
         """Returns zero with the mean that y* says. A state has none of the dim along which there are observations."""

@@ -13,6 +13,7 @@ from phiml.backend import Backend
 from phiml.math import DType, Tensor
 
 from ..compilation.iterations import repeat
+from ..frameworks import operations_of
 from ..spectral import SpectralBasis
 from ..spectral.rows import inverse_rows, transform_rows
 from .admm_state import AdmmState, Limits, Observed, Stage
@@ -111,9 +112,9 @@ class Minimization(ABC):
     def _start(self, coefficients: Any, wanted: Any) -> AdmmState:
         """Returns the state at an estimate of x with these coefficients, where nothing has been split off."""
         b, threshold = self.backend, self._per_row(self.threshold)
-        x = b.cast(self._cells(coefficients), self.split_real)
         count, pull = b.cast(threshold * 0, self.split_real), b.cast(coefficients, self.split_kind)
         with math.precision(self.split_real.precision):
+            x = self._cells(pull)
             nothing = tuple(part.apply(x) * 0 for part in self._parts())
         moving = (threshold > 0) & (self._per_row(wanted) > 0)
         return AdmmState(moving, count, x, self._answer(pull, nothing), nothing, nothing)
@@ -133,7 +134,7 @@ class Minimization(ABC):
             z, u = zip(*pulled, strict=True)
             answer = self._answer(pull, z)
             if stops:
-                answer = b.where(self._column(state.moving), answer, state.answer)
+                answer = operations_of(b).where_rows(state.moving, answer, state.answer)
             going_on = state.moving & self._moves(x, state, begin) if stops else state.moving
             return AdmmState(going_on, state.count + b.cast(state.moving, self.split_real), x, answer, z, u)
 
@@ -185,6 +186,3 @@ class Minimization(ABC):
 
     def _per_row(self, column: Any) -> Any:
         return self.backend.reshape(column, (-1,))
-
-    def _column(self, per_row: Any) -> Any:
-        return self.backend.reshape(per_row, (-1, *(1 for _ in self.axes)))

@@ -13,6 +13,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..spectral import SpectralBasis
+from ..states import order
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,10 @@ class SpectralProblem:
         """log h_max: the units of y, on which no decision may depend."""
         return math.max(self.log_gain, self.basis.resolution.names)
 
+    def log_signal_to_noise(self, spectrum: SpectrumEstimate) -> Tensor:
+        """Computes log (S_k h_k² / σ²)."""
+        return -math.log(self.noise_power) + (2 * self.log_gain + spectrum.log_power)
+
     @property
     def rounding_unit(self) -> float:
         """ε of the floating point type of the data."""
@@ -111,7 +116,7 @@ class SpectralProblem:
         """σ², but never less than the rounding of y* and its transforms, ε² mean y*², and never 0."""
         rounding = self.rounding_unit**2 * self.mean_square
         variance = math.maximum(self.noise_std**2, rounding)
-        return math.where(variance > 0, variance, 1.0)
+        return order.where(variance > 0, variance, 1.0)
 
     def power_law(self, *, pooled: bool = False) -> SpectrumEstimate:
         """

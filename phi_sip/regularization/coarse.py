@@ -10,6 +10,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..spectral import SpectralBasis
+from ..states import order
 from .base import SpectralProblem, SpectrumEstimate
 
 FEWEST_CELLS = 16  # of the coarse grid, per axis
@@ -32,7 +33,7 @@ def coarsened(problem: SpectralProblem, spectrum: SpectrumEstimate) -> tuple[Spe
     if coarse is None or min(coarse.resolution.sizes) < FEWEST_CELLS or not _holds_long_waves_only(problem, coarse):
         return problem, spectrum
     inside, share = _inside(coarse), coarse.resolution.volume / basis.resolution.volume
-    log_gain = math.where(inside, basis.restrict(math.expand(problem.log_gain, basis.modes)), UNSEEN)
+    log_gain = order.where(inside, basis.restrict(math.expand(problem.log_gain, basis.modes)), UNSEEN)
     log_power = basis.restrict(spectrum.log_power) + float(np.log(share))
     restricted = dataclasses.replace(
         problem,
@@ -52,7 +53,7 @@ def _holds_long_waves_only(problem: SpectralProblem, coarse: SpectralBasis) -> b
     if not relative.available:
         return False
     kept = [k < _shortest(coarse, axis) for axis, k in problem.basis.axis_wavenumbers.items()]
-    lost = math.where(_all(kept), -float("inf"), relative)
+    lost = order.where(_all(kept), -float("inf"), relative)
     return bool((lost < float(np.log(LARGEST_LOSS))).all)
 
 

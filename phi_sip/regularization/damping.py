@@ -9,7 +9,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..frameworks import operations_of
-from ..states import trees
+from ..states import order, trees
 from .signal_damping import Residual, SignalDamping
 
 
@@ -80,11 +80,11 @@ class ProbabilisticDamping(SignalDamping):
     def _evidence(self, power: Tensor, noise_power: Tensor, residual: Residual) -> Tensor:
         """Computes tanh(z_k / 2)."""
         scale = math.maximum(residual.target_mean_square, residual.residual_mean_square)
-        unit = math.where(scale > 0, scale, 1.0)
+        unit = order.where(scale > 0, scale, 1.0)
         smallest = 1e-36
         noise = math.maximum(noise_power / unit, smallest)
         signal = math.maximum(math.exp(2 * residual.log_gain), smallest)
-        return _tanh(power * (0.25 / unit) * (1 / noise - 1 / signal))
+        return _tanh((0.25 / unit) * (1 / noise - 1 / signal) * power)
 
 
 def _tanh(values: Tensor) -> Tensor:
@@ -95,4 +95,4 @@ def _tanh(values: Tensor) -> Tensor:
 def _likelihood(power: Tensor, variance: Tensor) -> Tensor:
     """Computes exp(−½ power / variance); 0 where the variance is 0."""
     known = variance > 0
-    return math.where(known, math.exp(-0.5 * power / math.where(known, variance, 1.0)), 0.0)
+    return order.where(known, math.exp(-0.5 * power / order.where(known, variance, 1.0)), 0.0)

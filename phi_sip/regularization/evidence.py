@@ -9,6 +9,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
+from ..states import order
 from .base import SpectralProblem, SpectrumEstimate
 from .law_evidence import LawEvidence
 from .power_laws import EXPONENT, Laws, features_in, normalized
@@ -95,7 +96,7 @@ class _Fit:
 
     def _or_nothing(self, fitted: Tensor) -> Tensor:
         """Returns the law where there is signal, and at least what is evident."""
-        return math.maximum(math.where(self.seen, fitted, _nothing(self.problem)), self._evident)
+        return math.maximum(order.where(self.seen, fitted, _nothing(self.problem)), self._evident)
 
     @cached_property
     def _evident(self) -> Tensor:
@@ -117,6 +118,6 @@ def _evident(problem: SpectralProblem, rounding: Tensor) -> Tensor:
     """
     noise = problem.noise_power
     recoverable = problem.log_gain - problem.log_unit > 0.5 * np.log(problem.rounding_unit)
-    certain = (problem.power > math.maximum(EVIDENT * noise, rounding)) & recoverable
-    amplitude = math.log(math.where(certain, problem.power, 1.0)) - 2 * problem.log_gain
-    return math.where(certain, amplitude, _nothing(problem))
+    certain = recoverable & (math.maximum(EVIDENT * noise, rounding) < problem.power)
+    amplitude = -2 * problem.log_gain + math.log(order.where(certain, problem.power, 1.0))
+    return order.where(certain, amplitude, _nothing(problem))

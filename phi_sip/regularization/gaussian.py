@@ -8,6 +8,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
+from ..states import order
 from .base import Regularization, SpectralEstimate, SpectralProblem, SpectrumEstimate
 
 CERTAIN = 1e4  # added to log S_k of the constant, which has no prior
@@ -48,7 +49,7 @@ def posterior_variance(problem: SpectralProblem, spectrum: SpectrumEstimate) -> 
     log_noise, log_spectrum = math.log(problem.noise_power), spectrum.log_mean()
     informed = math.exp(log_spectrum + log_sigmoid(log_noise - log_spectrum - 2 * problem.log_gain))
     constant = math.exp(log_noise - 2 * problem.basis.sum(problem.log_gain * problem.is_constant))
-    return math.where(problem.is_constant > 0, constant, informed)
+    return order.where(problem.is_constant > 0, constant, informed)
 
 
 def log_sigmoid(z: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from phiml import math
 from phiml.math import Tensor, expand, spatial
 
 from ..spectral import SpectralBasis
+from ..states import order
 from .base import SpectralProblem, SpectrumEstimate, power
 from .coarse import UNSEEN
 from .split_prior import SplitPrior
@@ -38,14 +39,14 @@ def prediction_error(
     """
     names = problem.basis.resolution.names
     noise = problem.noise_power
-    signal = math.exp(spectrum.log_power + 2 * problem.log_gain)
+    signal = math.exp(2 * problem.log_gain + spectrum.log_power)
     k_squared = math.to_float(problem.basis.k_squared())
-    holds_signal = math.to_float(signal > noise) * (1 - problem.is_constant)
+    holds_signal = math.to_float(noise < signal) * (1 - problem.is_constant)
     shortest = math.max(k_squared * holds_signal, names)
-    band = holds_signal * math.to_float(k_squared > BAND * shortest)
+    band = holds_signal * math.to_float(BAND * shortest < k_squared)
     held_out = band * math.to_float(_chosen(problem.basis))
-    weight = held_out / (signal + noise)
-    predicted = _without(rule, problem, held_out, spectrum, wanted) * math.exp(problem.log_gain)
+    weight = held_out / (noise + signal)
+    predicted = math.exp(problem.log_gain) * _without(rule, problem, held_out, spectrum, wanted)
     unexplained = problem.basis.sum(weight * power(problem.target - predicted))
     explained = problem.basis.sum(weight * problem.power)
     return (unexplained + PSEUDO_MODES) / (explained + PSEUDO_MODES)
@@ -59,7 +60,7 @@ def _without(
         problem,
         compute_target=lambda: problem.target * (1 - held_out),
         compute_mean_square=lambda: problem.mean_square,
-        log_gain=math.where(held_out > 0, UNSEEN, problem.log_gain),
+        log_gain=order.where(held_out > 0, UNSEEN, problem.log_gain),
     )
     fewer = dataclasses.replace(rule, iterations=-(-2 * rule.iterations // 3))
     return fewer.minimize(unseen, spectrum, wanted).coefficients

@@ -5,7 +5,7 @@ from __future__ import annotations
 from phiml import math
 from phiml.math import Tensor, channel
 
-from ..states import workers
+from ..states import order, workers
 from .base import SpectralProblem
 from .lattice import PICKED, alive_in, lattice_of
 from .power_laws import Laws, features_in
@@ -58,7 +58,7 @@ class LawEvidence:
         """
         log_shape = self._log_gain - exponent * self._features
         least = math.min(log_shape, PICKED)
-        peak = math.max(math.where(self._varies, log_shape, least), PICKED)
+        peak = math.max(order.where(self._varies, log_shape, least), PICKED)
         shape = math.exp(math.minimum(log_shape - peak, 0.0))  # so that no unit of length or of y overflows
         log_amplitude = self._start(peak, shape)
         for _ in range(SCORING):
@@ -79,7 +79,7 @@ class LawEvidence:
         total = math.sum(self._counts, PICKED)
         per_amplitude, power, modes = self._over_entries(explained, self.power, total)
         signal = math.maximum(power - modes, 1e-3 * modes)
-        signal, per_amplitude = (math.where(modes > 0, values, 1.0) for values in (signal, per_amplitude))
+        signal, per_amplitude = (order.where(modes > 0, values, 1.0) for values in (signal, per_amplitude))
         return math.log(signal / per_amplitude) - highest
 
     def _inverse_variance(self, log_amplitude: Tensor, peak: Tensor, shape: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from phiml.math import EMPTY_SHAPE, Shape, Tensor
 from ..contract.noise import NoiseMeasurement
 from ..errors import ParameterError
 from ..spectral import SpectralBasis
-from ..states import workers
+from ..states import order, workers
 from .mode_blocks import BLOCK, mode_blocks, positive
 from .plateau import PART, NoiseEstimate, largest_ratios, plateau
 
@@ -120,7 +120,7 @@ class EmptyModes(NoiseMeasurement):
             return estimate
         again = found(number)
         is_sure = estimate.known & ~(estimate.rests_on_fewer(ENOUGH) & ~again.rests_on_fewer(MANY))
-        return NoiseEstimate(*(math.where(is_sure, *pair) for pair in zip(estimate.values, again.values, strict=True)))
+        return NoiseEstimate(*(order.where(is_sure, *pair) for pair in zip(estimate.values, again.values, strict=True)))
 
 
 def _joined(counts: np.ndarray) -> int:

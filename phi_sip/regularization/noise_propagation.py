@@ -8,6 +8,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
+from ..states import order
 from .base import square
 
 Nodes = list[tuple[float, float, float]]
@@ -62,7 +63,7 @@ def propagated_variance(
     Source: James, Stein, "Estimation with Quadratic Loss", 1961 (shrinkage); parametric bootstrap.
     """
     known = power > 0
-    signal = math.where(known, math.maximum(power - noise_power, 0.0) / math.sqrt(math.where(known, power, 1.0)), 0.0)
+    signal = order.where(known, math.maximum(power - noise_power, 0.0) / math.sqrt(order.where(known, power, 1.0)), 0.0)
     noise = math.sqrt(noise_power)
     mean, mean_square = math.wrap(0.0), math.wrap(0.0)
     for real_part, imaginary_part, weight in nodes:

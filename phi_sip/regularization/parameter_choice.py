@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from phiml import math
 from phiml.math import Tensor, channel
 
+from ..states import order
 from ..states.checks import check_parameter
 
 ALPHA = channel("_alpha")
@@ -82,7 +83,7 @@ class GeneralizedCrossValidation(ParameterChoice):
     def cost(self, curves: FilterCurves) -> Tensor:
         # With less freedom than this, both are but rounding, and 0 / 0 would win.
         free = curves.freedom > 1e-3
-        return math.where(free, curves.residual / math.where(free, curves.freedom, 1.0) ** 2, float("inf"))
+        return order.where(free, curves.residual / order.where(free, curves.freedom, 1.0) ** 2, float("inf"))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class LCurve(ParameterChoice):
         curvature = (dr * dds - ds * ddr) / (dr**2 + ds**2 + 1e-12) ** 1.5
         cost = math.pad(-curvature, {ALPHA.name: (_REACH, _REACH)}, 1e30)
         holds_signal = curves.residual[{ALPHA.name: -1}] > _SIGNAL * curves.noise
-        return math.where(holds_signal, cost, -curves.log_alpha)
+        return order.where(holds_signal, cost, -curves.log_alpha)
 
 
 _REACH = 4

@@ -10,6 +10,7 @@ from phiml import math
 from phiml.math import Tensor, channel
 from scipy import stats
 
+from ..states import order
 from .mode_blocks import BLOCK, FIRST
 
 PART = channel("_part")
@@ -91,7 +92,7 @@ def plateau(sums: Tensor, counts: Tensor, log_gain: Tensor, rise: Tensor, ratios
     fills_all = math.sum(falls + math.to_float(mean > _UNEVEN * below_first * power), BLOCK) == 0
     known = fills_all & ~is_signal
     return NoiseEstimate(
-        math.where(known, math.sqrt(mean), 0.0),
-        math.where(known, 1 / math.sqrt(2 * modes), float("inf")),
+        order.where(known, math.sqrt(mean), 0.0),
+        order.where(known, 1 / math.sqrt(2 * modes), float("inf")),
         known,
     )

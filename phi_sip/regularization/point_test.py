@@ -8,6 +8,7 @@ from phiml import math
 from phiml.math import Tensor, expand
 
 from ..spectral import SpectralBasis
+from ..states import order
 from .base import SpectralProblem, SpectrumEstimate, square
 
 FLATTEST = 1.25  # exponent of a power law. Points have 0.5 … 1.2, rectangles 1.2 … 5, smooth fields what they are
@@ -46,7 +47,7 @@ def may_be_points(problem: SpectralProblem, spectrum: SpectrumEstimate, linear: 
 
 def _unknown(problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
     """Computes the fraction of the modes that the data do not determine."""
-    log_ratio = spectrum.log_power + 2 * problem.log_gain - math.log(problem.noise_power)
+    log_ratio = problem.log_signal_to_noise(spectrum)
     unknown = (1 - problem.is_constant) / (1 + math.exp(math.minimum(log_ratio, 80.0)))
     return problem.basis.sum(unknown) / problem.basis.resolution.volume
 
@@ -55,6 +56,6 @@ def _unknown(problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
 def _slope(basis: SpectralBasis) -> Tensor:
     """Returns w per mode, so that Σ_k m_k w_k log S_k = β for S_k ∝ |k|^(−β)."""
     counts = 1 - basis.is_constant
-    log_k = 0.5 * math.log(math.where(counts > 0, basis.k_squared(), 1.0))
+    log_k = 0.5 * math.log(order.where(counts > 0, basis.k_squared(), 1.0))
     centered = counts * (log_k - basis.sum(counts * log_k) / basis.sum(counts))
     return expand(-centered / basis.sum(square(centered)), basis.modes)

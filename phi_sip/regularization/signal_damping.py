@@ -9,6 +9,7 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..spectral import SpectralBasis
+from ..states import order
 from ..states.checks import check_parameter
 from .base import Regularization, SpectralEstimate, SpectralProblem, power
 from .noise_propagation import COMPLEX_NOISE, REAL_NOISE, propagated_variance
@@ -88,7 +89,7 @@ class SignalDamping(Regularization):
 
         def kernel(power: Tensor) -> tuple[Tensor, Tensor]:
             evidence = self._evidence(power, noise_power, residual)
-            action = math.where(evidence < UNDECIDED, math.minimum(evidence, 0.0), evidence)
+            action = order.where(evidence < UNDECIDED, math.minimum(evidence, 0.0), evidence)
             return math.exp(action * -residual.log_gain), evidence
 
         def variance() -> Tensor:

@@ -11,6 +11,7 @@ from phiml.math import Tensor
 
 from ..errors import GridMismatchError, ParameterError, UnsupportedError
 from ..spectral import SpectralBasis
+from ..states import order
 from ..states.checks import check_parameter
 from .base import power
 
@@ -104,4 +105,4 @@ def log_wavenumber(basis: SpectralBasis) -> Tensor:
     """Computes log |k| in float64; 0 for k = 0."""
     with math.precision(64):
         k_squared = basis.k_squared()
-        return 0.5 * math.log(math.where(k_squared > 0, k_squared, 1.0))
+        return 0.5 * math.log(order.where(k_squared > 0, k_squared, 1.0))

@@ -53,6 +53,6 @@ class TotalVariation(SplitPrior):
 
     def number(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """Computes γ, how many modes of x the data determine, at least 1."""
-        log_ratio = spectrum.log_power + 2 * problem.log_gain - math.log(problem.noise_power)
+        log_ratio = problem.log_signal_to_noise(spectrum)
         informed = (1 - problem.is_constant) / (1 + math.exp(-math.maximum(log_ratio, -80.0)))
         return math.maximum(problem.basis.sum(informed), 1.0)

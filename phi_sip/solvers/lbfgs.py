@@ -12,7 +12,7 @@ from phiml.math import Solve, Tensor, instance
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence, InverseSolver
-from ..states import trees
+from ..states import order, trees
 from ..states.checks import check_count, check_parameter
 from .least_squares import LeastSquares
 
@@ -83,10 +83,10 @@ class LBFGS(InverseSolver):
         info = tape[solve]
         before, after = objective(start), objective(found)
         better = after < before
-        found = math.where(better, found, start)
+        found = order.where(better, found, start)
         convergence = Convergence(
             math.to_int32(info.iterations),
-            math.where(better, after, before) * problem.per_entry(unit),
+            order.where(better, after, before) * problem.per_entry(unit),
             math.cast(info.converged, bool),
             math.to_int32(2 * info.function_evaluations + 2),
         )

@@ -156,7 +156,7 @@ class SpectralBasis:
 
     def sum(self, per_mode: Tensor) -> Tensor:
         """Computes Σ over all modes of a quantity that is given for the kept ones."""
-        return math.sum(per_mode * self.multiplicity(), self.resolution.names)
+        return math.sum(self.multiplicity() * per_mode, self.resolution.names)
 
     def variance_per_cell(self, mode_variance: Tensor) -> Tensor:
         """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from phiml import math
 from phiml.math import Tensor
 
+from ..states import order
 from .conjugate_gradients import ConjugateGradients
 from .vorticity import VorticityTransport
 
@@ -58,7 +59,7 @@ class OpticalFlow:
         def pull(v: Tensor) -> Tensor:
             return self._root(g * v)
 
-        method = ConjugateGradients(push, pull, _square, math.where, self.regularization)
+        method = ConjugateGradients(push, pull, _square, order.where, self.regularization)
         state = start = method.start(-d)
         for _ in range(self.iterations):
             state = method.step(state, start.squared)

@@ -9,6 +9,7 @@ from phiml import math
 from phiml.math import Tensor, spatial
 
 from ..errors import ParameterError
+from ..states import order
 from .basis import SpectralBasis, weight_of
 from .sides import Fixed, Insulated, Side
 
@@ -97,7 +98,7 @@ def _sinh_profile(squares: Tensor, s: Tensor) -> Tensor:
     """Computes sinh(z s) / sinh(z) for z² = `squares`, without overflow; its series below z = 1e-3."""
     z = math.sqrt(math.maximum(squares, 1e-20))
     ratio = math.exp(-z * (1 - s)) * (1 - math.exp(-2 * z * s)) / (1 - math.exp(-2 * z))
-    return math.where(z < 1e-3, s * (1 + z**2 * (s**2 - 1) / 6), ratio)
+    return order.where(z < 1e-3, s * (1 + z**2 * (s**2 - 1) / 6), ratio)
 
 
 def _cosh_profile(squares: Tensor, s: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phiml import math
+from phiml.backend import choose_backend
 from phiml.math import Shape, Tensor
 
 
@@ -97,6 +98,27 @@ def native(tensor: Tensor, order: Shape) -> Any:
         return tensor.native(order)
     with math.precision(tensor.dtype.precision):
         return tensor.native(order)
+
+
+def where(condition: Tensor, value_true: Tensor | float, value_false: Tensor | float) -> Tensor:
+    """
+    Returns `value_true` where the condition holds, else `value_false`, stored in the order of the widest of the three.
+
+    The order in which PhiML stores what its own `where` returns is random, and each other order costs a transposition.
+    """
+    parts = [math.wrap(part) for part in (condition, value_true, value_false)]
+    shape, widest = math.merge_shapes(*parts), max(parts, key=lambda part: part.rank).shape
+    names = (*shape.without(widest).names, *widest.names)
+    flags, *values = [_aligned(part, names) for part in parts]
+    backend = choose_backend(flags, *values)
+    chosen = backend.where(backend.as_tensor(flags), *backend.auto_cast(*map(backend.as_tensor, values)))
+    return math.reshaped_tensor(chosen, [*shape.only(names, reorder=True)], convert=False)
+
+
+def _aligned(tensor: Tensor, names: Sequence[str]) -> Any:
+    """Returns a native tensor with one axis per name, of size 1 where `tensor` has no such dim."""
+    values = native(tensor, tensor.shape.only(names, reorder=True))
+    return values[tuple(slice(None) if name in tensor.shape else None for name in names)] if tensor.shape else values
 
 
 def in_canonical_order(tensor: Tensor, axes: Sequence[str] = ()) -> Tensor:

@@ -171,7 +171,7 @@ class SelfSimulated(SimulatingTarget):
                 return context.evaluate(observed)
             from_net = draws["refreshed"] < refreshed
             choices = context.evaluate(observed), observed.inverted().x_target
-            return trees.tree_map(lambda a, b: math.where(from_net, a, b), *choices)
+            return trees.tree_map(lambda a, b: order.where(from_net, a, b), *choices)
 
         states = found(observed)
         if self.bias_correction:

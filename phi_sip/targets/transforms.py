@@ -105,14 +105,14 @@ class RandomTransform:
             result = _resampled(result, axis, position, zoom, periodic)
         if self.swap and not is_vector and (pair := sides.alike):
             swapped = _swapped(result, *pair)
-            result = math.where(per_sample[{_NUMBERS: SWAPPED}] < 0.5, swapped, result)
+            result = order.where(per_sample[{_NUMBERS: SWAPPED}] < 0.5, swapped, result)
         return order.in_order_of(result, values.shape)
 
     def _zoom(self, numbers: Tensor) -> Tensor:
         """Returns s per sample, 1 / scale."""
         zoom = math.zeros_like(numbers) + 1 / self.scales[0]
         for place, scale in enumerate(self.scales[1:], 1):
-            zoom = math.where(numbers >= place / len(self.scales), 1 / scale, zoom)
+            zoom = order.where(numbers >= place / len(self.scales), 1 / scale, zoom)
         return zoom
 
     def _positions(
@@ -121,7 +121,7 @@ class RandomTransform:
         """Returns where in the state each cell of the result lies, in cells."""
         place = _cells(axis, cells, numbers)
         if mirrored:
-            place = math.where(numbers[{_NUMBERS: MIRRORED}] < 0.5, cells - 1 - place, place)
+            place = order.where(numbers[{_NUMBERS: MIRRORED}] < 0.5, cells - 1 - place, place)
         span = cells if periodic else 2 * cells
         moves = (zoom > 1) if not (periodic and self.shift) else (zoom > 0)
         offset = math.floor(numbers[{_NUMBERS: OFFSET}] * span) * math.cast(moves, numbers.dtype)

@@ -61,6 +61,10 @@ def eigh(matrices: Any) -> tuple[Any, Any]:
     return values, vectors
 
 
+def where_rows(flags: Any, values: Any, others: Any) -> Any:
+    return np.where(flags.reshape(-1, *(1 for _ in values.shape[1:])), values, others)
+
+
 def tanh(values: Any) -> Any:
     return np.tanh(values)
 

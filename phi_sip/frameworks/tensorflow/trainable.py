@@ -17,7 +17,7 @@ from ...states import trees
 from .call import call_keras
 from .keras_optimizer import KerasOptimizer
 from .replicas import Replicas, assign
-from .values import add, finite, sum_of
+from .values import add, all_finite, finite, joined, sum_of
 from .variables import Values, clear_losses, copies, has_made_all, make_all, put_back, variables_of_network
 
 
@@ -80,13 +80,18 @@ class TensorFlowTrainable(CompilingTrainable):
         holds, applied = self._on_all(tf.reduce_all(flags)), self._on_all(gradient_is_finite)
         lowers = self._scale > 1 if self._stepper.lowers_scale and not self._is_repeated else False
         applied = applied & holds
-        reacting = {id(variable) for variable in self._stepper.scale_variables()}
-        values = [
-            tf.where(holds & (applied | lowers) if id(v) in reacting else applied, tf.convert_to_tensor(v), before)
-            for v, before in self._saved
-        ]
-        assign([variable for variable, _ in self._saved], values)
+        scales = {id(variable) for variable in self._stepper.scale_variables()}
+        self._put_back_unless(applied, [(v, before) for v, before in self._saved if id(v) not in scales])
+        self._put_back_unless(holds & (applied | lowers), [(v, before) for v, before in self._saved if id(v) in scales])
         return applied
+
+    def _put_back_unless(self, flag: Any, saved: Values) -> None:
+        """Gives variables their earlier values, in a graph, unless the flag holds."""
+        if self.workers is None:
+            tf.cond(flag, lambda: None, lambda: put_back(saved))  # what is not needed is not computed
+        else:  # strategies change variables outside of conditions only
+            values = [tf.where(flag, tf.convert_to_tensor(v), before) for v, before in saved]
+            assign([variable for variable, _ in saved], values)
 
     def record(self, predict: Predict) -> tuple[Any, PullBack]:
         clear_losses(self.net)
@@ -141,13 +146,12 @@ class TensorFlowTrainable(CompilingTrainable):
         return True
 
     def is_finite(self, values: Sequence[Any]) -> Any:
-        return tf.reduce_all([tf.reduce_all(finite(value)) for value in values if value is not None])
+        return all_finite([value for value in values if value is not None])
 
     def is_state_finite(self) -> Any:
         known = [(v, before) for v, before in self._saved if before.dtype.is_floating or before.dtype.is_complex]
-        return tf.reduce_all(
-            [tf.reduce_all(finite(tf.convert_to_tensor(variable)) | ~finite(before)) for variable, before in known]
-        )
+        now, before = joined([tf.convert_to_tensor(v) for v, _ in known]), joined([before for _, before in known])
+        return tf.reduce_all([tf.reduce_all(finite(a) | ~finite(b)) for a, b in zip(now, before, strict=True)])
 
     def _on_all(self, flag: Any) -> Any:
         """Tells whether it holds on all workers."""
