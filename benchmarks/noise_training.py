@@ -37,16 +37,16 @@ from phi_sip import (
     CrossValidated,
     EmpiricalBayes,
     HeatEquation,
-    InverseSolver,
+    Labels,
     LocalInverse,
     OptaxOptimizer,
     ProbabilisticDamping,
     TotalVariation,
+    TrainingTarget,
     sip_inverse,
     sip_update_weights,
 )
 from phi_sip.data import heat_photographs, heat_rectangles, smooth_fields
-from phi_sip.solvers.supervised import Supervised
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 DATA = {"rectangles": heat_rectangles, "smooth": smooth_fields, "photographs": heat_photographs}
@@ -66,17 +66,14 @@ class Run:
     net: Any
     optimizer: Any
     physics: HeatEquation
-    solver: Callable[[Field], InverseSolver | None]
-    target: LocalInverse | None
+    target: TrainingTarget | None
     x_l2: list[float]
     seconds: list[float]
     alone: list[float] = field(default_factory=list)
 
     def step(self, x: Field, y_target: Field) -> None:
         start = time.perf_counter()
-        update = sip_update_weights(
-            self.net, self.optimizer, self.physics, y_target, solver=self.solver(x), targets=self.target, x_true=x
-        )
+        update = sip_update_weights(self.net, self.optimizer, self.physics, y_target, targets=self.target, x_true=x)
         self.x_l2.append(float(update.x_l2.mean))
         self.seconds.append(time.perf_counter() - start)
 
@@ -130,11 +127,11 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def train(options: argparse.Namespace, data: Callable[..., Field], noise: float, seed: int) -> dict[str, Run]:
-    runs = {"labels": make_run(options.framework, seed, HeatEquation(1.0, 8.0, noise), Supervised, None)}
+    runs = {"labels": make_run(options.framework, seed, HeatEquation(1.0, 8.0, noise), Labels())}
     for rule in options.rules:
         physics = HeatEquation(1.0, 8.0, regularization=RULES[rule])
         target = None if RULES[rule].control is None else LocalInverse(subset=options.subset)
-        runs[rule] = make_run(options.framework, seed, physics, lambda x: None, target)
+        runs[rule] = make_run(options.framework, seed, physics, target)
     n = options.resolution
     for step in track(range(options.steps), f"σ = {noise:g}, seed {seed}"):
         number = 100_000 * seed + step
@@ -153,9 +150,7 @@ def last_of(steps: int) -> int:
     return max(1, min(20, steps // 2))
 
 
-def make_run(
-    framework: str, seed: int, physics: HeatEquation, solver: Callable[..., Any], target: LocalInverse | None
-) -> Run:
+def make_run(framework: str, seed: int, physics: HeatEquation, target: TrainingTarget | None) -> Run:
     """All networks of a seed start from the same weights."""
     math.seed(seed)
     if framework == "tensorflow":
@@ -167,8 +162,8 @@ def make_run(
     if framework == "jax":
         import optax
 
-        return Run(net, OptaxOptimizer(net, optax.adam(1e-3)), physics, solver, target, [], [])
-    return Run(net, nn.adam(net, 1e-3), physics, solver, target, [], [])
+        return Run(net, OptaxOptimizer(net, optax.adam(1e-3)), physics, target, [], [])
+    return Run(net, nn.adam(net, 1e-3), physics, target, [], [])
 
 
 def summary(data: str, noise: float, seed: int, runs: dict[str, Run]) -> dict[str, Any]:

@@ -32,12 +32,11 @@ from rich.progress import track
 from rich.table import Table
 from scipy.linalg import expm
 
-from phi_sip import Correction, InvertiblePhysics, OptaxOptimizer, sip_update_weights
+from phi_sip import Correction, InvertiblePhysics, Labels, OptaxOptimizer, sip_update_weights
 from phi_sip.interrupts import interrupts_between_steps
-from phi_sip.solvers.supervised import Supervised
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
-METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}
+METHODS: dict[str, dict[str, Any]] = {"SIP": {}, "DP": {"solver": "gradient"}, "supervised": {"targets": Labels()}}
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 
@@ -123,7 +122,7 @@ def train(method: str, physics: Oscillators, rate: float, options: argparse.Name
     for step in range(options.steps):
         check_interrupt()
         x = make_states(physics, step)
-        update = sip_update_weights(net, optimizer, physics, physics.forward(x), x_true=x, solver=METHODS[method](x))
+        update = sip_update_weights(net, optimizer, physics, physics.forward(x), x_true=x, **METHODS[method])
         losses.append(float(update.x_l2.mean))
     return float(np.mean(losses[-max(1, options.steps // 10) :]))
 

@@ -33,13 +33,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from phi_sip import IncompressibleFlow, OptaxOptimizer, sip_update_weights
+from phi_sip import IncompressibleFlow, Labels, OptaxOptimizer, sip_update_weights
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.records import TrainingRecord, save_records
-from phi_sip.solvers.supervised import Supervised
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
-METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}  # solver for the true x
+METHODS: dict[str, dict[str, Any]] = {"SIP": {}, "DP": {"solver": "gradient"}, "supervised": {"targets": Labels()}}
 LEARNING_RATE = 1e-3
 STEPS = 16
 TIMES = (1, 2, 3)  # inversions that the inverse alone makes, one after the other
@@ -159,7 +158,7 @@ def train(run: Run, options: argparse.Namespace, console: Console) -> None:
                 physics,
                 y_target,
                 predict=lambda y, physics=physics: predict(run.net, physics, y),
-                solver=METHODS[run.method](x),
+                **METHODS[run.method],
                 x_true=x,
             )
             run.record.append(update, time.perf_counter() - start)

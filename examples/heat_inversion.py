@@ -37,6 +37,7 @@ from rich.table import Table
 from phi_sip import (
     HeatEquation,
     InvertiblePhysics,
+    Labels,
     OptaxOptimizer,
     PublishedDamping,
     SipUpdate,
@@ -47,13 +48,12 @@ from phi_sip.data import Samples, heat_rectangle_samples, prefetched
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_damping, plot_losses, plot_reconstructions
 from phi_sip.records import TrainingRecord, save_records
-from phi_sip.solvers.supervised import Supervised
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 LEARNING_RATE = 1e-3
 
 
-METHODS = {"SIP": lambda x: None, "DP": lambda x: "gradient", "supervised": Supervised}  # solver for the true x
+METHODS: dict[str, dict[str, Any]] = {"SIP": {}, "DP": {"solver": "gradient"}, "supervised": {"targets": Labels()}}
 
 
 def main() -> None:
@@ -157,7 +157,7 @@ def batches(
 
 
 def train(
-    solver: Callable[[Any], Any],
+    method: dict[str, Any],
     record: TrainingRecord,
     physics: InvertiblePhysics,
     options: argparse.Namespace,
@@ -166,7 +166,7 @@ def train(
     network: Callable[[str, int], tuple[Any, Any]] = make_network,
     predict: Callable[[Any, Any], Any] | None = None,
 ):
-    """Yields (update, x, y*) after each step. `solver` makes one for the true x; `predict` maps network and y* to x."""
+    """Yields (update, x, y*) after each step. `method`: arguments of the update; `predict` maps network and y* to x."""
     net, optimizer = network(options.framework, options.seed)
     call = predict and functools.partial(predict, net)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -181,7 +181,7 @@ def train(
             check_interrupt()
             start = time.perf_counter()
             x, y_target = next(pairs)
-            update = sip_update_weights(net, optimizer, physics, y_target, predict=call, x_true=x, solver=solver(x))
+            update = sip_update_weights(net, optimizer, physics, y_target, predict=call, x_true=x, **method)
             record.append(update, time.perf_counter() - start)
             progress.update(task, advance=1, x_l2=record.x_l2[-1], y_l2=record.y_l2[-1])
             yield update, x, y_target

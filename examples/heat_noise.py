@@ -36,6 +36,7 @@ from phi_sip import (
     CrossValidated,
     EmpiricalBayes,
     HeatEquation,
+    Labels,
     ProbabilisticDamping,
     PublishedDamping,
     Regularization,
@@ -49,7 +50,6 @@ from phi_sip import (
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.plots import plot_losses
 from phi_sip.records import TrainingRecord, save_records
-from phi_sip.solvers.supervised import Supervised
 
 DIFFUSIVITY, TIME = 1.0, 8.0
 NOISE = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -194,19 +194,19 @@ def deviation(x: Field, options: argparse.Namespace) -> tuple[np.ndarray, np.nda
 
 def train_all(options: argparse.Namespace, console: Console) -> tuple[list[TrainingRecord], dict[str, InverseAlone]]:
     """All methods from the same weights, on the same data; and the inverses alone on the last of these."""
-    methods: dict[str, tuple[Regularization | None, Any]] = {
-        "SIP, default": (None, lambda x: None),
-        "SIP, total variation, x ≥ 0": (EDGES, lambda x: None),
-        "DP": (None, lambda x: "gradient"),
-        "supervised": (None, Supervised),
+    methods: dict[str, tuple[Regularization | None, dict[str, Any]]] = {
+        "SIP, default": (None, {}),
+        "SIP, total variation, x ≥ 0": (EDGES, {}),
+        "DP": (None, {"solver": "gradient"}),
+        "supervised": (None, {"targets": Labels()}),
     }
     records: list[TrainingRecord] = []
     last: list[tuple[Field, Field]] = []
     try:
-        for name, (rule, solver) in methods.items():
+        for name, (rule, method) in methods.items():
             records.append(TrainingRecord(name))
             physics = HeatEquation(DIFFUSIVITY, TIME, regularization=rule)
-            for _, x_true, y_target in train(solver, records[-1], physics, options, console):
+            for _, x_true, y_target in train(method, records[-1], physics, options, console):
                 if len(records) == 1:
                     last = [*last[1 - LAST :], (x_true, y_target)]
     except KeyboardInterrupt:

@@ -50,9 +50,9 @@ def main() -> None:
     predict = make_predict(physics, options)
     runs: list[Run] = []
     try:
-        for method, solver in METHODS.items():
+        for method, arguments in METHODS.items():
             runs.append(Run(TrainingRecord(method)))
-            steps = train(solver, runs[-1].record, physics, options, console, data=make_data, predict=predict)
+            steps = train(arguments, runs[-1].record, physics, options, console, data=make_data, predict=predict)
             runs[-1].follow(steps)
     except KeyboardInterrupt:
         console.print("Interrupted: reporting what was done so far.")

@@ -38,19 +38,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from phi_sip import OptaxOptimizer, RotatedSine, SaddleFreeNewton, sip_update_weights
+from phi_sip import Labels, OptaxOptimizer, RotatedSine, SaddleFreeNewton, sip_update_weights
 from phi_sip.interrupts import interrupts_between_steps
 from phi_sip.plots import plot_losses
 from phi_sip.records import TrainingRecord, save_records
-from phi_sip.solvers.supervised import Supervised
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 CLOSED_FORM = "SIP, closed form"
-METHODS: dict[str, Callable[[Tensor], Any]] = {  # solver for the true x
-    "SIP, saddle-free Newton": lambda x: SaddleFreeNewton(),
-    "DP, Adam": lambda x: "gradient",
-    "supervised": Supervised,
-    CLOSED_FORM: lambda x: None,
+METHODS: dict[str, dict[str, Any]] = {
+    "SIP, saddle-free Newton": {"solver": SaddleFreeNewton()},
+    "DP, Adam": {"solver": "gradient"},
+    "supervised": {"targets": Labels()},
+    CLOSED_FORM: {},
 }
 CONDITIONS = (1.0, 4.0, 8.0, 16.0, 32.0)
 ANGLES = (0.0, 15.0, 30.0, 45.0)  # degrees
@@ -191,7 +190,7 @@ def train(
             physics,
             y_target,
             predict=lambda y: predict(net, setting.condition, y),
-            solver=METHODS[method](x),
+            **METHODS[method],
             x_true=x,
         )
         record.append(update, time.perf_counter() - start)

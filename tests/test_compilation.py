@@ -27,6 +27,7 @@ from phi_sip import (
     EmpiricalBayes,
     HeatEquation,
     InvertiblePhysics,
+    Labels,
     NonFiniteError,
     OptaxOptimizer,
     ParameterError,
@@ -43,7 +44,6 @@ from phi_sip.frameworks import operations_of
 from phi_sip.inversion.default import runs_on_host
 from phi_sip.inversion.operator import invert
 from phi_sip.plugins import manager as plugins
-from phi_sip.solvers.supervised import Supervised
 from phi_sip.states import trees
 from phi_sip.step import cache as kinds
 from phi_sip.step.tensors import native_tensors, replace_tensors, with_natives
@@ -202,7 +202,7 @@ def test_labels_are_inputs(compiling, runs):
     losses = []
     for seed in range(6):
         x = states(seed=seed)
-        update = sip_update_weights(net, optimizer, damped(), y_target, solver=Supervised(x), x_true=x)
+        update = sip_update_weights(net, optimizer, damped(), y_target, targets=Labels(), x_true=x)
         np.testing.assert_allclose(update.loss.numpy("batch"), update.x_l2.numpy("batch"), rtol=1e-5)
         losses.append(float(update.loss.mean))
     assert len(runs) == 1
