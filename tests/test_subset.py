@@ -131,6 +131,29 @@ def test_all_of_the_batch_is_the_inverse_itself(framework):
 
 
 @pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
+def test_large_batches_have_edges_in_32_samples(framework):
+    """Of the default target, others anew in each update; with `subset=1.0`, or a solver, all are alike."""
+    y, net = observations(40), net_of(framework)
+    optimizer = framework.sgd(net, 1e-30)
+    compiles = {} if framework.name == "torch" else {"compile": False}
+
+    def is_linear(**options):
+        made = sip_update_weights(net, optimizer, physics(), y, **compiles, **options)
+        return np.abs(array(made.x_target) - linear).max((1, 2)) < 1e-4
+
+    linear = estimate(EmpiricalBayes(), y)
+    math.seed(0)
+    found = [is_linear() for _ in range(3)]
+    assert [int(one.sum()) for one in found] == [8, 8, 8]
+    assert (found[0] != found[1]).any()
+    assert (found[1] != found[2]).any()
+    math.seed(0)
+    assert not is_linear(targets=LocalInverse(subset=1.0)).any()
+    is_linear(solver="gradient")
+    np.testing.assert_array_equal(is_linear(), found[0], "nothing is drawn where nothing is chosen")
+
+
+@pytest.mark.slow_on("jax")  # which compiles each operation, for what all frameworks share
 def test_compiled_updates_are_the_same(framework):
     if framework.name == "torch":
         pytest.skip("PyTorch runs step by step")

@@ -29,7 +29,7 @@ Step = Callable[[], float]
 ANY: Mapping[str, Any] = {}  # options of the network: those of the settings
 FLOOR = "supervised, framework only"
 DAMPING, DEFAULT, CHAPTER = "SIP, damping", "SIP, default rule", "chapter's SIP"
-QUARTER = "SIP, default rule, edges for a quarter of the batch"
+WHOLE = "SIP, default rule, edges for all of the batch"
 INLINE, AHEAD = "SIP, damping, data inline", "SIP, damping, data made ahead"
 DEFAULT_AHEAD, CHAPTER_WITH_DATA = "SIP, default rule, data made ahead", "chapter's SIP, its data"
 RULES: dict[str, Regularization | None] = {
@@ -62,7 +62,7 @@ def without_data(settings: Settings) -> dict[str, Step]:
     cases = {FLOOR: floor(settings, x, y)}
     for name, rule in RULES.items():
         cases[name] = sip(settings, lambda: (x, y), rule)
-    cases[QUARTER] = sip(settings, lambda: (x, y), targets=LocalInverse(subset=0.25))
+    cases[WHOLE] = sip(settings, lambda: (x, y), targets=LocalInverse(subset=1.0))
     cases["through the physics (DP)"] = sip(settings, lambda: (x, y), solver="gradient")
     if settings.supports.runs_without_compiling:
         cases["SIP, default rule, compile=False"] = sip(settings, lambda: (x, y), compile=False)

@@ -19,7 +19,7 @@ from ..inputs import resolve_inputs
 from ..inversion.operator import resolve_solver
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
 from ..states.checks import check_count, check_parameter
-from ..targets import resolve_target
+from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
 from .prediction import check_physics_type
 from .random_numbers import drawn
@@ -83,9 +83,9 @@ def sip_update_weights(
             observation (default); `"estimate"`, the answer x̂ of the inverse alone, to which the network then adds:
             x = x̂ + net(y*, x̂); `"linear"`, `"uncertainty"`, and those of plugins. For two such of one channel each a
             network has two channels in and one out, e.g. `u_net(2, 1)`. See `start_from_estimate`.
-        targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above, or with a
-            `subset` of the batch for edge-aware rules, which then cost less; `SelfSimulated()`, states that are
-            simulated from estimates; `Labels()`, `x_true`; and those of plugins.
+        targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above, of more than
+            32 samples with edge-aware rules for 32 of them only; `SelfSimulated()`, states that are simulated from
+            estimates; `Labels()`, `x_true`; and those of plugins.
         teacher: Average of the weights, which follows this update, and which `SelfSimulated()` learns from. What is
             simulated for it is made for the whole batch at once, whatever `micro_batches` says.
 
@@ -118,9 +118,9 @@ def sip_update_weights(
     trainable = framework_for(net).trainable(net, optimizer, training)
     if teacher is not None:
         check_teacher(teacher, trainable, target, x_true)
-    draws = None
-    if target is not None and (teacher is None or not simulates(target)):
-        draws = drawn(target, trainable, physics, y_target)
+    draws, drawing = None, LocalInverse() if target is None and solver is None else target
+    if drawing is not None and (teacher is None or not simulates(drawing)):
+        draws = drawn(drawing, trainable, physics, y_target)
     request = UpdateRequest(
         physics,
         y_target,

@@ -18,6 +18,8 @@ from ..inversion.rules import rule_of
 from ..regularization.subsampled import Subsampled
 from ..states import order, trees
 
+ENOUGH = 32  # samples with edges in one update: more hardly change its gradient
+
 
 @dataclass(frozen=True)
 class LocalInverse(TrainingTarget):
@@ -29,8 +31,8 @@ class LocalInverse(TrainingTarget):
     It is the default of `sip_update_weights`. Each observation is explained by itself: the network learns to give what
     the inverse gives, and no more.
 
-    Rules that look for edges cost much more than linear ones. They may be computed for a part p of the batch only,
-    drawn anew in each update:
+    Rules that look for edges cost much more than linear ones. In batches of more than 32 samples they are computed for
+    32 of them, drawn anew in each update, or for another part p of the batch:
 
         x̃ = x̃_linear + b/p (x̃_edges − x̃_linear),   b = 1 for a part p of the samples, 0 for the others
 
@@ -41,6 +43,7 @@ class LocalInverse(TrainingTarget):
     Args:
         subset: p in (0, 1], for physics whose closed-form inverse obeys a rule with a `control`: `TotalVariation`,
             `Sparse`, and `CrossValidated`, the default of many. Of each micro-batch at least one sample is taken.
+            Default: 32 samples of each micro-batch, or all if there are fewer. 1.0: always all.
 
     Raises:
         ParameterError: if `subset` is no number in (0, 1]; by an update, if it is less than 1 and the physics has no
@@ -53,25 +56,32 @@ class LocalInverse(TrainingTarget):
     name: ClassVar[str] = "local-inverse"
     uses: ClassVar[tuple[str, ...]] = ("step_size", "solver")
 
-    subset: float = 1.0
+    subset: float | None = None
 
     def __post_init__(self) -> None:
+        if self.subset is None:
+            return
         if isinstance(self.subset, bool) or not isinstance(self.subset, Real) or not 0 < self.subset <= 1:
             raise ParameterError(f"LocalInverse: subset = {self.subset!r}, but it is a part: a number in (0, 1].")
 
     def draws(self, physics: InvertiblePhysics, y_target: Any, random: Random) -> Tensor | None:
-        if self.subset == 1:
-            return None
-        rule = rule_of(physics)
+        rule, shape = rule_of(physics), math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
         if rule is None or rule.control is None:
+            if self.subset is None or self.subset == 1:
+                return None
             obeyed = "no rule of modes" if rule is None else f"{type(rule).__name__}, which costs little"
             raise ParameterError(
                 f"LocalInverse: subset = {self.subset}, but the inverse of {type(physics).__name__} obeys {obeyed}. "
                 f"Leave out subset; it is for rules of closed forms that look for edges or points, such as "
                 f"TotalVariation and CrossValidated."
             )
-        shape = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y_target)))
+        if self._part(shape.volume) == 1:
+            return None
         return random.uniform(shape.only(order.canonical(shape), reorder=True))
+
+    def _part(self, samples: int) -> float:
+        """Returns p for a batch of so many samples."""
+        return min(1.0, ENOUGH / samples) if self.subset is None else self.subset
 
     def lesson(self, context: TargetContext) -> Lesson:
         observed, physics = context.observed, self._inverted(context)
@@ -85,7 +95,7 @@ class LocalInverse(TrainingTarget):
     def _inverted(self, context: TargetContext) -> InvertiblePhysics:
         """Returns the physics with the rule that it is inverted by."""
         physics, numbers, rule = context.observed.physics, context.draws, rule_of(context.observed.physics)
-        if numbers is not None and context.solver is not None:
+        if self.subset is not None and numbers is not None and context.solver is not None:
             raise ParameterError(
                 f"LocalInverse: subset = {self.subset}, but solver=... inverts without the rule of "
                 f"{type(physics).__name__}. Leave out one of them."
@@ -93,4 +103,6 @@ class LocalInverse(TrainingTarget):
         if rule is None or context.solver is not None or (numbers is None and rule.for_networks is rule):
             return physics
         used = rule.for_networks
-        return context.observed.by_rule(used if numbers is None else Subsampled(used, self.subset, numbers)) or physics
+        if numbers is not None:
+            used = Subsampled(used, self._part(numbers.shape.volume), numbers)
+        return context.observed.by_rule(used) or physics
