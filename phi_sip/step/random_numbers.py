@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def random_numbers(trainable: Trainable, precision: int) -> Random:
     """
     if trainable.is_traced:
         return _OfFramework(precision)
-    return _OfHost(seeded_generator(), precision)
+    return _OfHost(precision)
 
 
 def drawn(target: TrainingTarget, trainable: Trainable, physics: InvertiblePhysics, y_target: Any) -> Any:
@@ -39,8 +40,12 @@ def drawn(target: TrainingTarget, trainable: Trainable, physics: InvertiblePhysi
 
 @dataclass(frozen=True)
 class _OfHost:
-    generator: np.random.Generator
     precision: int
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """Seeded when a number is first asked for."""
+        return seeded_generator()
 
     def normal(self, shape: Shape) -> Tensor:
         return standard_normal(shape, self.precision, self.generator)
