@@ -93,6 +93,7 @@ from .solvers.linear import Linear
 from .solvers.maximum_a_posteriori import MaximumAPosteriori
 from .solvers.saddle_free_newton import SaddleFreeNewton
 from .solvers.time_reversal import TimeReversal
+from .solvers.truncated_gauss_newton import TruncatedGaussNewton
 from .step.guard import fit_guard
 from .step.interval import fit_interval
 from .step.predict_state import predict_state
@@ -197,6 +198,7 @@ __all__ = [
     "TotalVariation",
     "TrainingError",
     "TrainingTarget",
+    "TruncatedGaussNewton",
     "TruncatedSVD",
     "Uncertainty",
     "UnknownNameError",

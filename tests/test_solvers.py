@@ -11,10 +11,12 @@ from fields import array, grid, periodic, smooth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phi import field
+from phi.torch import TORCH
 from phiml import math
 from phiml.backend import NUMPY
 from phiml.math import batch, channel, extrapolation, spatial
 from scipy.optimize import least_squares
+from scipy.sparse.linalg import lsqr
 
 from phi_sip import (
     LBFGS,
@@ -29,6 +31,7 @@ from phi_sip import (
     ParameterError,
     RotatedSine,
     SaddleFreeNewton,
+    TruncatedGaussNewton,
     UnsupportedError,
     available_solvers,
     get_solver,
@@ -59,6 +62,7 @@ ROWS = {
             LevenbergMarquardt(1, inner_tolerance=1e-12, damping=1e-12),
             2.0,
         ),
+        Row("truncated-gauss-newton", TruncatedGaussNewton(12), 1e-9, TruncatedGaussNewton(12), 2.0),
         Row("saddle-free-newton", SaddleFreeNewton(1), 1e-9, SaddleFreeNewton(1), 2.0),
         Row("l-bfgs", LBFGS(60, tolerance=0.0), 1e-5, LBFGS(10, tolerance=0.0), 1.0),
     )
@@ -70,6 +74,15 @@ OTHERS = pytest.mark.slow_on("tensorflow", "jax")  # they differ in derivatives,
 
 @pytest.fixture(params=ROWS.values(), ids=ROWS)
 def row(request: pytest.FixtureRequest) -> Row:
+    return request.param
+
+
+CONVERGING = {name: row for name, row in ROWS.items() if name != "truncated-gauss-newton"}
+
+
+@pytest.fixture(params=CONVERGING.values(), ids=CONVERGING)
+def converging(request: pytest.FixtureRequest) -> Row:
+    """Those that go on until they have converged."""
     return request.param
 
 
@@ -123,7 +136,7 @@ def test_order_of_convergence(framework, double, row):
     assert errors[2] <= max(4 * second**row.order, 1e-14)
 
 
-def test_agrees_with_scipy(framework, double, row):
+def test_agrees_with_scipy(framework, double, converging):
     """Where y* cannot be reached the least-squares state is found."""
     y = vectors(np.random.default_rng(2).uniform(-1, 1, (2, 6)))
 
@@ -135,7 +148,7 @@ def test_agrees_with_scipy(framework, double, row):
         return np.append(values + 0.3 * np.sin(rolled) + 0.1 * values**3, (values**2).sum()) - target
 
     physics = DifferentiablePhysics(fold)
-    many = type(row.one_step)(60)
+    many = type(converging.one_step)(60)
     x = sip_inverse(physics, y, vectors(np.zeros((2, 5)) + 0.1), solver=many).x_target
     for found, target in zip(array(x), array(y), strict=True):
         expected = least_squares(residual, np.full(5, 0.1), args=(target,), xtol=1e-14, ftol=1e-14, gtol=1e-14)
@@ -183,7 +196,7 @@ def test_units_do_not_matter(framework, double, row):
 
 
 @OTHERS
-def test_states_may_be_trees_of_fields(framework, double, row):
+def test_states_may_be_trees_of_fields(framework, double, converging):
     rng = np.random.default_rng(3)
     a, b = periodic(smooth(rng, 2, 6)), periodic(smooth(rng, 2, 5))
 
@@ -192,16 +205,52 @@ def test_states_may_be_trees_of_fields(framework, double, row):
 
     physics = DifferentiablePhysics(mix, {"factor": 0.2})
     y = physics.forward((a, b))
-    found = sip_inverse(physics, y, (a * 0, b * 0), solver=type(row.one_step)(20)).x_target
+    found = sip_inverse(physics, y, (a * 0, b * 0), solver=type(converging.one_step)(20)).x_target
     for got, expected in zip(found, (a, b), strict=True):
         np.testing.assert_allclose(array(got), array(expected), atol=2e-4)
 
 
-def test_single_precision_is_kept(framework, row):
+def test_single_precision_is_kept(framework, converging):
     x = vectors(X.astype(np.float32))
-    step = sip_inverse(BEND, bend(x), x * 0, solver=type(row.one_step)(20))
+    step = sip_inverse(BEND, bend(x), x * 0, solver=type(converging.one_step)(20))
     assert step.x_target.dtype.precision == 32
     np.testing.assert_allclose(array(step.x_target), X, atol=2e-3)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3])
+def test_truncated_steps_are_those_of_lsqr(framework, double, iterations):
+    """For linear physics, which takes the whole step."""
+    x = vectors(X)
+    y = Linear().forward(x)
+    step = sip_inverse(Linear(), y, x * 0, solver=TruncatedGaussNewton(iterations))
+    expected = [lsqr(MATRIX, row, atol=0, btol=0, iter_lim=iterations)[0] for row in array(y) - 1]
+    np.testing.assert_allclose(array(step.x_target), expected, atol=1e-9)
+    np.testing.assert_array_equal(step.stats["simulations"].numpy("batch"), 2 + 2 * iterations)
+
+
+def test_truncated_steps_lower_the_misfit(framework, double):
+    """Where the linearization is far off, the step is shortened: from −6 the first one leads to e^−6 + 1."""
+    physics = DifferentiablePhysics(lambda x: math.exp(x))
+    x = vectors(np.full((2, 1), -6.0))
+    y = physics.forward(vectors(np.array([[-2.0], [-6.0]])))
+    step = sip_inverse(physics, y, x, solver=TruncatedGaussNewton())
+    found = array(step.x_target)
+    assert -6 < found[0, 0] < -1
+    assert found[1, 0] == pytest.approx(-6)
+
+
+@pytest.mark.parametrize(("solver", "simulations"), [("gradient", 1), ("truncated-gauss-newton", 2)])
+def test_one_simulation_gives_the_observation_and_its_derivatives(double, solver, simulations):
+    calls = []
+
+    def counted(x: Any) -> Any:
+        calls.append(1)
+        return bend(x)
+
+    with TORCH:
+        x = vectors(X)
+        sip_inverse(DifferentiablePhysics(counted), bend(x), x + 0.1, solver=solver)
+    assert len(calls) == simulations, "one with derivatives, and one for each length that is tried"
 
 
 @OTHERS

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from phiml.math import Tensor
 
 from .physics import Correction, InvertiblePhysics
+
+Solve = Callable[[Any], Correction]
 
 
 class InverseSolver(ABC):
@@ -25,6 +28,21 @@ class InverseSolver(ABC):
     name: ClassVar[str] = ""
     on_host: ClassVar[bool] = False
     has_prior: ClassVar[bool] = False
+
+    def begin(self, physics: InvertiblePhysics, x: Any) -> tuple[Any, Solve]:
+        """
+        Simulates a state, and returns what solves for observations near it. Solvers that differentiate the simulation
+        override it, so that P(x) and its derivatives come from one simulation.
+
+        Args:
+            physics: Process to invert.
+            x: State around which to invert.
+
+        Returns:
+            y = P(x), and y_target ↦ `Correction` as by `solve`.
+        """
+        y = physics.forward(x)
+        return y, lambda y_target: self.solve(physics, y_target, x, y)
 
     @abstractmethod
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
-from ..contract.solver import InverseSolver
+from ..contract.solver import InverseSolver, Solve
 from ..contract.step import SipStep
 from ..errors import UnsupportedError
 from ..plugins.registry import get_solver
@@ -16,6 +16,7 @@ from ..states import trees
 from ..states.checks import check_like, check_same_grid
 
 DEFAULT_SOLVER = "levenberg-marquardt"
+TRAINING_SOLVER = "truncated-gauss-newton"
 LINEAR_SOLVER = "linear"
 
 
@@ -24,16 +25,17 @@ def sip_inverse(
     physics: InvertiblePhysics, y_target: Any, x: Any, step_size: Any, solver: InverseSolver | None
 ) -> SipStep:
     """Inverts the physics. It is the default implementation of the hook."""
-    y = physics.forward(x)
+    used = solver_of(physics, solver)
+    y, solve = _begin(physics, x, used)
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     y_target = trees.in_order_of(y_target, y)
     residual = trees.subtract(y_target, y)
     if physics.is_linear or any(used.has_prior for used in _solvers(physics, solver)):
-        correction = correct(physics, y_target, x, y, solver)
+        correction = _checked(used or physics, solve(y_target), x)
         dx = trees.scale(correction.dx, step_size)
     else:
         target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
-        correction = correct(physics, target, x, y, solver)
+        correction = _checked(used or physics, solve(target), x)
         dx = correction.dx
     return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats, correction.draw)
 
@@ -52,8 +54,16 @@ def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: Inv
     """
     used = solver_of(physics, solver)
     if used is None:
-        return _checked(type(physics), physics.inverse(target, x, y), x)
-    return _checked(type(used), used.solve(physics, target, x, y), x)
+        return _checked(physics, physics.inverse(target, x, y), x)
+    return _checked(used, used.solve(physics, target, x, y), x)
+
+
+def _begin(physics: InvertiblePhysics, x: Any, used: InverseSolver | None) -> tuple[Any, Solve]:
+    """Returns y = P(x), and what solves for observations near it: the solver, or the closed form if there is none."""
+    if used is not None:
+        return used.begin(physics, x)
+    y = physics.forward(x)
+    return y, lambda y_target: physics.inverse(y_target, x, y)
 
 
 def solver_of(physics: InvertiblePhysics, solver: InverseSolver | None) -> InverseSolver | None:
@@ -71,11 +81,20 @@ def solver_of(physics: InvertiblePhysics, solver: InverseSolver | None) -> Inver
     return get_solver(physics.default_solver or (LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER))
 
 
-def _checked(owner: type, correction: Any, x: Any) -> Correction:
+def solver_for_training(physics: InvertiblePhysics, solver: InverseSolver | None) -> InverseSolver | None:
+    """
+    Returns the solver for what a network is drawn to: the one that was asked for, or in place of the default for
+    nonlinear physics one that costs less; `None` if the physics chooses.
+    """
+    chooses = physics.has_inverse or physics.is_linear or physics.default_solver is not None
+    return solver if solver is not None or chooses else get_solver(TRAINING_SOLVER)
+
+
+def _checked(owner: Any, correction: Any, x: Any) -> Correction:
     if not isinstance(correction, Correction):
         raise UnsupportedError(
-            f"The inverse of {owner.__name__} returned a {type(correction).__name__}. Return Correction(dx), with dx "
-            f"like x."
+            f"The inverse of {type(owner).__name__} returned a {type(correction).__name__}. Return Correction(dx), "
+            f"with dx like x."
         )
     check_like("dx", correction.dx, x)
     return correction

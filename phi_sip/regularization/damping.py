@@ -84,7 +84,7 @@ class ProbabilisticDamping(SignalDamping):
         smallest = 1e-36
         noise = math.maximum(noise_power / unit, smallest)
         signal = math.maximum(math.exp(2 * residual.log_gain), smallest)
-        return _tanh((0.25 / unit) * (1 / noise - 1 / signal) * power)
+        return _tanh((0.25 / unit) * power * (1 / noise - 1 / signal))
 
 
 def _tanh(values: Tensor) -> Tensor:

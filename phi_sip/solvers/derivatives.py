@@ -7,6 +7,7 @@ from typing import Any
 
 from phiml.backend import Backend, choose_backend, default_backend
 
+from ..compilation.inputs import without_values
 from ..contract.physics import InvertiblePhysics
 from ..frameworks import operations_of
 from ..states import trees
@@ -20,23 +21,26 @@ def differentiating_backend(x: Any) -> Backend:
     return backend
 
 
-def pullback(physics: InvertiblePhysics, x: Any, y: Any, backend: Backend) -> Callable[[Any], Any]:
+def differentiated(physics: InvertiblePhysics, x: Any, backend: Backend) -> tuple[Any, Callable[[Any], Any]]:
     """
-    Computes v ↦ Jᵀ v with J = ∂P/∂x at x, which may be applied any number of times.
+    Computes y = P(x) and v ↦ Jᵀ v with J = ∂P/∂x at x, which may be applied any number of times, by one simulation.
 
     Args:
         physics: P.
         x: State at which to differentiate.
-        y: P(x), whose structure and dims v has.
-        backend: Framework that differentiates. x and v are converted to it.
+        backend: Framework that differentiates. x and v are converted to it. v has the structure and dims of y.
 
     Raises:
         UnsupportedError: if it cannot differentiate.
     """
     x = trees.to_backend(x, backend)
+    simulated: list[Any] = []
 
     def simulate(*values: Any) -> list[Any]:
-        return trees.natives(trees.to_backend(physics.forward(trees.with_natives(x, values)), backend), like=y)
+        y = trees.to_backend(physics.forward(trees.with_natives(x, values)), backend)
+        simulated.append(trees.tree_map(without_values, y))
+        return trees.natives(y)
 
-    _, pull = operations_of(backend).vjp(simulate, trees.natives(x))
-    return lambda v: trees.with_natives(x, pull(trees.natives(trees.to_backend(v, backend), like=y)))
+    natives, pull = operations_of(backend).vjp(simulate, trees.natives(x))
+    y = trees.stop_gradient(trees.with_natives(simulated[-1], natives))
+    return y, lambda v: trees.with_natives(x, pull(trees.natives(trees.to_backend(v, backend), like=y)))

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
-from ..contract.solver import InverseSolver
+from ..contract.solver import InverseSolver, Solve
 from ..states import trees
-from .derivatives import differentiating_backend, pullback
+from .derivatives import differentiated, differentiating_backend
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class GradientSolver(InverseSolver):
 
     name: ClassVar[str] = "gradient"
 
+    def begin(self, physics: InvertiblePhysics, x: Any) -> tuple[Any, Solve]:
+        """Simulates x together with its derivative, see `InverseSolver.begin`."""
+        y, pull = differentiated(physics, x, differentiating_backend(x))
+        return y, lambda y_target: Correction(pull(trees.subtract(y_target, y)))
+
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """
         Computes Jᵀ (y* − y), see `InverseSolver.solve`.
@@ -34,7 +39,7 @@ class GradientSolver(InverseSolver):
         Raises:
             UnsupportedError: if no framework in use can differentiate, as for NumPy data.
         """
-        pull = pullback(physics, x, y, differentiating_backend(x))
+        _, pull = differentiated(physics, x, differentiating_backend(x))
         return Correction(pull(trees.subtract(y_target, y)))
 
 

@@ -46,12 +46,8 @@ class LeastSquares:
         Raises:
             UnsupportedError: if a leaf is not real floating point.
         """
-        for leaf in (*trees.leaves(x), *trees.leaves(y)):
-            if leaf.dtype.kind is not float:
-                raise UnsupportedError(
-                    f"Numerical inverses need real floating point states, but found {leaf.dtype}. Give real and "
-                    f"imaginary parts as two states, and keep integers as parameters of the physics."
-                )
+        check_real(x)
+        check_real(y)
         backend = differentiating_backend(x)
         entries = math.merge_shapes(*(leaf.shape.batch for tree in (y_target, x, y) for leaf in trees.leaves(tree)))
         precision = max(trees.precision_of(x), trees.precision_of(y))
@@ -93,6 +89,16 @@ class LeastSquares:
     def per_entry(self, column: Any) -> Tensor:
         """Returns the tensor with the dims of the rows for one value per row, shape (entries, 1)."""
         return math.reshaped_tensor(self.backend.reshape(column, (-1,)), [self.states.entries], convert=False)
+
+
+def check_real(tree: Any) -> None:
+    """Raises `UnsupportedError` if a leaf is not real floating point."""
+    for leaf in trees.leaves(tree):
+        if leaf.dtype.kind is not float:
+            raise UnsupportedError(
+                f"Numerical inverses need real floating point states, but found {leaf.dtype}. Give real and "
+                f"imaginary parts as two states, and keep integers as parameters of the physics."
+            )
 
 
 def check_linear(solver: Any, physics: InvertiblePhysics) -> None:

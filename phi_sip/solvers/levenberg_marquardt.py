@@ -23,12 +23,12 @@ class LevenbergMarquardt(InverseSolver):
 
         d = argmin ‖J d − (y* − P(x))‖² + μ ‖d‖²,   x ← x + d if that lowers ‖P(x) − y*‖²
 
-    The default for nonlinear physics. d by conjugate gradients, which need only products with J and Jᵀ. μ starts at
-    `damping` in units of the curvature along the gradient, ‖J g‖² / ‖g‖², so that no unit of x or y matters. It falls
-    where the linearization predicts well, to a third at most, and grows where the step does not help. Once it is small,
-    convergence is that of `GaussNewton`. `physics.noise_energy` stops the iteration where the noise explains what is
-    left. The misfit never grows. Batch entries do not mix. The defaults are meant for training, where the next
-    prediction comes from a better network anyway: a hundred simulations at most.
+    The default of `sip_inverse` for nonlinear physics. d by conjugate gradients, which need only products with J and
+    Jᵀ. μ starts at `damping` in units of the curvature along the gradient, ‖J g‖² / ‖g‖², so that no unit of x or y
+    matters. It falls where the linearization predicts well, to a third at most, and grows where the step does not help.
+    Once it is small, convergence is that of `GaussNewton`. `physics.noise_energy` stops the iteration where the noise
+    explains what is left. The misfit never grows. Batch entries do not mix. The defaults take a hundred simulations at
+    most.
 
     Args:
         iterations: At most so many linearizations, steps that do not help included.

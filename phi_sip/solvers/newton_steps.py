@@ -31,13 +31,29 @@ def minimize(
         physics, y_target, x, y: See `InverseSolver.solve`.
     """
     problem = LeastSquares.of(physics, y_target, x, y)
-    noise = physics.noise_energy(y)
+    start, target = problem.states.pack(x), problem.observations.pack(y_target)
+    return correction(problem, x, *run(make, method, problem, start, target, explained(problem, y)))
+
+
+def explained(problem: LeastSquares, y: Any) -> Any:
+    """Computes ‖n‖² that the noise may explain per row, two standard deviations above its mean; 0 if not known."""
+    noise = problem.physics.noise_energy(y)
     margin = 1 + CONFIDENCE * float(np.sqrt(2 / problem.observations.size))
-    start = problem.states.pack(x)
     energy = math.convert(math.wrap(0.0) if noise is None else noise * margin, problem.backend)
     rows = math.expand(math.cast(energy, math.DType(float, problem.precision)), problem.states.entries)
-    column = problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
-    found, *report = run(make, method, problem, start, problem.observations.pack(y_target), column)
+    return problem.backend.reshape(rows.native([problem.states.entries]), (-1, 1))
+
+
+def correction(problem: LeastSquares, x: Any, found: Any, *report: Any) -> Correction:
+    """
+    Returns the correction of x to what an algorithm has found.
+
+    Args:
+        problem: What was solved.
+        x: Where the search began.
+        found: x̃, one row per batch entry.
+        report: Iterations, ‖P(x̃) − y*‖², whether it has converged, and simulations, one row per batch entry.
+    """
     iterations, square, converged, simulations = (problem.per_entry(native) for native in report)
     convergence = Convergence(
         math.to_int32(iterations), 0.5 * square, math.cast(converged, bool), math.to_int32(simulations)

@@ -64,6 +64,16 @@ class ConjugateGradients:
         moving = (self.square(residual) > self.noise) & (squared > 0)
         return Descent(moving, gradient * 0, residual, gradient, squared, squared * 0)
 
+    def last(self, state: Descent) -> Descent:
+        """Computes d and r − J d after one more step, without the direction of a further one, which costs a Jᵀ v."""
+        moving, d, left, direction, before, count = state
+        image = self.push(direction)
+        curvature = self.square(image) + self.damping * self.square(direction)
+        moving = moving & (curvature > 0)
+        length = self.where(moving, before / self._positive(curvature), before * 0)
+        count = count + self.where(state.moving, before * 0 + 1, before * 0)
+        return Descent(moving, d + length * direction, left - length * image, direction, before, count)
+
     def step(self, state: Descent, first: Any) -> Descent:
         """
         Computes the state after one more step.
@@ -72,16 +82,11 @@ class ConjugateGradients:
             state: Where the iteration is.
             first: `squared` of the start.
         """
-        moving, d, left, direction, before, count = state
-        image = self.push(direction)
-        curvature = self.square(image) + self.damping * self.square(direction)
-        length = self.where(moving & (curvature > 0), before / self._positive(curvature), before * 0)
-        d, left = d + length * direction, left - length * image
+        moving, d, left, direction, before, count = self.last(state)
         gradient = self.pull(left) - self.damping * d
         squared = self.square(gradient)
         direction = gradient + squared / self._positive(before) * direction
-        count = count + self.where(moving, before * 0 + 1, before * 0)
-        moving = moving & (self.square(left) > self.noise) & (squared > self.tolerance**2 * first) & (curvature > 0)
+        moving = moving & (self.square(left) > self.noise) & (squared > self.tolerance**2 * first)
         return Descent(moving, d, left, direction, squared, count)
 
     def _positive(self, values: Any) -> Any:

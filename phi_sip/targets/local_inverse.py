@@ -13,6 +13,7 @@ from phiml.math import Tensor
 from ..contract.physics import InvertiblePhysics
 from ..contract.target import Corrected, Lesson, Random, TargetContext, TrainingTarget
 from ..errors import ParameterError
+from ..inversion.default import solver_for_training
 from ..inversion.operator import invert
 from ..inversion.rules import rule_of
 from ..regularization.subsampled import Subsampled
@@ -85,9 +86,10 @@ class LocalInverse(TrainingTarget):
 
     def lesson(self, context: TargetContext) -> Lesson:
         observed, physics = context.observed, self._inverted(context)
+        solver = solver_for_training(physics, context.solver)
 
         def correct(answers: Sequence[Any]) -> list[Corrected]:
-            step = invert(physics, observed.y_target, answers[0], context.step_size, context.solver)
+            step = invert(physics, observed.y_target, answers[0], context.step_size, solver)
             return [Corrected(step.dx, step.y)]
 
         return Lesson([observed], correct)

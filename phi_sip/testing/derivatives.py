@@ -9,7 +9,7 @@ import numpy as np
 from phiml.backend import Backend, choose_backend
 
 from ..errors import UnsupportedError
-from ..solvers.derivatives import pullback
+from ..solvers.derivatives import differentiated
 from ..solvers.least_squares import LeastSquares
 from ..states import trees
 from .report import NotApplicableError, require
@@ -23,9 +23,8 @@ def gradient(sample: Sample, x: Any, cotangent_of: Callable[[Any], Any]) -> Any:
     Raises:
         NotApplicableError: if the framework of x cannot differentiate.
     """
-    backend = _differentiating_backend(sample)
-    y = sample.forward(x)
-    return pullback(sample.physics, x, y, backend)(trees.cast(cotangent_of(y), sample.precision))
+    y, pull = differentiated(sample.physics, x, _differentiating_backend(sample))
+    return pull(trees.cast(cotangent_of(y), sample.precision))
 
 
 def check_differentiable(sample: Sample) -> str:

@@ -1,0 +1,78 @@
+"""A simulation together with its derivatives, for solvers that need both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from phiml import math
+
+from ..contract.physics import InvertiblePhysics
+from ..frameworks import operations_of
+from ..states import trees
+from .derivatives import differentiating_backend
+from .least_squares import LeastSquares, check_real
+from .vectors import Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """
+    P(x), d ↦ J d and v ↦ Jᵀ v with J = ∂P/∂x at x, of one simulation.
+
+    Attributes:
+        problem: What the rows of native matrices mean.
+        start: x, one row per batch entry.
+        rows: P(x).
+        push, pull: J d and Jᵀ v.
+    """
+
+    problem: LeastSquares
+    start: Any
+    rows: Any
+    push: Callable[[Any], Any]
+    pull: Callable[[Any], Any]
+
+    @staticmethod
+    def of(physics: InvertiblePhysics, x: Any) -> Simulation | None:
+        """
+        Simulates x; returns `None` where that is better done otherwise: outside of graphs on frameworks that compile,
+        and where the parameters of the physics have batch dims that x has not.
+
+        Raises:
+            UnsupportedError: if a leaf is not real floating point, or the framework cannot differentiate.
+        """
+        check_real(x)
+        backend = differentiating_backend(x)
+        operations = operations_of(backend)
+        if operations.COMPILES and all(leaf.available for leaf in trees.leaves(x)):
+            return None
+        entries = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(x)))
+        states, precision = Vectors(x, entries, backend).without_values(), trees.precision_of(x)
+        made: list[Vectors] = []
+
+        def simulate(rows: Any) -> Any:
+            y = physics.forward(states.unpack(rows))
+            check_real(y)
+            if any(leaf.shape.batch not in entries for leaf in trees.leaves(y)):
+                raise _MoreEntriesError
+            made.append(Vectors(y, entries, backend).without_values())
+            return made[-1].pack(y)
+
+        start = states.pack(x)
+        try:
+            with math.precision(precision):
+                rows, push, pull = operations.linearize(simulate, start)
+        except _MoreEntriesError:
+            return None
+        return Simulation(LeastSquares(physics, states, made[-1], precision), start, rows, push, pull)
+
+    @property
+    def y(self) -> Any:
+        """P(x), as the physics gives it."""
+        return self.problem.observations.unpack(self.rows)
+
+
+class _MoreEntriesError(Exception):
+    """Observations have batch dims that states have not."""
