@@ -2,6 +2,7 @@
 A network that finds sources of Poisson's equation from 64 sensors on 32² nodes, without labels, against one with them.
 
     python benchmarks/sensor_training.py                 # 10 minutes on one core
+    python benchmarks/sensor_training.py --steps 2000 --methods SIP   # until little changes
     python benchmarks/sensor_training.py --quick         # seconds, to see that it runs
 
 States, sensors and noise are those of `sensors.py`, drawn anew in each step. The network is a U-net that is shown the
@@ -96,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of sensors, states and network")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS], help="with labels in any case")
     parser.add_argument("--noise", type=float, default=0.0, help="in units of the root mean square of u")
     parser.add_argument("--quick", action="store_true", help="a few tiny steps")
     parser.add_argument("--output", type=Path, help="JSON file of all errors")
@@ -103,7 +105,10 @@ def main() -> None:
     if options.quick:
         options.seeds, options.steps = [0], 3
     with TORCH, math.precision(64):
-        errors = {m: [train(m, seed, options) for seed in options.seeds] for m in (*METHODS, ALONE)}
+        errors = {
+            m: [train(m, seed, options) for seed in options.seeds]
+            for m in dict.fromkeys(["labels", *options.methods, ALONE])
+        }
     if options.output:
         options.output.write_text(json.dumps(errors, indent=1) + "\n")
     table = Table(title=f"Error in % after {options.steps} steps, and ÷ that with labels")
