@@ -82,6 +82,30 @@ def assert_close(ours: list[Any], theirs: list[Any], rtol: float = 1e-6) -> None
 # ---------------------------------------------------------------------------------------------------- TensorFlow
 
 
+@pytest.mark.parametrize("value", [1.0, np.nan])
+def test_a_strategy_of_one_replica(value):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope(), TENSORFLOW:
+        net = keras.Sequential([keras.layers.Input((8, 1)), keras.layers.Conv1D(1, 3, padding="same")])
+        optimizer = keras.optimizers.Adam(0.1)
+        optimizer.build(net.trainable_variables)
+    before = [variable.numpy() for variable in (*net.variables, *optimizer.variables)]
+
+    @tf.function(autograph=False)
+    def step(values: tf.Tensor) -> tf.Tensor:
+        def update(values: tf.Tensor) -> tf.Tensor:
+            y_target = math.reshaped_tensor(values, [batch(batch=4), spatial(x=8)], convert=False)
+            return sip_update_weights(net, optimizer, Doubling(), y_target).applied.native()
+
+        return strategy.run(update, (values,))
+
+    with TENSORFLOW, math.precision(32):
+        applied = bool(step(tf.constant(VALUES * value)))
+    after = [variable.numpy() for variable in (*net.variables, *optimizer.variables)]
+    assert applied == np.isfinite(value)
+    assert all((a == b).all() for a, b in zip(before, after, strict=True)) == (not applied)
+
+
 def convolutions(*between: Any, dtype: Any = None, **options: Any) -> keras.Model:
     """Not built: it makes its variables in the first call."""
     keras.utils.set_random_seed(0)

@@ -42,7 +42,7 @@ from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.descriptions.networks import NetworkSpec
 from phi_sip.files import GridArray, read_grid, write_grids
 from phi_sip.inference import invert_file, load_inverse, save_inverse
-from phi_sip.states import trees
+from phi_sip.states import order, trees
 from phi_sip.step.micro_batches import split
 from phi_sip.step.network import call_network
 from phi_sip.testing import PhysicsCheckError, check_physics
@@ -363,3 +363,27 @@ def test_physics_that_go_by_memory_are_caught():
         x = grid(smooth(np.random.default_rng(0), 2, 6, 4), None, extrapolation.PERIODIC)
         with pytest.raises(PhysicsCheckError, match=r"order of dims does not matter *FAILED.*by name"):
             check_physics(dataclass(frozen=True)(SeesMemory)(), x)
+
+
+def test_where_takes_components_of_unlike_sizes():
+    """As on staggered grids between walls."""
+    with NUMPY:
+        x = math.wrap(np.arange(4.0), spatial("x"))
+        one = math.stack([x, x.x[:3]], channel(vector="x,y"))
+        found = order.where(math.wrap(np.array([True, False]), batch("batch")), one, -one)
+    np.testing.assert_array_equal(found.vector["y"].numpy("batch,x"), [[0, 1, 2], [0, -1, -2]])
+
+
+@pytest.mark.parametrize("stored", ["batch,x,y", "y,x,batch"])
+def test_where_stores_as_its_widest_argument(stored):
+    """PhiML's own stores in an order that differs from process to process."""
+    names = stored.split(",")
+    sizes = {"batch": 2, "x": 3, "y": 4}
+    kinds = [batch(name) if name == "batch" else spatial(name) for name in names]
+    with NUMPY:
+        wide = math.wrap(np.arange(24.0).reshape([sizes[name] for name in names]), *kinds)
+        column = math.wrap(np.array([0.5, 30.0]), batch("batch"))
+        found = order.where(column < wide, wide, column)
+    assert found.shape.names == wide.shape.names
+    expected = np.maximum(wide.numpy("batch,x,y"), np.array([0.5, 30.0])[:, None, None])
+    np.testing.assert_array_equal(found.numpy("batch,x,y"), expected)

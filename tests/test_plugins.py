@@ -335,6 +335,19 @@ def test_arguments_that_a_plugin_does_not_declare_are_refused_where_they_are_ask
     assert "kernel" in sip_inverse(HeatEquation(1.0, 1.0), x, x, step_size=0.5).stats  # on which it passes
 
 
+def test_training_asks_plugins_for_no_solver(framework, fresh_plugins):
+    """The default of training is not one that was asked for."""
+
+    def take_over(physics, y_target, x):
+        return phi_sip.SipStep(x, y_target - x, x, x)
+
+    plugin("special", sip_inverse=take_over)
+    net, x = framework.u_net(), periodic(np.ones((2, 8, 8)))
+    physics = phi_sip.DifferentiablePhysics(lambda u: u + u * u)
+    update = sip_update_weights(net, framework.adam(net), physics, x)
+    np.testing.assert_allclose(array(update.x_target), 1, atol=1e-6)
+
+
 def test_updates_by_a_plugin_that_drops_arguments_are_refused(framework, fresh_plugins):
     """Before anything is changed: `make_update` knows what the gradient uses."""
     net = framework.u_net()

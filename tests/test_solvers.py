@@ -21,6 +21,7 @@ from scipy.sparse.linalg import lsqr
 from phi_sip import (
     LBFGS,
     ConjugateGradient,
+    Correction,
     DifferentiablePhysics,
     EmpiricalBayes,
     GaussNewton,
@@ -38,6 +39,7 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
+from phi_sip.solvers.gradient import GradientSolver
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,33 @@ def test_one_simulation_gives_the_observation_and_its_derivatives(double, solver
         x = vectors(X)
         sip_inverse(DifferentiablePhysics(counted), bend(x), x + 0.1, solver=solver)
     assert len(calls) == simulations, "one with derivatives, and one for each length that is tried"
+
+
+def test_states_that_cannot_move_cost_no_search(double):
+    calls = []
+
+    def clipped(x: Any) -> Any:
+        calls.append(1)
+        return math.maximum(x, 0.0)
+
+    with TORCH:
+        x = vectors([[-1.0, -2.0], [-1.0, -1.0]])
+        step = sip_inverse(DifferentiablePhysics(clipped), x * 0 + 1, x, solver=TruncatedGaussNewton())
+    np.testing.assert_array_equal(array(step.dx), 0)
+    assert len(calls) == 1
+
+
+class Half(GradientSolver):
+    """A solver of the user, who knows nothing of `begin`."""
+
+    def solve(self, physics: Any, y_target: Any, x: Any, y: Any) -> Any:
+        return Correction(super().solve(physics, y_target, x, y).dx * 0.5)
+
+
+def test_subclasses_that_override_solve_are_asked(framework, double):
+    x = vectors(X)
+    whole, half = (sip_inverse(Linear(), x, x * 0, solver=solver).dx for solver in (GradientSolver(), Half()))
+    np.testing.assert_allclose(array(half), 0.5 * array(whole))
 
 
 @OTHERS

@@ -94,7 +94,7 @@ class InvertiblePhysics(ABC):
     def default_solver(self) -> str | None:
         """
         Name of the numerical solver that inverts the physics where it has no closed form. Default: `None`, which means
-        `Linear` for linear physics, `LevenbergMarquardt` for others.
+        `Linear` for linear physics, for others `LevenbergMarquardt`, and `TruncatedGaussNewton` in training.
         """
         return None
 

@@ -32,7 +32,8 @@ class InverseSolver(ABC):
     def begin(self, physics: InvertiblePhysics, x: Any) -> tuple[Any, Solve]:
         """
         Simulates a state, and returns what solves for observations near it. Solvers that differentiate the simulation
-        override it, so that P(x) and its derivatives come from one simulation.
+        override it, so that P(x) and its derivatives come from one simulation. It is not used for subclasses that
+        override `solve` but not this.
 
         Args:
             physics: Process to invert.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from ..contract.markers import hookimpl
@@ -15,9 +17,18 @@ from ..plugins.registry import get_solver
 from ..states import trees
 from ..states.checks import check_like, check_same_grid
 
-DEFAULT_SOLVER = "levenberg-marquardt"
-TRAINING_SOLVER = "truncated-gauss-newton"
 LINEAR_SOLVER = "linear"
+_nonlinear_solver = ContextVar("default solver of nonlinear physics", default="levenberg-marquardt")
+
+
+@contextmanager
+def for_training() -> Iterator[None]:
+    """Within it nonlinear physics is inverted by `TruncatedGaussNewton` by default, which costs less."""
+    token = _nonlinear_solver.set("truncated-gauss-newton")
+    try:
+        yield
+    finally:
+        _nonlinear_solver.reset(token)
 
 
 @hookimpl(trylast=True)
@@ -26,16 +37,16 @@ def sip_inverse(
 ) -> SipStep:
     """Inverts the physics. It is the default implementation of the hook."""
     used = solver_of(physics, solver)
-    y, solve = _begin(physics, x, used)
+    owner, (y, solve) = used or physics, _begin(physics, x, used)
     check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
     y_target = trees.in_order_of(y_target, y)
     residual = trees.subtract(y_target, y)
     if physics.is_linear or any(used.has_prior for used in _solvers(physics, solver)):
-        correction = _checked(used or physics, solve(y_target), x)
+        correction = _checked(owner, solve(y_target), x)
         dx = trees.scale(correction.dx, step_size)
     else:
         target = trees.subtract(y_target, trees.scale(residual, 1 - step_size))
-        correction = _checked(used or physics, solve(target), x)
+        correction = _checked(owner, solve(target), x)
         dx = correction.dx
     return SipStep(x, dx, y, residual, correction.uncertainty, correction.stats, correction.draw)
 
@@ -60,10 +71,17 @@ def correct(physics: InvertiblePhysics, target: Any, x: Any, y: Any, solver: Inv
 
 def _begin(physics: InvertiblePhysics, x: Any, used: InverseSolver | None) -> tuple[Any, Solve]:
     """Returns y = P(x), and what solves for observations near it: the solver, or the closed form if there is none."""
-    if used is not None:
+    if used is not None and issubclass(_owner(used, "begin"), _owner(used, "solve")):
         return used.begin(physics, x)
     y = physics.forward(x)
+    if used is not None:  # it solves in a way of its own, of which `begin` knows nothing
+        return y, lambda y_target: used.solve(physics, y_target, x, y)
     return y, lambda y_target: physics.inverse(y_target, x, y)
+
+
+def _owner(solver: InverseSolver, method: str) -> type:
+    """Returns the class that implements a method."""
+    return next(base for base in type(solver).__mro__ if method in vars(base))
 
 
 def solver_of(physics: InvertiblePhysics, solver: InverseSolver | None) -> InverseSolver | None:
@@ -78,16 +96,7 @@ def solver_of(physics: InvertiblePhysics, solver: InverseSolver | None) -> Inver
         return solver
     if physics.has_inverse:
         return None
-    return get_solver(physics.default_solver or (LINEAR_SOLVER if physics.is_linear else DEFAULT_SOLVER))
-
-
-def solver_for_training(physics: InvertiblePhysics, solver: InverseSolver | None) -> InverseSolver | None:
-    """
-    Returns the solver for what a network is drawn to: the one that was asked for, or in place of the default for
-    nonlinear physics one that costs less; `None` if the physics chooses.
-    """
-    chooses = physics.has_inverse or physics.is_linear or physics.default_solver is not None
-    return solver if solver is not None or chooses else get_solver(TRAINING_SOLVER)
+    return get_solver(physics.default_solver or (LINEAR_SOLVER if physics.is_linear else _nonlinear_solver.get()))
 
 
 def _checked(owner: Any, correction: Any, x: Any) -> Correction:

@@ -18,7 +18,7 @@ from .mode_blocks import BLOCK, mode_blocks, positive
 from .plateau import PART, NoiseEstimate, largest_ratios, plateau
 
 ENOUGH = 32.0  # modes whose mean power chance hardly changes
-MANY = 128.0  # modes that signal does not fill evenly
+MANY = 128.0  # modes of a plateau that overrule those of one with fewer than ENOUGH
 PART_OF_ALL = 8  # they are at most an eighth of all: in more of them there may be signal
 
 

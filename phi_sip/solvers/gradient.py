@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from phiml.backend import choose_backend
+
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver, Solve
@@ -29,7 +31,10 @@ class GradientSolver(InverseSolver):
 
     def begin(self, physics: InvertiblePhysics, x: Any) -> tuple[Any, Solve]:
         """Simulates x together with its derivative, see `InverseSolver.begin`."""
-        y, pull = differentiated(physics, x, differentiating_backend(x))
+        backend = differentiating_backend(x)
+        if choose_backend(*trees.natives(x)) is not backend:
+            return super().begin(physics, x)
+        y, pull = differentiated(physics, x, backend)
         return y, lambda y_target: Correction(pull(trees.subtract(y_target, y)))
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:

@@ -145,7 +145,12 @@ def run(
     try:
         return _compiled.run(problem.backend, compile, algorithm, settings, *natives, physics=problem.physics)
     except RandomNumbersError as error:
-        raise UnsupportedError(
-            f"{type(problem.physics).__name__} cannot be inverted numerically: {error}. Draw noise where the data are "
-            f"made, so that the same state has the same observation."
-        ) from error
+        raise not_repeatable(problem.physics, error) from error
+
+
+def not_repeatable(physics: InvertiblePhysics, error: RandomNumbersError) -> UnsupportedError:
+    """Returns the error for physics that draws random numbers."""
+    return UnsupportedError(
+        f"{type(physics).__name__} cannot be inverted numerically: {error}. Draw noise where the data are made, so "
+        f"that the same state has the same observation."
+    )

@@ -96,7 +96,9 @@ class Search(NamedTuple):
     simulations: Any
 
 
-def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any, noise: Any) -> Search:
+def backtrack(
+    problem: LeastSquares, x: Any, step: Any, target: Any, square: Any, noise: Any, searching: Any = None
+) -> Search:
     """
     Finds the longest of step, step/2, step/4, … that lowers the misfit, or brings it to what the noise explains.
 
@@ -107,6 +109,7 @@ def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any
         target: y*.
         square: ‖P(x) − y*‖².
         noise: ‖n‖².
+        searching: Which rows to look at. Default: all. The others stay at x.
 
     Returns:
         How the search ended. Rows that are still searching stay at x.
@@ -125,7 +128,8 @@ def backtrack(problem: LeastSquares, x: Any, step: Any, target: Any, square: Any
             state.simulations + b.cast(state.searching, b.dtype(state.simulations)),
         )
 
-    return repeat(b, attempt, Search(square == square, square * 0 + 1, x, square, square * 0), BACKTRACKING)
+    rows = square == square if searching is None else searching
+    return repeat(b, attempt, Search(rows, square * 0 + 1, x, square, square * 0), BACKTRACKING)
 
 
 class NewtonState(NamedTuple):

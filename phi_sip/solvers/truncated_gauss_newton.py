@@ -27,8 +27,8 @@ class TruncatedGaussNewton(InverseSolver):
     The default for nonlinear physics in training, where the next prediction comes from a better network anyway: it
     costs one simulation with its derivatives, two products with J or Jᵀ for each iteration, and one simulation for each
     length that is tried. Few iterations correct what the data determine well, and leave the rest as the network has
-    it. `physics.noise_energy` stops them where the noise explains what is left. The misfit never grows beyond that;
-    where no length helps, x̃ = x. Batch entries do not mix.
+    it. `physics.noise_energy` stops them where the noise explains what is left. The misfit never grows above what the
+    noise explains; where no length helps, x̃ = x. Batch entries do not mix.
 
     Args:
         iterations: Conjugate-gradient iterations.
@@ -84,7 +84,8 @@ class TruncatedGaussNewton(InverseSolver):
         for _ in range(self.iterations - 1):
             state = method.step(state, first)
         state = method.last(state)
-        found = backtrack(problem, simulation.start, state.d, target, square, noise)
+        moves = problem.square(state.d) > 0
+        found = backtrack(problem, simulation.start, state.d, target, square, noise, moves)
         simulations = 1 + 2 * state.count + found.simulations
         goal = misfit_goal(problem, square, target, noise, 0.0)
         return found.x, state.count, found.square, found.square <= goal, simulations

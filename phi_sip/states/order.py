@@ -104,9 +104,12 @@ def where(condition: Tensor, value_true: Tensor | float, value_false: Tensor | f
     """
     Returns `value_true` where the condition holds, else `value_false`, stored in the order of the widest of the three.
 
-    The order in which PhiML stores what its own `where` returns is random, and each other order costs a transposition.
+    The order in which PhiML stores what its own `where` returns varies from process to process, and any order but this
+    one costs a transposition.
     """
     parts = [math.wrap(part) for part in (condition, value_true, value_false)]
+    if not all(part.shape.is_uniform for part in parts):
+        return math.where(*parts)
     shape, widest = math.merge_shapes(*parts), max(parts, key=lambda part: part.rank).shape
     names = (*shape.without(widest).names, *widest.names)
     flags, *values = [_aligned(part, names) for part in parts]

@@ -67,7 +67,7 @@ def sip_update_weights(
         predict: Maps y*, stored as it was given, to x, in place of calling `net` and applying `physics.constrain`.
         step_size: η > 0.
         solver: Numerical inverse by name or as object; `"gradient"` is ordinary training through the physics.
-            Default: the physics' own inverse.
+            Default: the physics' own inverse; where it has none, `Linear` or `TruncatedGaussNewton`.
         x_true: True states, to report `x_l2`. They enter the gradient with `Labels()` only.
         training: Keras networks only, default `None`: as PhiFlow calls them, batch normalization in inference mode.
             `True` trains its statistics, which need hundreds of steps to be of use for inference (`docs/design.md`).
@@ -118,8 +118,9 @@ def sip_update_weights(
     trainable = framework_for(net).trainable(net, optimizer, training)
     if teacher is not None:
         check_teacher(teacher, trainable, target, x_true)
-    draws, drawing = None, LocalInverse() if target is None and solver is None else target
-    if drawing is not None and (teacher is None or not simulates(drawing)):
+    draws, drawing = None, target or LocalInverse()
+    chooses_none = solver is not None and drawing == LocalInverse()
+    if not chooses_none and (teacher is None or not simulates(drawing)):
         draws = drawn(drawing, trainable, physics, y_target)
     request = UpdateRequest(
         physics,

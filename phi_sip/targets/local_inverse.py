@@ -13,13 +13,13 @@ from phiml.math import Tensor
 from ..contract.physics import InvertiblePhysics
 from ..contract.target import Corrected, Lesson, Random, TargetContext, TrainingTarget
 from ..errors import ParameterError
-from ..inversion.default import solver_for_training
+from ..inversion.default import for_training
 from ..inversion.operator import invert
 from ..inversion.rules import rule_of
 from ..regularization.subsampled import Subsampled
 from ..states import order, trees
 
-ENOUGH = 32  # samples with edges in one update: more hardly change its gradient
+SAMPLES_WITH_EDGES = 32  # in one update: more hardly change its gradient
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class LocalInverse(TrainingTarget):
 
     def _part(self, samples: int) -> float:
         """Returns p for a batch of so many samples."""
-        return min(1.0, ENOUGH / samples) if self.subset is None else self.subset
+        return min(1.0, SAMPLES_WITH_EDGES / samples) if self.subset is None else self.subset
 
     def lesson(self, context: TargetContext) -> Lesson:
         observed, physics = context.observed, self._inverted(context)
-        solver = solver_for_training(physics, context.solver)
 
         def correct(answers: Sequence[Any]) -> list[Corrected]:
-            step = invert(physics, observed.y_target, answers[0], context.step_size, solver)
+            with for_training():
+                step = invert(physics, observed.y_target, answers[0], context.step_size, context.solver)
             return [Corrected(step.dx, step.y)]
 
         return Lesson([observed], correct)
@@ -105,6 +105,6 @@ class LocalInverse(TrainingTarget):
         if rule is None or context.solver is not None or (numbers is None and rule.for_networks is rule):
             return physics
         used = rule.for_networks
-        if numbers is not None:
-            used = Subsampled(used, self._part(numbers.shape.volume), numbers)
+        if numbers is not None and (part := self._part(numbers.shape.volume)) < 1:
+            used = Subsampled(used, part, numbers)
         return context.observed.by_rule(used) or physics

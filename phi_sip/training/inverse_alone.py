@@ -16,7 +16,7 @@ T = TypeVar("T")
 def inverse_alone(physics: InvertiblePhysics, solver: str | InverseSolver | None) -> Callable[[Any], Any] | None:
     """
     Returns what maps y* to x̂ = P⁻¹(y*; x₀) without a network, by the inverse of the physics. Where it has none, the
-    default solver stands in if the training uses it too; `None` if the training uses another, which may be no inverse.
+    default solver of `sip_inverse` stands in; `None` if the training was told to use another, which may be no inverse.
 
     Args:
         physics: The process.

@@ -87,7 +87,7 @@ class TensorFlowTrainable(CompilingTrainable):
 
     def _put_back_unless(self, flag: Any, saved: Values) -> None:
         """Gives variables their earlier values, in a graph, unless the flag holds."""
-        if self.workers is None:
+        if not tf.distribute.has_strategy():
             tf.cond(flag, lambda: None, lambda: put_back(saved))  # what is not needed is not computed
         else:  # strategies change variables outside of conditions only
             values = [tf.where(flag, tf.convert_to_tensor(v), before) for v, before in saved]
