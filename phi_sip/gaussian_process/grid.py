@@ -28,6 +28,11 @@ class StateGrid:
     lengths: tuple[float, ...]
     periodic: tuple[bool, ...]
 
+    @property
+    def open_modes(self) -> GridModes:
+        """The modes that leave open what a state does at sides that are not periodic: cosines."""
+        return self.families()[0]
+
     def families(self) -> Sequence[GridModes]:
         """
         Returns the modes that a state may consist of. Where an axis is not periodic, nothing says what the state does

@@ -91,7 +91,7 @@ class Sensors(PartialObservation):
     @property
     def default_solver(self) -> str | None:
         """`MaximumAPosteriori` for linear physics, and for others with a prior."""
-        is_fitted = self.is_linear or self._has_prior
+        is_fitted = self.is_linear or self.rule_of_state is not None
         return "maximum-a-posteriori" if is_fitted else self.physics.default_solver
 
     def forward(self, x: Field) -> Tensor:

@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..spectral import SpectralBasis
 from ..states.checks import check_parameter
 from .base import Regularization
+from .field_prior import FieldPrior
 from .noise import EmptyModes
 from .plateau import NoiseEstimate
 
@@ -70,3 +71,23 @@ def check_rule(owner: str, rule: object) -> None:
             f"{owner}: regularization is a {type(rule).__name__}. Give an object such as EmpiricalBayes() or "
             f"TotalVariation()."
         )
+
+
+FIELD_RULES = "EmpiricalBayes() or TotalVariation(minimum=...)"
+
+
+def check_field_rule(owner: str, rule: object) -> FieldPrior:
+    """
+    Returns the prior of a rule for physics that has no closed form.
+
+    Raises:
+        ParameterError: if it is no `Regularization`, or needs a closed form.
+    """
+    check_rule(owner, rule)
+    prior = rule.field_prior if isinstance(rule, Regularization) else None
+    if prior is None:
+        raise ParameterError(
+            f"{owner}: regularization={rule!r} works in the modes of a closed form, and there is none. Give "
+            f"{FIELD_RULES}, or nothing: the solver then stops where the noise explains the rest."
+        )
+    return prior

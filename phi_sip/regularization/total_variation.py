@@ -11,6 +11,8 @@ from phiml.math import Tensor
 from .admm import Minimization
 from .admm_edges import EdgesMinimization
 from .base import SpectralProblem, SpectrumEstimate
+from .field_edges import FieldEdges
+from .field_prior import FieldPrior
 from .split_prior import SplitPrior
 
 
@@ -50,6 +52,10 @@ class TotalVariation(SplitPrior):
     name: ClassVar[str] = "total-variation"
 
     minimization: ClassVar[type[Minimization]] = EdgesMinimization
+
+    @property
+    def field_prior(self) -> FieldPrior:
+        return FieldPrior(FieldEdges(self.minimum, self.strength, self.iterations, self.tolerance, self.single))
 
     def number(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """Computes γ, how many modes of x the data determine, at least 1."""

@@ -24,6 +24,9 @@ from .linearized_posterior import LinearizedPosterior
 from .noise_variance import told_variance
 from .observed_response import observed_response, state_grid
 from .posterior_steps import WhitenedSolve, trial
+from .rules import prior_of
+from .split_search import SplitSearch
+from .split_steps import SplitSolve
 
 SETTLED = 0.1  # change of σ² that is none, as a part of it
 
@@ -92,12 +95,17 @@ class MaximumAPosteriori(InverseSolver):
         problem = LeastSquares.of(physics, y_target, x, y)
         told = told_variance(self, physics, problem, y_target)
         known = _linear_responses(physics, x, problem)
-        if known and all(response.observed == len(response.rows) for response, _ in known):
+        edges = prior_of(self, physics).edges
+        if edges is None and known and all(response.observed == len(response.rows) for response, _ in known):
             return GaussianProcess().solve(physics, y_target, x, y)
         solve = WhitenedSolve(grid.sizes, grid.axes, self.inner_iterations, self.inner_tolerance)
         target = problem.observations.pack(y_target)
         fitting = LawFitting(problem, grid, target, known, self.values, solve)
         found, posterior, convergence = self._search(fitting, problem.states.pack(x), told)
+        if edges is not None:
+            search = SplitSearch(SplitSolve(grid, edges, self.inner_iterations, 1e-3), self.iterations, self.tolerance)
+            found, *columns = search.run(found, target, posterior)
+            convergence = _convergence(problem, *columns)
         noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
         dx = trees.subtract(problem.states.unpack(found), x)
         stats = {**convergence.stats(), "noise_std": noise_std}
@@ -106,6 +114,7 @@ class MaximumAPosteriori(InverseSolver):
             errors = np.moveaxis(posterior.errors(count, generator), 1, 0)
             return stacked_samples([problem.states.unpack(found + problem.native(error)) for error in errors])
 
+        draw = None if edges is not None else draw
         return Correction(dx, lambda: problem.states.unpack(problem.native(posterior.deviation())), stats, draw)
 
     def _search(

@@ -1,0 +1,98 @@
+"""Total variation of fields that no closed form inverts: what iterations need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from phiml.backend import Backend
+
+from ..gaussian_process import StateGrid
+from ..spectral.differences import Difference
+from ..spectral.sides import Insulated, Periodic
+from .admm_edges import EVIDENCE, LEAST_VARIATION, REFIT, ROUNDING, THRESHOLD
+from .splits import Bound, Edges, Split
+
+
+@dataclass(frozen=True)
+class FieldEdges:
+    """
+    z = D x and, if there is a least value, v = x, split off from a field x, see `TotalVariation`. Nothing is said of
+    what a field does at sides that are not periodic.
+
+    Attributes:
+        minimum, strength, iterations, tolerance, single: See `TotalVariation`.
+    """
+
+    refits = REFIT
+
+    minimum: float | None
+    strength: float
+    iterations: int
+    tolerance: float
+    single: bool
+
+    def unit(self, fluctuation: np.ndarray) -> np.ndarray:
+        """Computes λ/ρ, the unit of what is split off, from the standard deviation of a first estimate of x."""
+        return THRESHOLD * fluctuation
+
+    def parts(self, backend: Backend, grid: StateGrid, unit: Any) -> tuple[Split, ...]:
+        """
+        Returns what is split off from fields.
+
+        Args:
+            backend: Framework of the native tensors.
+            grid: Their grid; the dims of a tensor are that of rows, then those of the grid.
+            unit: Unit of the values, shape (rows, 1, …).
+        """
+        count = len(grid.sizes)
+        edges = [
+            Edges(backend, Difference(backend, axis - count, weight, (Periodic(),) * 2 if p else (Insulated(),) * 2))
+            for axis, weight, p in zip(grid.axes, _weights(grid), grid.periodic, strict=True)
+        ]
+        bound = [] if self.minimum is None else [Bound(backend, self.minimum / unit)]
+        return (*edges, *bound)
+
+    def curvature(self, grid: StateGrid) -> np.ndarray:
+        """Computes |A|² of each mode, see `StateGrid.open_modes`."""
+        modes, total = grid.open_modes, np.full(grid.sizes, float(self.minimum is not None))
+        for axis, length, kind, weight in zip(grid.axes, grid.lengths, modes.kinds, _weights(grid), strict=True):
+            n = grid.sizes[axis]
+            shape = [-1 if i == axis else 1 for i in range(len(grid.sizes))]
+            total = total + (4 * weight**2 * np.sin(kind.wavenumbers(n, length) * length / n / 2) ** 2).reshape(shape)
+        return total.reshape(-1)
+
+    def size(self, backend: Backend, grid: StateGrid, split: Sequence[Any]) -> Any:
+        """Computes Σ_a ‖z_a‖₁ of what is split off, shape (rows, 1)."""
+        sums = [backend.sum(abs(part), tuple(range(1, len(grid.sizes) + 1))) for part in split[: len(grid.axes)]]
+        return backend.reshape(sum(sums[1:], sums[0]), (-1, 1))
+
+    def penalty(self, backend: Backend, noise: Any, number: Any, size: Any, first: Any) -> Any:
+        """
+        Computes ρ = λ / threshold, all of shape (rows, 1).
+
+        Args:
+            backend: Framework.
+            noise: σ², in squares of the unit of what is split off.
+            number: γ, how many modes the data determine.
+            size: See `size`, in that unit.
+            first: That of the first estimate.
+        """
+        least = backend.maximum(LEAST_VARIATION * first, ROUNDING)
+        return self.strength * EVIDENCE * noise * number / backend.maximum(size, least)
+
+    def admissible(self, backend: Backend, x: Any) -> Any:
+        """Returns the nearest values that are allowed."""
+        return x if self.minimum is None else backend.maximum(x, self.minimum)
+
+    def still(self, columns: int) -> float:
+        """Computes Σ Δx² over the cells below which a row stops, in that unit."""
+        return (self.tolerance / THRESHOLD) ** 2 * columns
+
+
+def _weights(grid: StateGrid) -> Sequence[float]:
+    """Computes 1 / cell size per axis, in units of the smallest cell."""
+    cells = [length / grid.sizes[axis] for axis, length in zip(grid.axes, grid.lengths, strict=True)]
+    return [min(cells) / cell for cell in cells]

@@ -1,0 +1,243 @@
+"""The most likely state where something with a prior of its own is split off from it, on native matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from phiml import math
+from phiml.backend import Backend
+from phiml.math import DType
+
+from ..compilation.iterations import Algorithm, repeat
+from ..gaussian_process import StateGrid
+from ..regularization.field_edges import FieldEdges
+from ..regularization.splits import RELAXATION, Split
+from ..spectral.conjugate_gradients import ConjugateGradients
+from .least_squares import LeastSquares
+from .whitening import Whitening
+
+CHECK_EVERY = 4  # iterations
+NOTHING = 1e-12  # of the largest curvature: modes of less do not move
+
+
+class SplitState(NamedTuple):
+    """
+    Where the iteration is.
+
+    Attributes:
+        moving: Which rows go on, shape (rows, 1).
+        count: How many iterations each row has done, shape (rows, 1).
+        x: The state, in the unit of what is split off, shape (rows, columns).
+        left: r − J x, in the same unit, shape (rows, values).
+        products: How many products with J or Jᵀ each row took, shape (rows, 1).
+        z: What each part has split off, shape (rows, *sizes).
+        u: The scaled dual of each part.
+    """
+
+    moving: Any
+    count: Any
+    x: Any
+    left: Any
+    products: Any
+    z: tuple[Any, ...]
+    u: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class SplitSolve:
+    """
+    min_x ½ ‖J x − r‖² + λ Σ_a ‖D_a x‖₁, x ≥ minimum if given, by the alternating direction method of multipliers:
+
+        x ← argmin ½ ‖J x − r‖² + ½ ρ Σ ‖A x − (z − u)‖²,   z, u ← what `Split.move` makes of A x
+
+    over-relaxed. The step for x is by conjugate gradients from the last x, in coordinates x = Φᵀ (d + ρ |A|²)^(−½) w
+    of the modes Φ of A, with d about diag(Φ JᵀJ Φᵀ).
+
+    Attributes:
+        grid: Of the state.
+        edges: What is split off.
+        inner_iterations: Of each step for x, at most.
+        inner_tolerance: Of the gradient, relative to that at x = 0.
+
+    Source: Boyd et al., "Distributed Optimization and Statistical Learning via ADMM", 2011, sections 3.4.3, 4.3.
+    """
+
+    grid: StateGrid
+    edges: FieldEdges
+    inner_iterations: int
+    inner_tolerance: float
+
+    def answer(self, problem: LeastSquares) -> Algorithm:
+        """
+        Returns the algorithm that explains y* by the linearization at x:
+        (x, y*, d, σ², γ, λ/ρ, |A|², matrices…) ↦ (most likely state, ‖what is left of y*‖², iterations, whether it came
+        to rest, products with J or Jᵀ)
+        """
+
+        def run(
+            x: Any, target: Any, curvature: Any, noise: Any, number: Any, unit: Any, own: Any, *matrices: Any
+        ) -> tuple[Any, ...]:
+            y, push, pull = problem.linearize(x)
+            iteration = _Iteration(self, problem, push, pull, unit, curvature, own, matrices)
+            found = iteration.run(x / unit, (target - y) / unit, noise / unit**2, number)
+            state = self.edges.admissible(problem.backend, found.x * unit)
+            left = problem.square(found.left * unit)
+            return state, left, found.count, ~found.moving, found.products
+
+        return run
+
+
+@dataclass(frozen=True, eq=False)
+class _Iteration:
+    """
+    The iteration for one problem, all in the unit of what is split off.
+
+    Attributes:
+        solve: Its options.
+        problem: What is observed.
+        push, pull: Products with J and Jᵀ.
+        unit: λ/ρ, shape (rows, 1).
+        curvature: d, shape (rows, columns).
+        own: |A|², shape (1, columns).
+        matrices: Modes of each axis.
+    """
+
+    solve: SplitSolve
+    problem: LeastSquares
+    push: Callable[[Any], Any]
+    pull: Callable[[Any], Any]
+    unit: Any
+    curvature: Any
+    own: Any
+    matrices: tuple[Any, ...]
+
+    def run(self, x: Any, left: Any, noise: Any, number: Any) -> SplitState:
+        """
+        Returns the last state.
+
+        Args:
+            x: First state.
+            left: What it leaves of y*.
+            noise: σ².
+            number: γ.
+        """
+        edges, grid, b = self.solve.edges, self.solve.grid, self.backend
+        cells, wanted = self._cells(x), self.pull(left + self.push(x))
+        first = [part.apply(cells) for part in self.parts]
+        size = least = self._size(first)
+        nothing = tuple(part * 0 for part in first)
+        state = SplitState(size > 0, size * 0, x, left, size * 0 + 2, nothing, nothing)
+        refits = [refit for refit in edges.refits if refit < edges.iterations]
+        for begin, end in pairwise((*refits, edges.iterations)):
+            penalty = edges.penalty(b, noise, number, size, least)
+            iterate = self._iterate(penalty, wanted, begin, stops=end == edges.iterations)
+            with math.precision(self.real.precision):  # to which PhiML converts
+                state = repeat(b, iterate, state, end - begin)
+            size = self._size(state.z)
+        return state
+
+    def _iterate(self, penalty: Any, wanted: Any, begin: int, *, stops: bool) -> Callable[[SplitState], SplitState]:
+        """
+        Returns one iteration. If it `stops`, rows come to rest.
+
+        Args:
+            penalty: ρ.
+            wanted: Jᵀ r.
+            begin: After how many iterations rows may come to rest, at the earliest.
+        """
+        b, white = self.backend, self._white
+        total = self.curvature + penalty * self.own
+        usable = total > NOTHING * b.max(total, 1, keepdims=True)
+        root = b.where(usable, b.where(usable, total, total * 0 + 1) ** -0.5, total * 0)
+        goal = self.problem.square(root * white.coefficients(wanted))
+        still = self.solve.edges.still(self.problem.states.size)
+
+        def iterate(state: SplitState) -> SplitState:
+            relaxed = self._cells(RELAXATION * state.x)
+            pulled = [part.move(relaxed, z, u) for part, z, u in zip(self.parts, state.z, state.u, strict=True)]
+            z, u = zip(*pulled, strict=True)
+            dx, left, products = self._step(state, [one - other for one, other in pulled], penalty**0.5, root, goal)
+            looks = (state.count > begin) & (state.count % CHECK_EVERY == 0)
+            going_on = state.moving & (~looks | (self.problem.square(dx) > still)) if stops else state.moving
+            now = b.cast(state.moving, self.real)
+            left = b.where(state.moving, left, state.left)
+            return SplitState(
+                going_on, state.count + now, state.x + now * dx, left, state.products + now * products, z, u
+            )
+
+        return iterate
+
+    def _step(self, state: SplitState, wanted: list[Any], weight: Any, root: Any, goal: Any) -> tuple[Any, Any, Any]:
+        """
+        Computes the change of x, what that leaves of y*, and how many products with J or Jᵀ it took.
+
+        Args:
+            state: Where the iteration is.
+            wanted: z − u.
+            weight: √ρ.
+            root: (d + ρ |A|²)^(−½).
+            goal: ‖g‖² of the gradient at x = 0.
+        """
+        b, values, white = self.backend, self.problem.observations.size, self._white
+
+        def split(x: Any) -> list[Any]:
+            return [part.apply(self._cells(x)) for part in self.parts]
+
+        def pushed(w: Any) -> Any:
+            x = white.state(root * w)
+            return b.concat([self.push(x), *(weight * self._flat(part) for part in split(x))], 1)
+
+        def pulled(rows: Any) -> Any:
+            gradient, start = self.pull(rows[:, :values]), values
+            for part, like in zip(self.parts, wanted, strict=True):
+                stop = start + int(np.prod(like.shape[1:]))
+                own = b.reshape(b.cast(rows[:, start:stop], b.dtype(like)), like.shape)
+                gradient, start = gradient + weight * self._flat(part.adjoint(own)), stop
+            return root * white.coefficients(gradient)
+
+        away = [weight * self._flat(there - here) for there, here in zip(wanted, split(state.x), strict=True)]
+        method = ConjugateGradients(pushed, pulled, self.problem.square, b.where, tolerance=self.solve.inner_tolerance)
+        begin = method.start(b.concat([state.left, *away], 1))
+        end = repeat(b, lambda descent: method.step(descent, goal), begin, self.solve.inner_iterations)
+        return white.state(root * end.d), end.left[:, :values], 2 * end.count + 1
+
+    @property
+    def backend(self) -> Backend:
+        """Framework of the matrices."""
+        return self.problem.backend
+
+    @property
+    def real(self) -> DType:
+        """Type of states."""
+        return DType(float, self.problem.precision)
+
+    @cached_property
+    def parts(self) -> tuple[Split, ...]:
+        """What is split off."""
+        ones = [1] * len(self.solve.grid.sizes)
+        unit = self.backend.reshape(self.unit, (-1, *ones))
+        return self.solve.edges.parts(self.backend, self.solve.grid, self._split(unit))
+
+    @cached_property
+    def _white(self) -> Whitening:
+        grid = self.solve.grid
+        return Whitening(self.backend, grid.sizes, grid.axes, self.matrices, None, None, None)
+
+    def _cells(self, x: Any) -> Any:
+        """Returns values per cell, in the type of what is split off."""
+        return self._split(self.backend.reshape(x, (-1, *self.solve.grid.sizes)))
+
+    def _split(self, values: Any) -> Any:
+        return self.backend.cast(values, DType(float, 32)) if self.solve.edges.single else values
+
+    def _flat(self, cells: Any) -> Any:
+        """Returns rows of values, in the type of states."""
+        return self.backend.cast(self.backend.reshape(cells, (-1, int(np.prod(cells.shape[1:])))), self.real)
+
+    def _size(self, split: Sequence[Any]) -> Any:
+        return self.backend.cast(self.solve.edges.size(self.backend, self.solve.grid, split), self.real)
