@@ -38,6 +38,10 @@ class FieldEdges:
         """Computes λ/ρ, the unit of what is split off, from the standard deviation of a first estimate of x."""
         return THRESHOLD * fluctuation
 
+    def damping(self, noise: Any) -> Any:
+        """Computes σ² over the variance of x, of which the first estimate knows nothing else, from σ² in that unit."""
+        return THRESHOLD**2 * noise
+
     def parts(self, backend: Backend, grid: StateGrid, unit: Any) -> tuple[Split, ...]:
         """
         Returns what is split off from fields.

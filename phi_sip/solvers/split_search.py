@@ -62,13 +62,13 @@ class SplitSearch:
         """
         problem, is_linear = posterior.problem, posterior.problem.physics.is_linear
         b, energy = problem.backend, problem.native(posterior.noise_energy)
-        constants = self._constants(x, posterior)
+        curvature = _curvature(problem, x, self.solve.grid.open_modes)
+        constants = self._constants(x, curvature, posterior)
         count = simulations = square = np.zeros((int(x.shape[0]), 1))
         moving, converged = count == 0, count > 0
         for _ in range(1 if is_linear else self.iterations):
-            curvature = problem.native(_curvature(problem, x, self.solve.grid.open_modes))
             likely, left, inner, rests, products = run(
-                self.solve.answer, self.solve, problem, x, target, curvature, *constants
+                self.solve.answer, self.solve, problem, x, target, problem.native(curvature), *constants
             )
             allowed = b.maximum(energy, EXPLAINED * left)
             found, misfit, helped, tried = run(trial, trial, problem, x, likely, target, allowed)
@@ -82,14 +82,15 @@ class SplitSearch:
             moving = moving & has_helped & ~converged
             if not moving.any():
                 break
+            curvature = _curvature(problem, x, self.solve.grid.open_modes)
         return Found(x, count, square, converged, simulations)
 
-    def _constants(self, x: Any, posterior: LinearizedPosterior) -> list[Any]:
+    def _constants(self, x: Any, curvature: np.ndarray, posterior: LinearizedPosterior) -> list[Any]:
         """Returns what all steps are given: σ², γ, λ/ρ, |A|² and the modes, native."""
         problem, edges, grid = posterior.problem, self.solve.edges, self.solve.grid
-        values = problem.numpy(x).reshape(-1, *grid.sizes)
-        around = values - values.mean(tuple(axis + 1 for axis in grid.axes), keepdims=True)
-        size = np.sqrt((around**2).reshape(len(values), -1).mean(1, keepdims=True))
+        varies = grid.open_modes.k_squared() > 0
+        weights = varies * curvature / curvature.max(1, keepdims=True)
+        size = np.sqrt((weights * grid.open_modes.transform(problem.numpy(x)) ** 2).mean(1, keepdims=True))
         unit = edges.unit(np.where(size > 0, size, 1.0))
         given = posterior.noise_variance, np.maximum(posterior.followed(), 1.0), unit, edges.curvature(grid)[None]
         return [problem.native(rows) for rows in (*given, *modes_per_axis(grid.open_modes))]

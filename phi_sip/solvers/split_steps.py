@@ -16,7 +16,7 @@ from phiml.math import DType
 from ..compilation.iterations import Algorithm, repeat
 from ..gaussian_process import StateGrid
 from ..regularization.field_edges import FieldEdges
-from ..regularization.splits import RELAXATION, Split
+from ..regularization.splits import RELAXATION, Bound, Split
 from ..spectral.conjugate_gradients import ConjugateGradients
 from .least_squares import LeastSquares
 from .whitening import Whitening
@@ -86,8 +86,8 @@ class SplitSolve:
             iteration = _Iteration(self, problem, push, pull, unit, curvature, own, matrices)
             found = iteration.run(x / unit, (target - y) / unit, noise / unit**2, number)
             state = self.edges.admissible(problem.backend, found.x * unit)
-            left = problem.square(found.left * unit)
-            return state, left, found.count, ~found.moving, found.products
+            left = problem.square(target - y - push(state - x))
+            return state, left, found.count, ~found.moving, found.products + 2
 
         return run
 
@@ -127,11 +127,12 @@ class _Iteration:
             number: γ.
         """
         edges, grid, b = self.solve.edges, self.solve.grid, self.backend
-        cells, wanted = self._cells(x), self.pull(left + self.push(x))
-        first = [part.apply(cells) for part in self.parts]
-        size = least = self._size(first)
-        nothing = tuple(part * 0 for part in first)
-        state = SplitState(size > 0, size * 0, x, left, size * 0 + 2, nothing, nothing)
+        wanted = self.pull(left + self.push(x))
+        x, left, products = self._first(x, left, edges.damping(noise), wanted)
+        split = self._applied(self.parts, x)
+        size = least = self._size(split)
+        nothing = tuple(part * 0 for part in split)
+        state = SplitState(size > 0, size * 0, x, left, products + 2, tuple(split), nothing)
         refits = [refit for refit in edges.refits if refit < edges.iterations]
         for begin, end in pairwise((*refits, edges.iterations)):
             penalty = edges.penalty(b, noise, number, size, least)
@@ -140,6 +141,21 @@ class _Iteration:
                 state = repeat(b, iterate, state, end - begin)
             size = self._size(state.z)
         return state
+
+    def _first(self, x: Any, left: Any, damping: Any, wanted: Any) -> tuple[Any, Any, Any]:
+        """Computes min ½ ‖J x − r‖² + ½ μ ‖x − mean x‖² with μ = `damping`, what it leaves of y*, and products."""
+        axes = tuple(axis + 1 for axis in self.solve.grid.axes)
+        cells = self._cells(x)
+        whole = (Bound(self.backend, None),)
+        around = self.backend.mean(cells, axes, keepdims=True) + cells * 0
+        dx, left, products = self._step(x, left, whole, [around], damping, self._root(damping, 1.0), wanted)
+        return x + dx, left, products
+
+    def _root(self, penalty: Any, own: Any) -> Any:
+        """Computes (d + ρ |A|²)^(−½); 0 where that is as good as nothing."""
+        b, total = self.backend, self.curvature + penalty * own
+        usable = total > NOTHING * b.max(total, 1, keepdims=True)
+        return b.where(usable, b.where(usable, total, total * 0 + 1) ** -0.5, total * 0)
 
     def _iterate(self, penalty: Any, wanted: Any, begin: int, *, stops: bool) -> Callable[[SplitState], SplitState]:
         """
@@ -150,18 +166,14 @@ class _Iteration:
             wanted: Jᵀ r.
             begin: After how many iterations rows may come to rest, at the earliest.
         """
-        b, white = self.backend, self._white
-        total = self.curvature + penalty * self.own
-        usable = total > NOTHING * b.max(total, 1, keepdims=True)
-        root = b.where(usable, b.where(usable, total, total * 0 + 1) ** -0.5, total * 0)
-        goal = self.problem.square(root * white.coefficients(wanted))
-        still = self.solve.edges.still(self.problem.states.size)
+        b, root, still = self.backend, self._root(penalty, self.own), self.solve.edges.still(self.problem.states.size)
 
         def iterate(state: SplitState) -> SplitState:
             relaxed = self._cells(RELAXATION * state.x)
             pulled = [part.move(relaxed, z, u) for part, z, u in zip(self.parts, state.z, state.u, strict=True)]
             z, u = zip(*pulled, strict=True)
-            dx, left, products = self._step(state, [one - other for one, other in pulled], penalty**0.5, root, goal)
+            pull = [one - other for one, other in pulled]
+            dx, left, products = self._step(state.x, state.left, self.parts, pull, penalty, root, wanted)
             looks = (state.count > begin) & (state.count % CHECK_EVERY == 0)
             going_on = state.moving & (~looks | (self.problem.square(dx) > still)) if stops else state.moving
             now = b.cast(state.moving, self.real)
@@ -172,39 +184,46 @@ class _Iteration:
 
         return iterate
 
-    def _step(self, state: SplitState, wanted: list[Any], weight: Any, root: Any, goal: Any) -> tuple[Any, Any, Any]:
+    def _step(
+        self, x: Any, left: Any, parts: Sequence[Split], pull: Sequence[Any], penalty: Any, root: Any, wanted: Any
+    ) -> tuple[Any, Any, Any]:
         """
-        Computes the change of x, what that leaves of y*, and how many products with J or Jᵀ it took.
+        Computes the change of x to argmin ½ ‖J x − r‖² + ½ ρ Σ ‖A x − pull‖², what that leaves of y*, and how many
+        products with J or Jᵀ it took.
 
         Args:
-            state: Where the iteration is.
-            wanted: z − u.
-            weight: √ρ.
-            root: (d + ρ |A|²)^(−½).
-            goal: ‖g‖² of the gradient at x = 0.
+            x: Where to begin.
+            left: r − J x.
+            parts: A.
+            pull: What they are drawn to.
+            penalty: ρ.
+            root: See `_root`.
+            wanted: Jᵀ r.
         """
-        b, values, white = self.backend, self.problem.observations.size, self._white
-
-        def split(x: Any) -> list[Any]:
-            return [part.apply(self._cells(x)) for part in self.parts]
+        b, values, white, weight = self.backend, self.problem.observations.size, self._white, penalty**0.5
 
         def pushed(w: Any) -> Any:
-            x = white.state(root * w)
-            return b.concat([self.push(x), *(weight * self._flat(part) for part in split(x))], 1)
+            d = white.state(root * w)
+            return b.concat([self.push(d), *(weight * self._flat(part) for part in self._applied(parts, d))], 1)
 
         def pulled(rows: Any) -> Any:
             gradient, start = self.pull(rows[:, :values]), values
-            for part, like in zip(self.parts, wanted, strict=True):
+            for part, like in zip(parts, pull, strict=True):
                 stop = start + int(np.prod(like.shape[1:]))
                 own = b.reshape(b.cast(rows[:, start:stop], b.dtype(like)), like.shape)
                 gradient, start = gradient + weight * self._flat(part.adjoint(own)), stop
             return root * white.coefficients(gradient)
 
-        away = [weight * self._flat(there - here) for there, here in zip(wanted, split(state.x), strict=True)]
+        away = [weight * self._flat(there - here) for there, here in zip(pull, self._applied(parts, x), strict=True)]
         method = ConjugateGradients(pushed, pulled, self.problem.square, b.where, tolerance=self.solve.inner_tolerance)
-        begin = method.start(b.concat([state.left, *away], 1))
+        begin, goal = method.start(b.concat([left, *away], 1)), self.problem.square(root * white.coefficients(wanted))
         end = repeat(b, lambda descent: method.step(descent, goal), begin, self.solve.inner_iterations)
         return white.state(root * end.d), end.left[:, :values], 2 * end.count + 1
+
+    def _applied(self, parts: Sequence[Split], x: Any) -> list[Any]:
+        """Computes A x of each part."""
+        cells = self._cells(x)
+        return [part.apply(cells) for part in parts]
 
     @property
     def backend(self) -> Backend:
