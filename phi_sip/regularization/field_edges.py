@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 from phiml.backend import Backend
 
-from ..gaussian_process import StateGrid
-from ..spectral.differences import Difference
-from ..spectral.sides import Insulated, Periodic
 from .admm_edges import EVIDENCE, LEAST_VARIATION, REFIT, ROUNDING, THRESHOLD
+from .field_grid import FieldGrid
 from .splits import Bound, Edges, Split
 
 
 @dataclass(frozen=True)
 class FieldEdges:
     """
-    z = D x and, if there is a least value, v = x, split off from a field x, see `TotalVariation`. Nothing is said of
-    what a field does at sides that are not periodic.
+    z = D x and, if there is a least value, v = x, split off from a field x, see `TotalVariation`.
 
     Attributes:
         minimum, strength, iterations, tolerance, single: See `TotalVariation`.
@@ -42,7 +39,7 @@ class FieldEdges:
         """Computes σ² over the variance of x, of which the first estimate knows nothing else, from σ² in that unit."""
         return THRESHOLD**2 * noise
 
-    def parts(self, backend: Backend, grid: StateGrid, unit: Any) -> tuple[Split, ...]:
+    def parts(self, backend: Backend, grid: FieldGrid, unit: Any) -> tuple[Split, ...]:
         """
         Returns what is split off from fields.
 
@@ -51,26 +48,17 @@ class FieldEdges:
             grid: Their grid; the dims of a tensor are that of rows, then those of the grid.
             unit: Unit of the values, shape (rows, 1, …).
         """
-        count = len(grid.sizes)
-        edges = [
-            Edges(backend, Difference(backend, axis - count, weight, (Periodic(),) * 2 if p else (Insulated(),) * 2))
-            for axis, weight, p in zip(grid.axes, _weights(grid), grid.periodic, strict=True)
-        ]
+        edges = [Edges(backend, difference) for difference in grid.differences(backend)]
         bound = [] if self.minimum is None else [Bound(backend, self.minimum / unit)]
         return (*edges, *bound)
 
-    def curvature(self, grid: StateGrid) -> np.ndarray:
-        """Computes |A|² of each mode, see `StateGrid.open_modes`."""
-        modes, total = grid.open_modes, np.full(grid.sizes, float(self.minimum is not None))
-        for axis, length, kind, weight in zip(grid.axes, grid.lengths, modes.kinds, _weights(grid), strict=True):
-            n = grid.sizes[axis]
-            shape = [-1 if i == axis else 1 for i in range(len(grid.sizes))]
-            total = total + (4 * weight**2 * np.sin(kind.wavenumbers(n, length) * length / n / 2) ** 2).reshape(shape)
-        return total.reshape(-1)
+    def curvature(self, grid: FieldGrid) -> np.ndarray:
+        """Computes |A|² of each mode of the grid."""
+        return grid.eigenvalues() + float(self.minimum is not None)
 
-    def size(self, backend: Backend, grid: StateGrid, split: Sequence[Any]) -> Any:
+    def size(self, backend: Backend, grid: FieldGrid, split: Sequence[Any]) -> Any:
         """Computes Σ_a ‖z_a‖₁ of what is split off, shape (rows, 1)."""
-        sums = [backend.sum(abs(part), tuple(range(1, len(grid.sizes) + 1))) for part in split[: len(grid.axes)]]
+        sums = [backend.sum(abs(part), tuple(range(1, len(part.shape)))) for part in split[: len(grid.sides)]]
         return backend.reshape(sum(sums[1:], sums[0]), (-1, 1))
 
     def penalty(self, backend: Backend, noise: Any, number: Any, size: Any, first: Any) -> Any:
@@ -95,8 +83,3 @@ class FieldEdges:
         """Computes Σ Δx² over the cells below which a row stops, in that unit."""
         return (self.tolerance / THRESHOLD) ** 2 * columns
 
-
-def _weights(grid: StateGrid) -> Sequence[float]:
-    """Computes 1 / cell size per axis, in units of the smallest cell."""
-    cells = [length / grid.sizes[axis] for axis, length in zip(grid.axes, grid.lengths, strict=True)]
-    return [min(cells) / cell for cell in cells]

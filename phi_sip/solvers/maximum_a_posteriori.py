@@ -14,6 +14,7 @@ from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence, InverseSolver
 from ..errors import UnsupportedError
 from ..gaussian_process import Response
+from ..regularization.field_grid import FieldGrid
 from ..states import trees
 from ..states.checks import check_count, check_parameter
 from .entries import physics_of_entries
@@ -22,7 +23,7 @@ from .law_fitting import LawFitting
 from .least_squares import LeastSquares, run
 from .linearized_posterior import LinearizedPosterior
 from .noise_variance import told_variance
-from .observed_response import observed_response, state_grid
+from .observed_response import observed_response, sides_of_state, state_grid
 from .posterior_steps import WhitenedSolve, trial
 from .rules import prior_of
 from .split_search import SplitSearch
@@ -103,7 +104,8 @@ class MaximumAPosteriori(InverseSolver):
         fitting = LawFitting(problem, grid, target, known, self.values, solve)
         found, posterior, convergence = self._search(fitting, problem.states.pack(x), told)
         if edges is not None:
-            search = SplitSearch(SplitSolve(grid, edges, self.inner_iterations, 1e-3), self.iterations, self.tolerance)
+            field = FieldGrid(grid, sides_of_state(x))
+            search = SplitSearch(SplitSolve(field, edges, self.inner_iterations, 1e-3), self.iterations, self.tolerance)
             found, *columns = search.run(found, target, posterior)
             convergence = _convergence(problem, *columns)
         noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from contextlib import suppress
 from threading import RLock
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..compilation.objects import NoKeyError
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
 from ..gaussian_process import Constants, Response, StateGrid, priors_of
-from ..spectral.sides import Periodic, sides_of
+from ..spectral.sides import Insulated, Periodic, Side, sides_of
 from ..states import order, trees
 from .entries import without_noise
 from .least_squares import LeastSquares
@@ -205,6 +206,13 @@ def state_grid(state: Any) -> StateGrid:
     return StateGrid(columns.sizes, tuple(columns.index(axis) for axis in axes), tuple(lengths), tuple(periodic))
 
 
+def sides_of_state(state: Any) -> tuple[tuple[Side, Side], ...]:
+    """Returns the sides of the axes of `state_grid`; those that have no basis count as insulated."""
+    grid = order.components_by_name(trees.leaves(state)[0]).shape.non_batch
+    axes = grid.only(order.canonical(grid), reorder=True).spatial.names
+    return tuple(_sides(state, axis) for axis in axes)
+
+
 def is_one_field(state: Any) -> bool:
     """Tells whether a state is a single field or tensor on a grid."""
     leaves = trees.leaves(state)
@@ -218,9 +226,12 @@ def _length(state: Any, columns: Shape, axis: str) -> float:
 
 
 def _is_periodic(state: Any, axis: str) -> bool:
-    if not isinstance(state, Field):
-        return False
-    try:
-        return sides_of(state.boundary, axis)[0] == Periodic()
-    except BoundaryError:
-        return False
+    return _sides(state, axis)[0] == Periodic()
+
+
+def _sides(state: Any, axis: str) -> tuple[Side, Side]:
+    """Returns the sides of an axis, insulated ones where there is no basis for what they are."""
+    with suppress(BoundaryError):
+        if isinstance(state, Field):
+            return sides_of(state.boundary, axis)
+    return Insulated(), Insulated()

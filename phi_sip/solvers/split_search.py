@@ -62,7 +62,7 @@ class SplitSearch:
         """
         problem, is_linear = posterior.problem, posterior.problem.physics.is_linear
         b, energy = problem.backend, problem.native(posterior.noise_energy)
-        curvature = _curvature(problem, x, self.solve.grid.open_modes)
+        curvature = _curvature(problem, x, self.solve.grid.modes)
         constants = self._constants(x, curvature, posterior)
         count = simulations = square = np.zeros((int(x.shape[0]), 1))
         moving, converged = count == 0, count > 0
@@ -82,18 +82,18 @@ class SplitSearch:
             moving = moving & has_helped & ~converged
             if not moving.any():
                 break
-            curvature = _curvature(problem, x, self.solve.grid.open_modes)
+            curvature = _curvature(problem, x, self.solve.grid.modes)
         return Found(x, count, square, converged, simulations)
 
     def _constants(self, x: Any, curvature: np.ndarray, posterior: LinearizedPosterior) -> list[Any]:
         """Returns what all steps are given: σ², γ, λ/ρ, |A|² and the modes, native."""
         problem, edges, grid = posterior.problem, self.solve.edges, self.solve.grid
-        varies = grid.open_modes.k_squared() > 0
-        weights = varies * curvature / curvature.max(1, keepdims=True)
-        size = np.sqrt((weights * grid.open_modes.transform(problem.numpy(x)) ** 2).mean(1, keepdims=True))
+        modes = grid.modes
+        weights = (modes.k_squared() > 0) * curvature / curvature.max(1, keepdims=True)
+        size = np.sqrt((weights * modes.transform(problem.numpy(x)) ** 2).mean(1, keepdims=True))
         unit = edges.unit(np.where(size > 0, size, 1.0))
         given = posterior.noise_variance, np.maximum(posterior.followed(), 1.0), unit, edges.curvature(grid)[None]
-        return [problem.native(rows) for rows in (*given, *modes_per_axis(grid.open_modes))]
+        return [problem.native(rows) for rows in (*given, *modes_per_axis(modes))]
 
 
 def _curvature(problem: LeastSquares, x: Any, modes: GridModes) -> np.ndarray:

@@ -14,8 +14,8 @@ from phiml.backend import Backend
 from phiml.math import DType
 
 from ..compilation.iterations import Algorithm, repeat
-from ..gaussian_process import StateGrid
 from ..regularization.field_edges import FieldEdges
+from ..regularization.field_grid import FieldGrid
 from ..regularization.splits import RELAXATION, Bound, Split
 from ..spectral.conjugate_gradients import ConjugateGradients
 from .least_squares import LeastSquares
@@ -67,7 +67,7 @@ class SplitSolve:
     Source: Boyd et al., "Distributed Optimization and Statistical Learning via ADMM", 2011, sections 3.4.3, 4.3.
     """
 
-    grid: StateGrid
+    grid: FieldGrid
     edges: FieldEdges
     inner_iterations: int
     inner_tolerance: float
@@ -143,11 +143,11 @@ class _Iteration:
         return state
 
     def _first(self, x: Any, left: Any, damping: Any, wanted: Any) -> tuple[Any, Any, Any]:
-        """Computes min ½ ‖J x − r‖² + ½ μ ‖x − mean x‖² with μ = `damping`, what it leaves of y*, and products."""
-        axes = tuple(axis + 1 for axis in self.solve.grid.axes)
-        cells = self._cells(x)
-        whole = (Bound(self.backend, None),)
-        around = self.backend.mean(cells, axes, keepdims=True) + cells * 0
+        """Computes min ½ ‖J x − r‖² + ½ μ ‖x − x̄‖², μ = `damping`, what it leaves of y*, and counts products."""
+        grid, cells, whole = self.solve.grid, self._cells(x), (Bound(self.backend, None),)
+        around = cells * 0
+        if grid.holds_constant:
+            around = around + self.backend.mean(cells, tuple(axis + 1 for axis in grid.cells.axes), keepdims=True)
         dx, left, products = self._step(x, left, whole, [around], damping, self._root(damping, 1.0), wanted)
         return x + dx, left, products
 
@@ -238,18 +238,18 @@ class _Iteration:
     @cached_property
     def parts(self) -> tuple[Split, ...]:
         """What is split off."""
-        ones = [1] * len(self.solve.grid.sizes)
+        ones = [1] * len(self.solve.grid.cells.sizes)
         unit = self.backend.reshape(self.unit, (-1, *ones))
         return self.solve.edges.parts(self.backend, self.solve.grid, self._split(unit))
 
     @cached_property
     def _white(self) -> Whitening:
-        grid = self.solve.grid
+        grid = self.solve.grid.cells
         return Whitening(self.backend, grid.sizes, grid.axes, self.matrices, None, None, None)
 
     def _cells(self, x: Any) -> Any:
         """Returns values per cell, in the type of what is split off."""
-        return self._split(self.backend.reshape(x, (-1, *self.solve.grid.sizes)))
+        return self._split(self.backend.reshape(x, (-1, *self.solve.grid.cells.sizes)))
 
     def _split(self, values: Any) -> Any:
         return self.backend.cast(values, DType(float, 32)) if self.solve.edges.single else values
