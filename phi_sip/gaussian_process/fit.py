@@ -57,7 +57,8 @@ def fitted(
 
         log p(d) = −½ dᵀ (A J C Jᵀ + σ² I)⁻¹ d − ½ log det (A J C Jᵀ + σ² I) − ½ n log 2π
 
-    of what is observed apart from constants. For each ratio the likeliest A is known in closed form, or σ says it.
+    of what is observed apart from constants. For each ratio the likeliest A is known in closed form, or σ says it, or
+    the prior. Where both are known, so is the ratio, between two of which the posterior is interpolated.
 
     Args:
         response: J, and the priors.
@@ -99,6 +100,24 @@ def _scores(
     is_rounding = told <= relative[0] * coefficients.sum(1) + np.finfo(float).tiny
     is_told = ~np.isnan(told) & ~is_rounding
     total = np.where(is_told[:, None], told[:, None] / relative, fitted)
+    known = spread.prior.amplitude
+    if known is not None:
+        total = np.full_like(fitted, known * spread.variances.max())
     log_density = squares / total + count * np.log(2 * np.pi * total) + np.log(spectrum).sum(1)
     possible = ~is_rounding[:, None] | (relative == relative[0])
-    return np.where(possible, -0.5 * log_density, -np.inf), total
+    score = np.where(possible, -0.5 * log_density, -np.inf)
+    if known is not None:
+        score[is_told] = _between(told[is_told] / total[0, 0], relative)
+    return score, total
+
+
+def _between(ratios: np.ndarray, relative: np.ndarray) -> np.ndarray:
+    """Computes log weights of the two nearest of some growing ratios, with which their mean is each of these."""
+    kept = np.clip(ratios, relative[0], relative[-1])
+    upper = np.clip(np.searchsorted(relative, kept), 1, len(relative) - 1)
+    part = (kept - relative[upper - 1]) / (relative[upper] - relative[upper - 1])
+    weights, rows = np.zeros((len(ratios), len(relative))), np.arange(len(ratios))
+    weights[rows, upper], weights[rows, upper - 1] = part, 1 - part
+    with np.errstate(divide="ignore"):
+        log_weights: np.ndarray = np.log(weights)
+    return log_weights

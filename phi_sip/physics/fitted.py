@@ -65,7 +65,7 @@ class FittedPrior(InvertiblePhysics):
         Checks σ and the rule, with which `noise_std="auto"` is the same as `None`: fitted.
 
         Raises:
-            ParameterError: if `noise_std` is negative or not finite, or `regularization` is a rule that needs a closed form.
+            ParameterError: if `noise_std` is negative or not finite, or the rule needs a closed form.
         """
         owner, rule = type(self).__name__, self.regularization
         if isinstance(self.noise_std, str) and self.noise_std == "auto" and rule is not None:

@@ -73,7 +73,7 @@ def check_rule(owner: str, rule: object) -> None:
         )
 
 
-FIELD_RULES = "EmpiricalBayes() or TotalVariation(minimum=...)"
+FIELD_RULES = "EmpiricalBayes(), Wiener.from_samples(x) or TotalVariation()"
 
 
 def check_field_rule(owner: str, rule: object) -> FieldPrior:

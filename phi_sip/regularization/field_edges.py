@@ -82,4 +82,3 @@ class FieldEdges:
     def still(self, columns: int) -> float:
         """Computes Σ Δx² over the cells below which a row stops, in that unit."""
         return (self.tolerance / THRESHOLD) ** 2 * columns
-

@@ -65,5 +65,7 @@ class FieldGrid:
 
     def _weights(self) -> Sequence[float]:
         """Computes 1 / cell size per axis, in units of the smallest cell."""
-        lengths = [length / self.cells.sizes[axis] for axis, length in zip(self.cells.axes, self.cells.lengths, strict=True)]
+        lengths = [
+            length / self.cells.sizes[axis] for axis, length in zip(self.cells.axes, self.cells.lengths, strict=True)
+        ]
         return [min(lengths) / length for length in lengths]

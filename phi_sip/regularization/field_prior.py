@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..gaussian_process import Prior, StateGrid, priors_of
 from .field_edges import FieldEdges
+from .gaussian_fields import GaussianFields, PowerLaws
 
 
 @dataclass(frozen=True)
@@ -16,9 +15,9 @@ class FieldPrior:
 
     Attributes:
         edges: What is split off from the field, with a prior of its own; `None`: the prior is Gaussian.
-        priors: Returns the Gaussian priors, among which the evidence of an observation chooses. Where something is
-            split off, they say how large the noise is, and how much of the field the observation determines.
+        gaussian: The Gaussian priors. Where something is split off, they say how large the noise is, and how much of
+            the field the observation determines.
     """
 
     edges: FieldEdges | None = None
-    priors: Callable[[StateGrid], Iterable[Prior]] = priors_of
+    gaussian: GaussianFields = field(default_factory=PowerLaws)

@@ -10,6 +10,8 @@ from phiml import math
 
 from ..errors import ParameterError
 from .base import SpectralProblem, SpectrumEstimate
+from .field_prior import FieldPrior
+from .field_spectra import FieldSpectrum
 from .gaussian import GaussianPrior
 from .spectra import MeasuredSpectrum, Spectrum
 
@@ -51,6 +53,11 @@ class Wiener(GaussianPrior):
     def from_samples(samples: Field) -> Wiener:
         """Returns the filter for states like `samples`, see `MeasuredSpectrum.of`."""
         return Wiener(MeasuredSpectrum.of(samples))
+
+    @property
+    def field_prior(self) -> FieldPrior | None:
+        """The spectrum, if it is given; one that is fitted to a batch needs the modes of a closed form."""
+        return None if self.spectrum is None else FieldPrior(gaussian=FieldSpectrum(self.spectrum))
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
         if self.spectrum is None:

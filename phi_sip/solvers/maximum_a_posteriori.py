@@ -15,6 +15,7 @@ from ..contract.solver import Convergence, InverseSolver
 from ..errors import UnsupportedError
 from ..gaussian_process import Response
 from ..regularization.field_grid import FieldGrid
+from ..regularization.field_prior import FieldPrior
 from ..states import trees
 from ..states.checks import check_count, check_parameter
 from .entries import physics_of_entries
@@ -95,29 +96,20 @@ class MaximumAPosteriori(InverseSolver):
         grid = state_grid(x)
         problem = LeastSquares.of(physics, y_target, x, y)
         told = told_variance(self, physics, problem, y_target)
-        known = _linear_responses(physics, x, problem)
-        edges = prior_of(self, physics).edges
-        if edges is None and known and all(response.observed == len(response.rows) for response, _ in known):
+        prior = prior_of(self, physics)
+        known = _linear_responses(physics, x, problem, prior)
+        is_exact = known and all(response.observed == len(response.rows) for response, _ in known)
+        if is_exact and prior.edges is None:
             return GaussianProcess().solve(physics, y_target, x, y)
         solve = WhitenedSolve(grid.sizes, grid.axes, self.inner_iterations, self.inner_tolerance)
         target = problem.observations.pack(y_target)
-        fitting = LawFitting(problem, grid, target, known, self.values, solve)
+        fitting = LawFitting(problem, grid, target, known, self.values, prior, solve)
         found, posterior, convergence = self._search(fitting, problem.states.pack(x), told)
-        if edges is not None:
-            field = FieldGrid(grid, sides_of_state(x))
-            search = SplitSearch(SplitSolve(field, edges, self.inner_iterations, 1e-3), self.iterations, self.tolerance)
-            found, *columns = search.run(found, target, posterior)
+        if prior.edges is not None:
+            steps = SplitSolve(FieldGrid(grid, sides_of_state(x)), prior.edges, self.inner_iterations)
+            found, *columns = SplitSearch(steps, self.iterations, self.tolerance).run(found, target, posterior)
             convergence = _convergence(problem, *columns)
-        noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
-        dx = trees.subtract(problem.states.unpack(found), x)
-        stats = {**convergence.stats(), "noise_std": noise_std}
-
-        def draw(count: int, generator: np.random.Generator) -> Any:
-            errors = np.moveaxis(posterior.errors(count, generator), 1, 0)
-            return stacked_samples([problem.states.unpack(found + problem.native(error)) for error in errors])
-
-        draw = None if edges is not None else draw
-        return Correction(dx, lambda: problem.states.unpack(problem.native(posterior.deviation())), stats, draw)
+        return _correction(x, found, posterior, convergence, is_mean=prior.edges is None)
 
     def _search(
         self, fitting: LawFitting, x: Any, told: np.ndarray | None
@@ -149,13 +141,42 @@ class MaximumAPosteriori(InverseSolver):
 
 
 def _linear_responses(
-    physics: InvertiblePhysics, x: Any, problem: LeastSquares
+    physics: InvertiblePhysics, x: Any, problem: LeastSquares, prior: FieldPrior
 ) -> Sequence[tuple[Response, np.ndarray]]:
     """Returns how the values of entries depend on the state, and of which, if that is the same for all states."""
     if not physics.is_linear:
         return ()
     entries = physics_of_entries(physics, problem.states.entries)
-    return [(observed_response(own, x), places) for own, places in entries]
+    return [(observed_response(own, x, prior), places) for own, places in entries]
+
+
+def _correction(
+    x: Any, found: Any, posterior: LinearizedPosterior, convergence: Convergence, *, is_mean: bool
+) -> Correction:
+    """
+    Returns the correction to the states found.
+
+    Args:
+        x: States to be corrected.
+        found: What they become, native.
+        posterior: That of the Gaussian prior.
+        convergence: How they were found.
+        is_mean: Whether they are its mean, so that its states are draws.
+    """
+    problem = posterior.problem
+    noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
+    stats = {**convergence.stats(), "noise_std": noise_std}
+
+    def draw(count: int, generator: np.random.Generator) -> Any:
+        errors = np.moveaxis(posterior.errors(count, generator), 1, 0)
+        return stacked_samples([problem.states.unpack(found + problem.native(error)) for error in errors])
+
+    return Correction(
+        trees.subtract(problem.states.unpack(found), x),
+        lambda: problem.states.unpack(problem.native(posterior.deviation())),
+        stats,
+        draw if is_mean else None,
+    )
 
 
 def _convergence(problem: LeastSquares, *columns: np.ndarray) -> Convergence:

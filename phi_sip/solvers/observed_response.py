@@ -17,7 +17,8 @@ from ..compilation import keys
 from ..compilation.objects import NoKeyError
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
-from ..gaussian_process import Constants, Response, StateGrid, priors_of
+from ..gaussian_process import Constants, Response, StateGrid
+from ..regularization.field_prior import FieldPrior
 from ..spectral.sides import Insulated, Periodic, Side, sides_of
 from ..states import order, trees
 from .entries import without_noise
@@ -54,14 +55,15 @@ class _Kept:
 _kept = _Kept()
 
 
-def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
+def observed_response(physics: InvertiblePhysics, x: Any, prior: FieldPrior) -> Response:
     """
-    Returns y₀ and J of the values that depend on a state, and what the priors of its grid make of them. Of more than
+    Returns y₀ and J of the values that depend on a state, and what the priors make of them. Of more than
     2,048 values these are but 512, drawn at random, but always the same.
 
     Args:
         physics: Linear process.
         x: A state, for its dims and geometry.
+        prior: That of the rule of the physics.
 
     Raises:
         UnsupportedError: see `MaximumAPosteriori`, or if the physics is another one for each batch entry.
@@ -70,15 +72,15 @@ def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
     try:
         key: Hashable = keys.of_value(without_noise(physics)), keys.of_state(state)
     except NoKeyError:
-        return _response(physics, state)
+        return _response(physics, state, prior)
     known = _kept.get(key)
     if known is None:
-        known = _response(physics, state)
+        known = _response(physics, state, prior)
         _kept.add(key, known)
     return known
 
 
-def _response(physics: InvertiblePhysics, state: Any) -> Response:
+def _response(physics: InvertiblePhysics, state: Any, prior: FieldPrior) -> Response:
     grid = state_grid(state)
     state = _exact(physics, state)
     precision = trees.precision_of(state)
@@ -100,8 +102,9 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
             f"derivative at 0. Is it linear, as is_linear says?"
         )
     rounding = ROUNDING.get(precision, ROUNDING[32])
-    constants = Constants.of(grid, rows)
-    return Response.of(rows, probed[0, seen], seen, priors_of(grid), constants, rounding, observed)
+    gaussian = prior.gaussian
+    constants = Constants.of(grid, rows) if gaussian.frees_constant(state) else Constants.none(rows)
+    return Response.of(rows, probed[0, seen], seen, gaussian.priors(grid, state), constants, rounding, observed)
 
 
 def _exact(physics: InvertiblePhysics, state: Any) -> Any:
@@ -198,8 +201,7 @@ def state_grid(state: Any) -> StateGrid:
             f"A state is {trees.describe(state)}, but a Gaussian prior is that of one field on a grid. Give "
             f"a centered Field, or a Tensor with spatial dims."
         )
-    columns = order.components_by_name(trees.leaves(state)[0]).shape.non_batch
-    columns = columns.only(order.canonical(columns), reorder=True)
+    columns = order.columns_of(trees.leaves(state)[0])
     axes = columns.spatial.names
     lengths = [_length(state, columns, axis) for axis in axes]
     periodic = [_is_periodic(state, axis) for axis in axes]
@@ -208,9 +210,7 @@ def state_grid(state: Any) -> StateGrid:
 
 def sides_of_state(state: Any) -> tuple[tuple[Side, Side], ...]:
     """Returns the sides of the axes of `state_grid`; those that have no basis count as insulated."""
-    grid = order.components_by_name(trees.leaves(state)[0]).shape.non_batch
-    axes = grid.only(order.canonical(grid), reorder=True).spatial.names
-    return tuple(_sides(state, axis) for axis in axes)
+    return tuple(_sides(state, axis) for axis in order.columns_of(trees.leaves(state)[0]).spatial.names)
 
 
 def is_one_field(state: Any) -> bool:

@@ -22,6 +22,7 @@ from .least_squares import LeastSquares
 from .whitening import Whitening
 
 CHECK_EVERY = 4  # iterations
+TOLERANCE = 1e-3  # of the gradient of each step for x, relative to that at x = 0
 NOTHING = 1e-12  # of the largest curvature: modes of less do not move
 
 
@@ -62,7 +63,6 @@ class SplitSolve:
         grid: Of the state.
         edges: What is split off.
         inner_iterations: Of each step for x, at most.
-        inner_tolerance: Of the gradient, relative to that at x = 0.
 
     Source: Boyd et al., "Distributed Optimization and Statistical Learning via ADMM", 2011, sections 3.4.3, 4.3.
     """
@@ -70,7 +70,6 @@ class SplitSolve:
     grid: FieldGrid
     edges: FieldEdges
     inner_iterations: int
-    inner_tolerance: float
 
     def answer(self, problem: LeastSquares) -> Algorithm:
         """
@@ -126,7 +125,7 @@ class _Iteration:
             noise: σ².
             number: γ.
         """
-        edges, grid, b = self.solve.edges, self.solve.grid, self.backend
+        edges, b = self.solve.edges, self.backend
         wanted = self.pull(left + self.push(x))
         x, left, products = self._first(x, left, edges.damping(noise), wanted)
         split = self._applied(self.parts, x)
@@ -215,7 +214,7 @@ class _Iteration:
             return root * white.coefficients(gradient)
 
         away = [weight * self._flat(there - here) for there, here in zip(pull, self._applied(parts, x), strict=True)]
-        method = ConjugateGradients(pushed, pulled, self.problem.square, b.where, tolerance=self.solve.inner_tolerance)
+        method = ConjugateGradients(pushed, pulled, self.problem.square, b.where, tolerance=TOLERANCE)
         begin, goal = method.start(b.concat([left, *away], 1)), self.problem.square(root * white.coefficients(wanted))
         end = repeat(b, lambda descent: method.step(descent, goal), begin, self.solve.inner_iterations)
         return white.state(root * end.d), end.left[:, :values], 2 * end.count + 1
