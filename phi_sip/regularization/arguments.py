@@ -87,7 +87,8 @@ def check_field_rule(owner: str, rule: object) -> FieldPrior:
     prior = rule.field_prior if isinstance(rule, Regularization) else None
     if prior is None:
         raise ParameterError(
-            f"{owner}: regularization={rule!r} works in the modes of a closed form, and there is none. Give "
-            f"{FIELD_RULES}, or nothing: the solver then stops where the noise explains the rest."
+            f"{owner}: regularization={rule!r} works in the modes of a closed form, and there is none here. Give "
+            f"{FIELD_RULES}, or nothing: a solver then stops where the noise, noise_std=..., explains the rest, or as "
+            f"told, e.g. by solver=ConjugateGradient(iterations=20)."
         )
     return prior
