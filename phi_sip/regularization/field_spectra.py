@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +40,7 @@ class FieldSpectrum(GaussianFields):
         Raises:
             UnsupportedError: if the state is no field, or its boundary differs between the two sides of an axis.
         """
-        if not isinstance(state, Field):
-            raise UnsupportedError(
-                f"A spectrum is that of a Field on a uniform grid, but the state is {trees.describe(state)}. Give "
-                f"EmpiricalBayes(), which fits one, or simulate Fields."
-            )
-        basis = SpectralBasis.of(state)
-        kinds = [(type(lower), type(upper)) for lower, upper in basis.sides]
-        if not all(kind in SIDES for kind in kinds):
-            raise UnsupportedError(
-                f"Where no closed form inverts, a spectrum needs the same boundary at both sides of each axis, but the "
-                f"state has {state.boundary}. Give EmpiricalBayes(), which fits one."
-            )
+        basis, kinds = _basis(state)
         columns = order.columns_of(trees.leaves(state)[0])
         with math.precision(64):
             log_power = order.matched(math.to_float(self.spectrum.log_power(basis)), columns)
@@ -64,7 +53,24 @@ class FieldSpectrum(GaussianFields):
 
     def frees_constant(self, state: Any) -> bool:
         """Tells whether the constant is one of the modes. It has no prior then, as in closed forms."""
-        return SpectralBasis.of(state).conserves_mean
+        return _basis(state)[0].conserves_mean
+
+
+def _basis(state: Any) -> tuple[SpectralBasis, Sequence[Any]]:
+    """Returns the basis of a state, and the kinds of its sides."""
+    if not isinstance(state, Field):
+        raise UnsupportedError(
+            f"A spectrum is that of a Field on a uniform grid, but the state is {trees.describe(state)}. Give "
+            f"EmpiricalBayes(), which fits one, or simulate Fields."
+        )
+    basis = SpectralBasis.of(state)
+    kinds = [(type(lower), type(upper)) for lower, upper in basis.sides]
+    if not all(kind in SIDES for kind in kinds):
+        raise UnsupportedError(
+            f"Where no closed form inverts, a spectrum needs the same boundary at both sides of each axis, but the "
+            f"state has {state.boundary}. Give EmpiricalBayes(), which fits one."
+        )
+    return basis, kinds
 
 
 def _of_both_signs(powers: np.ndarray, axis: int, count: int) -> np.ndarray:
