@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ..gaussian_process import ModePrior, StateGrid, priors_of
@@ -27,6 +28,7 @@ class GaussianFields(ABC):
         return True
 
 
+@dataclass(frozen=True)
 class PowerLaws(GaussianFields):
     """Power laws, whatever the boundary."""
 

@@ -70,7 +70,7 @@ def observed_response(physics: InvertiblePhysics, x: Any, prior: FieldPrior) -> 
     """
     state = _one_entry(x)
     try:
-        key: Hashable = keys.of_value(without_noise(physics)), keys.of_state(state)
+        key: Hashable = keys.of_value((without_noise(physics), prior.gaussian)), keys.of_state(state)
     except NoKeyError:
         return _response(physics, state, prior)
     known = _kept.get(key)
