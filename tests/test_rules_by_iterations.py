@@ -27,8 +27,8 @@ from phi_sip import (
     Masked,
     ParameterError,
     Sensors,
+    Sparse,
     TotalVariation,
-    TruncatedSVD,
     UnsupportedError,
     Wiener,
     sip_inverse,
@@ -371,8 +371,8 @@ def test_solvers_that_cannot_obey_a_rule_refuse_it(on_torch, double):
     x = rectangles(samples=2, n=10)
     for rule, solver, kind in (
         (EDGES, "gaussian-process", UnsupportedError),
-        (TruncatedSVD(), "gaussian-process", ParameterError),
-        (TruncatedSVD(), "maximum-a-posteriori", ParameterError),
+        (Sparse(), "gaussian-process", ParameterError),
+        (Sparse(), "maximum-a-posteriori", ParameterError),
     ):
         with pytest.raises(kind, match=type(rule).__name__):
             sip_inverse(HeatEquation(0.5, 1.0, 1e-2, rule), x, x * 0, solver=solver)

@@ -73,4 +73,4 @@ class FittedPrior(InvertiblePhysics):
         if self.noise_std is not None:
             check_parameter(owner, "noise_std", self.noise_std)
         if rule is not None:
-            check_field_rule(owner, rule)
+            check_field_rule(owner, rule, is_linear=self.is_linear)

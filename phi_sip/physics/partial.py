@@ -76,7 +76,7 @@ class PartialObservation(InvertiblePhysics):
                 f"stage."
             )
         if rule is not None:
-            check_field_rule(owner, rule)
+            check_field_rule(owner, rule, is_linear=self.is_linear)
         if physics.measures_noise and not self.is_linear and rule is None:
             raise ParameterError(
                 f"{owner}: noise_std of {type(physics).__name__} is to be measured, but where a part of the domain is "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .field_edges import FieldEdges
+from .field_filter import FieldFilter
 from .gaussian_fields import GaussianFields, PowerLaws
 
 
@@ -15,9 +16,11 @@ class FieldPrior:
 
     Attributes:
         edges: What is split off from the field, with a prior of its own; `None`: the prior is Gaussian.
+        filter: A filter of singular values in place of a prior; `None`: there is none.
         gaussian: The Gaussian priors. Where something is split off, they say how large the noise is, and how much of
             the field the observation determines.
     """
 
     edges: FieldEdges | None = None
+    filter: FieldFilter | None = None
     gaussian: GaussianFields = field(default_factory=PowerLaws)

@@ -59,7 +59,7 @@ class GaussianProcess(InverseSolver):
         if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
         prior = prior_of(self, physics)
-        if prior.edges is not None:
+        if prior.edges is not None or prior.filter is not None:
             raise UnsupportedError(
                 f"GaussianProcess computes means of Gaussian posteriors, but the rule of {type(physics).__name__} is "
                 f"{physics.rule_of_state!r}. Use solver='maximum-a-posteriori', or leave out solver=..."

@@ -19,6 +19,7 @@ from ..regularization.field_prior import FieldPrior
 from ..states import trees
 from ..states.checks import check_count, check_parameter
 from .entries import physics_of_entries
+from .filtered import check_filtered, filtered
 from .gaussian_process import GaussianProcess, stacked_samples
 from .law_fitting import LawFitting
 from .least_squares import LeastSquares, run
@@ -98,11 +99,14 @@ class MaximumAPosteriori(InverseSolver):
         told = told_variance(self, physics, problem, y_target)
         prior = prior_of(self, physics)
         known = _linear_responses(physics, x, problem, prior)
+        target = problem.observations.pack(y_target)
+        if prior.filter is not None:
+            check_filtered(physics, known)
+            return filtered(prior.filter, known, problem, target, x, told)
         is_exact = known and all(response.observed == len(response.rows) for response, _ in known)
         if is_exact and prior.edges is None:
             return GaussianProcess().solve(physics, y_target, x, y)
         solve = WhitenedSolve(grid.sizes, grid.axes, self.inner_iterations, self.inner_tolerance)
-        target = problem.observations.pack(y_target)
         fitting = LawFitting(problem, grid, target, known, self.values, prior, solve)
         found, posterior, convergence = self._search(fitting, problem.states.pack(x), told)
         if prior.edges is not None:

@@ -15,7 +15,8 @@ def prior_of(solver: Any, physics: InvertiblePhysics) -> FieldPrior:
     Returns the prior of the rule of a physics; that of `EmpiricalBayes()` if it has none.
 
     Raises:
-        ParameterError: if the rule needs a closed form.
+        ParameterError: if the rule needs a closed form, or physics that is linear.
     """
     rule = physics.rule_of_state
-    return check_field_rule(type(solver).__name__, EmpiricalBayes() if rule is None else rule)
+    used = EmpiricalBayes() if rule is None else rule
+    return check_field_rule(type(solver).__name__, used, is_linear=physics.is_linear)
