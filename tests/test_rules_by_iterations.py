@@ -19,16 +19,20 @@ from test_regularization import RULES
 from phi_sip import (
     Composite,
     DifferentiablePhysics,
+    DiscrepancyPrinciple,
     EmpiricalBayes,
     Evolution,
     GridMismatchError,
     HeatEquation,
     HeterogeneousHeat,
+    LCurve,
     Masked,
     ParameterError,
     Sensors,
     Sparse,
+    Tikhonov,
     TotalVariation,
+    TruncatedSVD,
     UnsupportedError,
     Wiener,
     sip_inverse,
@@ -132,6 +136,11 @@ def test_every_physics_uses_the_rule_or_refuses_it(on_torch, double, form):
         if rule.field_prior is None:
             with pytest.raises(ParameterError, match="closed form"):
                 make(rule, x)
+        elif rule.field_prior.filter is not None and not physics.is_linear:
+            with pytest.raises(ParameterError, match="linear physics"):
+                make(rule, x)
+        else:
+            assert make(rule, x).default_solver == "maximum-a-posteriori"
 
 
 def test_where_half_is_hidden_edges_go_far_below_linear_rules(on_torch, double):
@@ -376,3 +385,73 @@ def test_solvers_that_cannot_obey_a_rule_refuse_it(on_torch, double):
     ):
         with pytest.raises(kind, match=type(rule).__name__):
             sip_inverse(HeatEquation(0.5, 1.0, 1e-2, rule), x, x * 0, solver=solver)
+
+
+FILTERS = {
+    "α given": Tikhonov(1e-3),
+    "cross-validation": Tikhonov(),
+    "discrepancy": Tikhonov(DiscrepancyPrinciple()),
+    "L-curve": Tikhonov(LCurve()),
+    "truncated": TruncatedSVD(),
+}
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_filters_of_singular_values_are_those_of_gains(on_torch, double, boundary):
+    """Where nothing is hidden: the same state, α and uncertainty, as gains of the closed form are singular values."""
+    x = rectangles(BOUNDARIES[boundary])
+    y = noisy(HeatEquation(1.0, 1.0).forward(x), 1e-2, seed=3)  # of others, cross-validation follows the noise
+    for name, rule in FILTERS.items():
+        heat = HeatEquation(1.0, 1.0, 1e-2, rule)
+        closed, found = (sip_inverse(one, y, x * 0) for one in (heat, Masked(heat, mask(2.0))))
+        np.testing.assert_allclose(found.stats["alpha"].numpy(), closed.stats["alpha"].numpy(), rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(array(found.x_target), array(closed.x_target), atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            array(found.uncertainty), np.broadcast_to(array(closed.uncertainty), array(x).shape), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("sigma", ["auto", 1e-2])
+def test_filters_at_sensors_are_regularized_least_squares(on_torch, double, sigma):
+    """min ‖J x − y*‖² + α s² ‖x − x̄‖², s the largest singular value, by NumPy; σ is found where it is not told."""
+    x = rectangles()
+    physics = Sensors(HeatEquation(0.5, 1.0, sigma, Tikhonov(1e-3)), _points(), x * 0)
+    y = noisy(physics.forward(x), 1e-2)
+    step = sip_inverse(physics, y, x * 0)
+    n = SIZE**2
+    units = periodic(np.eye(n).reshape(n, SIZE, SIZE))
+    j = physics.forward(units).numpy("batch,sensors").T
+    centered = np.eye(n) - 1 / n
+    constant = np.linalg.norm(j.mean(1)) * np.sqrt(n)
+    rest = j @ centered - np.outer(j.sum(1), j.sum(1) @ j @ centered) / (j.sum(1) @ j.sum(1))
+    largest = max(constant, np.linalg.norm(rest, 2)) ** 2
+    gain = np.linalg.solve(j.T @ j + 1e-3 * largest * centered, j.T)
+    np.testing.assert_allclose(array(step.x_target).reshape(4, n), y.numpy("batch,sensors") @ gain.T, atol=1e-6)
+    found = step.stats["noise_std"].numpy()
+    np.testing.assert_allclose(found if sigma == 1e-2 else found.mean(), 1e-2, rtol=1e-9 if sigma == 1e-2 else 0.2)
+    spread = step.stats["noise_std"].numpy("batch")[:, None] * np.sqrt((gain**2).sum(1))
+    np.testing.assert_allclose(array(step.uncertainty).reshape(4, n), spread, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_of_few_values_do_not_follow_the_noise(on_torch, double, name):
+    """Plain cross-validation does now and then, with errors of a hundred times these."""
+    x = rectangles(samples=16, n=16)
+    physics = Masked(HeatEquation(1.0, 1.0, regularization=FILTERS[name]), mask(0.5, 16))
+    y = physics.observe(noisy(physics.physics.forward(x), 1e-3))
+    step = sip_inverse(physics, y, y * 0)
+    errors = 0.5 * ((array(step.x_target) - array(x)) ** 2).sum((1, 2))
+    assert errors.max() < 0.5 * (0.5 * (array(y - x) ** 2).sum((1, 2))).max()
+
+
+def test_filters_need_linear_physics_of_few_values(on_torch, double, monkeypatch):
+    with pytest.raises(ParameterError, match="for linear physics"):
+        DifferentiablePhysics(bent, regularization=Tikhonov())
+    with pytest.raises(ParameterError, match="for linear physics"):
+        Masked(DifferentiablePhysics(bent, regularization=TruncatedSVD()), mask())
+    monkeypatch.setattr(observed_response, "LARGEST", 48)
+    monkeypatch.setattr(observed_response, "SAMPLE", 48)
+    monkeypatch.setattr(observed_response, "_kept", type(observed_response._kept)())
+    x = rectangles()
+    with pytest.raises(UnsupportedError, match="observes 144 values"):
+        sip_inverse(Masked(HeatEquation(0.5, 1.0, 1e-2, Tikhonov()), mask(2.0)), x, x * 0)

@@ -14,12 +14,13 @@ from phiml.backend import NUMPY
 from phiml.math import Tensor, batch, spatial
 
 from ..errors import BoundaryError
-from ..gaussian_process import KnownPrior, ModePrior, StateGrid
+from ..gaussian_process import ModePrior, Prior, StateGrid
 from ..spectral import SpectralBasis
 from .gaussian_fields import GaussianFields
-from .parameter_choice import ALPHA, FilterCurves, GeneralizedCrossValidation, ParameterChoice
+from .parameter_choice import ALPHA, FilterCurves, ParameterChoice
 
 COUNT = 120  # of parameters that are tried
+LEAST = 0.5  # of what noise leaves on average
 ROWS, VALUES = batch("_rows"), spatial("_values")
 
 
@@ -28,8 +29,7 @@ class WhiteFields(GaussianFields):
     """All modes alike, so that the directions of the observation are those of the singular values of J."""
 
     def priors(self, grid: StateGrid, state: Any) -> Iterable[ModePrior]:
-        modes = grid.modes([False] * len(grid.axes))
-        return [KnownPrior(modes, np.ones(int(np.prod(grid.sizes))))]
+        return [Prior(grid.modes([False] * len(grid.axes)), exponent=0.0, scale=1.0)]
 
     def frees_constant(self, state: Any) -> bool:
         """Tells whether no side is fixed. The constant has no prior then, as in closed forms."""
@@ -56,51 +56,41 @@ class FieldFilter:
         squares: np.ndarray,
         coefficients: np.ndarray,
         unit: float,
-        noise: np.ndarray | None,
+        noise: np.ndarray,
         rounding: float,
         epsilon: float,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Chooses α of each observation. Where σ is not known it is what cross-validation leaves.
+        Chooses α of each observation. Where few values are observed, hardly anything may be left by chance of those
+        that are not followed: at least half of what noise leaves on average, σ² Σ_i (1 − f_i)², counts as left.
 
         Args:
             squares: s², shape (values,).
             coefficients: ⟨u_i, y*⟩, shape (rows, values).
             unit: The largest s².
-            noise: σ², shape (rows,), or `None`.
+            noise: σ², shape (rows,).
             rounding: How exact s² is, in units of the largest.
             epsilon: That of the floating point numbers of the observations.
 
         Returns:
-            f, shape (rows, values); α, shape (rows,), in that unit; and σ², shape (rows,).
-
-        Source: Wahba, "Bayesian Confidence Intervals for the Cross-Validated Smoothing Spline", J. R. Stat. Soc. B 45,
-        1983, eq. 1.9 (σ).
+            f, shape (rows, values), and α, shape (rows,), in that unit.
         """
         with NUMPY, math.precision(64):
             log_gain = math.wrap(0.5 * np.log(np.maximum(squares / unit, rounding)), VALUES)
-            power = math.wrap(coefficients**2, ROWS, VALUES)
+            power, variance = math.wrap(coefficients**2, ROWS, VALUES), math.wrap(noise, ROWS)
 
-            def curves(variance: Tensor) -> FilterCurves:
+            def curves() -> FilterCurves:
                 alphas = math.wrap(np.linspace(2 * np.log(epsilon) + 4, 0.0, COUNT), ALPHA)
                 factors = self.factors(log_gain, alphas)
+                left = math.sum(power * (1 - factors) ** 2, VALUES)
                 return FilterCurves(
                     alphas,
-                    math.sum(power * (1 - factors) ** 2, VALUES),
+                    math.maximum(left, LEAST * variance * math.sum((1 - factors) ** 2, VALUES)),
                     math.sum(power * (factors * math.exp(-log_gain)) ** 2, VALUES) / unit,
                     math.sum(1 - factors, VALUES),
                     variance * len(squares),
                 )
 
-            variance = self._left(curves) if noise is None else math.wrap(noise, ROWS)
-            log_alpha = math.expand(self.choice.log_alpha(lambda: curves(variance)), power.shape.batch)
+            log_alpha = math.expand(self.choice.log_alpha(curves), power.shape.batch)
             factors = math.expand(self.factors(log_gain, log_alpha), power.shape)
-            variance = math.expand(variance, power.shape.batch)
-            return factors.numpy("_rows,_values"), np.exp(log_alpha.numpy("_rows")), variance.numpy("_rows")
-
-    def _left(self, curves: Callable[[Tensor], FilterCurves]) -> Tensor:
-        """Computes ‖P(x_α) − y*‖² / Σ_i (1 − f_i) at the α of cross-validation."""
-        whole = curves(math.wrap(0.0))
-        chosen = GeneralizedCrossValidation().log_alpha(lambda: whole)
-        nearest = math.to_float(abs(whole.log_alpha - chosen) == math.min(abs(whole.log_alpha - chosen), ALPHA))
-        return math.sum(nearest * whole.residual, ALPHA) / math.sum(nearest * whole.freedom, ALPHA)
+            return factors.numpy("_rows,_values"), np.exp(log_alpha.numpy("_rows"))

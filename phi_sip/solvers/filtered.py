@@ -11,7 +11,7 @@ import numpy as np
 
 from ..contract.physics import Correction, InvertiblePhysics
 from ..errors import UnsupportedError
-from ..gaussian_process import Response
+from ..gaussian_process import Response, fitted
 from ..regularization.field_filter import FieldFilter
 from ..states import trees
 from .least_squares import LeastSquares
@@ -42,14 +42,18 @@ class Filtered:
     def of(
         rule: FieldFilter, response: Response, values: np.ndarray, noise: np.ndarray | None, epsilon: float
     ) -> Filtered:
-        """Chooses the parameter of each observation, and filters it."""
+        """
+        Chooses the parameter of each observation, and filters it. Where σ is not known it is that of the evidence of a
+        prior in which all modes are alike.
+        """
         (spread,), constants = response.spreads, response.constants
-        gains = 1 / (constants.states**2).sum(1)
-        unit = max([spread.variances.max(), *gains])
+        if noise is None:
+            (explanation,) = fitted(response, values, None, response.rounding)
+            noise = explanation.noise_variance[:, 0]
+        unit = max([spread.variances.max(), *(1 / (constants.states**2).sum(1))])
         coefficients = values @ spread.directions
-        return Filtered(
-            response, values, *rule.chosen(spread.variances, coefficients, unit, noise, response.rounding, epsilon)
-        )
+        chosen = rule.chosen(spread.variances, coefficients, unit, noise, response.rounding, epsilon)
+        return Filtered(response, values, *chosen, noise)
 
     @property
     def states(self) -> np.ndarray:
