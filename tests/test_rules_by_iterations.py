@@ -118,7 +118,12 @@ def _reflected():
     return DifferentiablePhysics(lambda z: 1 - 2 * z, linear=True, noise_std=1e-2)
 
 
-@pytest.mark.parametrize("form", FORMS)
+LONG = ("a chain", "varying diffusivity", "time steps")
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=pytest.mark.slow) if form in LONG else form for form in FORMS]
+)
 def test_every_physics_uses_the_rule_or_refuses_it(on_torch, double, form):
     """Those that it uses go below `EmpiricalBayes`, which knows no edges, no bound and no spectrum."""
     x = rectangles()
@@ -164,8 +169,15 @@ class GivenStrength(FieldEdges):
         return noise * 0 + self.given
 
 
-@pytest.mark.parametrize("sides", [Periodic(), Insulated(), Fixed(0.0)], ids=lambda side: type(side).__name__)
-@pytest.mark.parametrize("minimum", [None, 0.0])
+@pytest.mark.parametrize(
+    ("sides", "minimum"),
+    [
+        (Periodic(), None),
+        (Fixed(0.0), 0.0),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((Insulated(), None), (Periodic(), 0.0))),
+    ],
+    ids=lambda value: str(value),
+)
 def test_the_minimum_is_that_of_the_dual_problem(on_torch, double, sides, minimum):
     """min_p ½ ‖L⁻¹ (Jᵀ r − Dᵀ p + q)‖², |p| ≤ λ, q ≥ 0, JᵀJ = L Lᵀ, by SciPy, in one dimension with D written out."""
     n, strength, rng = 14, 0.05, np.random.default_rng(0)
@@ -191,7 +203,7 @@ def test_the_minimum_is_that_of_the_dual_problem(on_torch, double, sides, minimu
     target = math.wrap(y[None], batch("batch"), channel("values"))
     problem = LeastSquares.of(physics, target, x, physics.forward(x))
     field = FieldGrid(StateGrid((n,), (0,), (float(n),), (sides == Periodic(),)), ((sides, sides),))
-    edges = GivenStrength(minimum, 1.0, 600, 0.0, single=False, given=strength)
+    edges = GivenStrength(minimum, 1.0, 400, 0.0, single=False, given=strength)
     ones, b = np.ones((1, 1)), problem.backend
     columns = (np.ones((1, n)), ones * 0.01, ones, ones, edges.curvature(field)[None])
     natives = [b.as_tensor(rows) for rows in (*columns, *modes_per_axis(field.modes))]
@@ -285,10 +297,10 @@ def test_entries_do_not_mix(on_torch, double):
     x = rectangles(samples=3, n=10)
     seen = math.wrap((np.random.default_rng(3).random((3, 10, 10)) > 0.5).astype(float), batch("batch"), spatial("x,y"))
     sigma = math.wrap([0.01, 0.03, 0.1], batch("batch"))
-    y = noisy(bent(x), 0.02)
+    y = noisy(HeatEquation(0.5, 1.0).forward(x), 0.02)
 
     def inverted(seen, sigma, y):
-        physics = _edges(ABOVE, sigma, seen)
+        physics = Masked(HeatEquation(0.5, 1.0, sigma, ABOVE), seen)
         return array(sip_inverse(physics, physics.observe(y), y * 0).x_target)
 
     together = inverted(seen, sigma, y)
