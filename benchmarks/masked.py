@@ -45,6 +45,7 @@ from phi_sip import (
     Masked,
     Regularization,
     SipStep,
+    Tikhonov,
     TotalVariation,
     Wiener,
     sip_inverse,
@@ -102,6 +103,7 @@ def rules_of(data: str, cells: int, seed: int) -> dict[str, Regularization]:
     return {
         "EmpiricalBayes()": EmpiricalBayes(),
         "Wiener.from_samples(x)": Wiener.from_samples(others),
+        "Tikhonov()": Tikhonov(),
         "TotalVariation()": TotalVariation(),
         "TotalVariation(minimum=0.0)": TotalVariation(minimum=0.0),
     }

@@ -32,6 +32,7 @@ class TotalVariation(SplitPrior):
     solved exactly in the modes. Every batch entry stands for itself, and x̃ depends on y* alone. On data with edges it
     goes well below what any linear rule can; on smooth fields it is worse (`docs/noise.md`). The
     uncertainty is that of the linear posterior with the spectrum S_k, larger than the error where there are edges.
+    Where physics has no closed form, as with masks and sensors, see `MaximumAPosteriori`.
 
     Args:
         minimum: Least value that x may have, e.g. 0.0 for concentrations; `None`: any.

@@ -25,7 +25,8 @@ class Wiener(GaussianPrior):
 
     `Wiener()` fits the spectrum to the batch: power laws weighted by their evidence, see `EmpiricalBayes`, with one
     set of weights for all batch entries, which must then be alike. `Wiener.from_samples(x)` measures it on typical
-    states. Its uncertainty is the standard deviation of the posterior, and right if the spectrum is.
+    states. Its uncertainty is the standard deviation of the posterior, and right if the spectrum is. With a spectrum it
+    needs no closed form, see `MaximumAPosteriori`.
 
     Args:
         spectrum: `PowerLaw`, `MeasuredSpectrum` or another `Spectrum`. Default: fitted to the batch.

@@ -53,6 +53,16 @@ class MaximumAPosteriori(InverseSolver):
     2,048 values are observed, it is that of `GaussianProcess`. For other physics it is the most likely state near x,
     and x only says where the steps begin. The prior is fitted on the processor, the steps are the framework's.
 
+    It obeys the rule of the physics, if that needs no closed form:
+
+        EmpiricalBayes()                  the above, also without a rule
+        Wiener(S), Wiener.from_samples(x) S_k as given, in the modes of the boundary; σ is still fitted
+        TotalVariation()                  argmin ½ ‖P(x) − y*‖² + λ Σ_a ‖D_a x‖₁, x ≥ minimum; γ and σ are those of C
+        Tikhonov(), TruncatedSVD()        singular values of J in place of gains; linear P with up to 2,048 values
+
+    λ, and the alternating directions that find the minimum, are those of the closed form, with conjugate gradients for
+    x, see `SplitSolve`; the uncertainty is that of C. Of filters it is what noise makes of x̃.
+
     Args:
         iterations: Gauss–Newton steps, at most.
         inner_iterations: At most so many conjugate-gradient iterations for each.
@@ -63,8 +73,8 @@ class MaximumAPosteriori(InverseSolver):
 
     Raises:
         ParameterError: if an argument is out of range.
-        UnsupportedError: when solving, if a state is no single field, if no observed value depends on it, or within a
-            graph.
+        UnsupportedError: when solving, if a state is no single field, if no observed value depends on it, if a filter
+            is given too many of them, or within a graph.
 
     Source: Bui-Thanh, Ghattas, Martin, Stadler, "A Computational Framework for Infinite-Dimensional Bayesian Inverse
     Problems", SIAM J. Sci. Comput. 35, 2013, sections 3–5; MacKay, "Bayesian Interpolation", Neural Computation 4, 1992
