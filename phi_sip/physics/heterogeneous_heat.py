@@ -73,8 +73,9 @@ class HeterogeneousHeat(FittedPrior):
 
     Raises:
         ParameterError: if a parameter is negative, not finite, or has other dims than these, if ν exceeds
-            `max_diffusivity`, or `regularization` needs a closed form; by `forward`, if `diffusivity` or an obstacle names
-            other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is over 10⁵ cells².
+            `max_diffusivity`, or `regularization` needs a closed form; by `forward`, if `diffusivity` or an obstacle
+            names other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is over 10⁵
+            cells².
         GridMismatchError: by `forward`, if `diffusivity` is on another grid than x.
         BoundaryError: by `forward`, for any other boundary.
         UnsupportedError: if an obstacle moves, or is none; by `forward`, if given anything but a centered grid.

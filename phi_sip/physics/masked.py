@@ -27,7 +27,7 @@ class Masked(PartialObservation):
         y = M · P(x),   M = 1 where it is observed, 0 elsewhere
 
     The closed form of P does not apply. Physics that has a rule, and linear physics whose noise is to be measured or of
-    which at most half is observed, is inverted by `MaximumAPosteriori`, which obeys the rule, or fits a prior, and σ, to
+    which at most half is observed, is inverted by `MaximumAPosteriori`: it obeys the rule, or fits a prior, and σ, to
     what is observed. Elsewhere conjugate gradients stand in for linear physics, stopped where the noise explains the
     residual, and the default solver for others. Observations must be 0 outside: `observe(y)`.
 
