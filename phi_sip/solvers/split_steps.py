@@ -22,7 +22,8 @@ from .least_squares import LeastSquares
 from .whitening import Whitening
 
 CHECK_EVERY = 4  # iterations
-TOLERANCE = 1e-3  # of the gradient of each step for x, relative to that at x = 0
+TOLERANCE = 1e-3  # of σ² γ: what a step for x may leave of its objective
+ROUNDING = 10  # units of floating point numbers, of y*: what it may leave in any case
 NOTHING = 1e-12  # of the largest curvature: modes of less do not move
 
 
@@ -82,11 +83,14 @@ class SplitSolve:
             x: Any, target: Any, curvature: Any, noise: Any, number: Any, unit: Any, own: Any, *matrices: Any
         ) -> tuple[Any, ...]:
             y, push, pull = problem.linearize(x)
-            iteration = _Iteration(self, problem, push, pull, unit, curvature, own, matrices)
+            rounding = ROUNDING * float(np.finfo(f"float{problem.precision}").eps)
+            known = rounding**2 * problem.square(target - y + push(x))
+            enough = problem.backend.maximum(TOLERANCE * noise * number, known) / unit**2
+            iteration = _Iteration(self, problem, push, pull, unit, curvature, own, matrices, enough)
             found = iteration.run(x / unit, (target - y) / unit, noise / unit**2, number)
             state = self.edges.admissible(problem.backend, found.x * unit)
             left = problem.square(target - y - push(state - x))
-            return state, left, found.count, ~found.moving, found.products + 2
+            return state, left, found.count, ~found.moving, found.products + 4
 
         return run
 
@@ -104,6 +108,7 @@ class _Iteration:
         curvature: d, shape (rows, columns).
         own: |A|², shape (1, columns).
         matrices: Modes of each axis.
+        enough: Square of the gradient at which a step for x ends, shape (rows, 1).
     """
 
     solve: SplitSolve
@@ -114,6 +119,7 @@ class _Iteration:
     curvature: Any
     own: Any
     matrices: tuple[Any, ...]
+    enough: Any
 
     def run(self, x: Any, left: Any, noise: Any, number: Any) -> SplitState:
         """
@@ -126,28 +132,27 @@ class _Iteration:
             number: γ.
         """
         edges, b = self.solve.edges, self.backend
-        wanted = self.pull(left + self.push(x))
-        x, left, products = self._first(x, left, edges.damping(noise), wanted)
+        x, left, products = self._first(x, left, edges.damping(noise))
         split = self._applied(self.parts, x)
         size = least = self._size(split)
         nothing = tuple(part * 0 for part in split)
-        state = SplitState(size > 0, size * 0, x, left, products + 2, tuple(split), nothing)
+        state = SplitState(size > 0, size * 0, x, left, products, tuple(split), nothing)
         refits = [refit for refit in edges.refits if refit < edges.iterations]
         for begin, end in pairwise((*refits, edges.iterations)):
             penalty = edges.penalty(b, noise, number, size, least)
-            iterate = self._iterate(penalty, wanted, begin, stops=end == edges.iterations)
+            iterate = self._iterate(penalty, begin, stops=end == edges.iterations)
             with math.precision(self.real.precision):  # to which PhiML converts
                 state = repeat(b, iterate, state, end - begin)
             size = self._size(state.z)
         return state
 
-    def _first(self, x: Any, left: Any, damping: Any, wanted: Any) -> tuple[Any, Any, Any]:
+    def _first(self, x: Any, left: Any, damping: Any) -> tuple[Any, Any, Any]:
         """Computes min ½ ‖J x − r‖² + ½ μ ‖x − x̄‖², μ = `damping`, what it leaves of y*, and counts products."""
         grid, cells, whole = self.solve.grid, self._cells(x), (Bound(self.backend, None),)
         around = cells * 0
         if grid.holds_constant:
             around = around + self.backend.mean(cells, tuple(axis + 1 for axis in grid.cells.axes), keepdims=True)
-        dx, left, products = self._step(x, left, whole, [around], damping, self._root(damping, 1.0), wanted)
+        dx, left, products = self._step(x, left, whole, [around], damping, self._root(damping, 1.0))
         return x + dx, left, products
 
     def _root(self, penalty: Any, own: Any) -> Any:
@@ -156,13 +161,12 @@ class _Iteration:
         usable = total > NOTHING * b.max(total, 1, keepdims=True)
         return b.where(usable, b.where(usable, total, total * 0 + 1) ** -0.5, total * 0)
 
-    def _iterate(self, penalty: Any, wanted: Any, begin: int, *, stops: bool) -> Callable[[SplitState], SplitState]:
+    def _iterate(self, penalty: Any, begin: int, *, stops: bool) -> Callable[[SplitState], SplitState]:
         """
         Returns one iteration. If it `stops`, rows come to rest.
 
         Args:
             penalty: ρ.
-            wanted: Jᵀ r.
             begin: After how many iterations rows may come to rest, at the earliest.
         """
         b, root, still = self.backend, self._root(penalty, self.own), self.solve.edges.still(self.problem.states.size)
@@ -172,7 +176,7 @@ class _Iteration:
             pulled = [part.move(relaxed, z, u) for part, z, u in zip(self.parts, state.z, state.u, strict=True)]
             z, u = zip(*pulled, strict=True)
             pull = [one - other for one, other in pulled]
-            dx, left, products = self._step(state.x, state.left, self.parts, pull, penalty, root, wanted)
+            dx, left, products = self._step(state.x, state.left, self.parts, pull, penalty, root)
             looks = (state.count > begin) & (state.count % CHECK_EVERY == 0)
             going_on = state.moving & (~looks | (self.problem.square(dx) > still)) if stops else state.moving
             now = b.cast(state.moving, self.real)
@@ -184,7 +188,7 @@ class _Iteration:
         return iterate
 
     def _step(
-        self, x: Any, left: Any, parts: Sequence[Split], pull: Sequence[Any], penalty: Any, root: Any, wanted: Any
+        self, x: Any, left: Any, parts: Sequence[Split], pull: Sequence[Any], penalty: Any, root: Any
     ) -> tuple[Any, Any, Any]:
         """
         Computes the change of x to argmin ½ ‖J x − r‖² + ½ ρ Σ ‖A x − pull‖², what that leaves of y*, and how many
@@ -197,7 +201,6 @@ class _Iteration:
             pull: What they are drawn to.
             penalty: ρ.
             root: See `_root`.
-            wanted: Jᵀ r.
         """
         b, values, white, weight = self.backend, self.problem.observations.size, self._white, penalty**0.5
 
@@ -214,9 +217,9 @@ class _Iteration:
             return root * white.coefficients(gradient)
 
         away = [weight * self._flat(there - here) for there, here in zip(pull, self._applied(parts, x), strict=True)]
-        method = ConjugateGradients(pushed, pulled, self.problem.square, b.where, tolerance=TOLERANCE)
-        begin, goal = method.start(b.concat([left, *away], 1)), self.problem.square(root * white.coefficients(wanted))
-        end = repeat(b, lambda descent: method.step(descent, goal), begin, self.solve.inner_iterations)
+        method = ConjugateGradients(pushed, pulled, self.problem.square, b.where, tolerance=1.0)
+        begin = method.start(b.concat([left, *away], 1))
+        end = repeat(b, lambda descent: method.step(descent, self.enough), begin, self.solve.inner_iterations)
         return white.state(root * end.d), end.left[:, :values], 2 * end.count + 1
 
     def _applied(self, parts: Sequence[Split], x: Any) -> list[Any]:
