@@ -272,9 +272,9 @@ def test_risk_runs(tmp_path):
     assert rows[1]["guarded"] < 0.5 * rows[1]["others"]  # which has learned nothing yet
 
 
-def quick_figures(script: str, folder: Path) -> Any:
+def quick_figures(script: str, folder: Path, *options: str) -> Any:
     """What a script writes as JSON on tiny sizes."""
-    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--output", str(folder / "r.json")]
+    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--output", str(folder / "r.json"), *options]
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads((folder / "r.json").read_text())
@@ -315,3 +315,12 @@ def test_masks_are_inverted_with_a_prior(tmp_path):
     for row in rows:
         assert 0.8 < row["nothing hidden"]["error"] < 1.15
         assert row["half hidden"]["error"] < 0.95 * row["half hidden, conjugate gradients, σ told"]["error"]
+
+
+@pytest.mark.slow
+def test_rules_that_need_no_closed_form_are_compared(tmp_path):
+    """16² cells: the error of the closed form where nothing is hidden; edges are best where half is."""
+    rows = quick_figures("masked.py", tmp_path, "--rules", "--data", "rectangles")
+    assert all(abs(row["0%"] / row["closed form"] - 1) < 0.02 for row in rows)
+    assert rows[-1]["rule"] == "TotalVariation(minimum=0.0)"
+    assert rows[-1]["50%"] < 0.85 * rows[0]["50%"]

@@ -156,6 +156,11 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "heat-edges": (lambda: HeatEquation(0.5, 1.0, 1e-4, TotalVariation()), field(3, 12, 10)),
     "masked": (lambda: Masked(HeatEquation(0.05, 1.0, 0.0), checkered()), field(3, 12, 10)),
     "masked-fitted": (lambda: Masked(HeatEquation(0.05, 1.0), checkered()), field(3, 12, 10)),
+    "masked-edges": (lambda: Masked(HeatEquation(0.05, 1.0, 1e-4, TotalVariation()), checkered()), field(3, 12, 10)),
+    "masked-wiener": (
+        lambda: Masked(HeatEquation(0.05, 1.0, 1e-4, Wiener(PowerLaw(0.05, 3.0))), checkered()),
+        field(3, 12, 10),
+    ),
     "sensors": (lambda: Sensors(HeatEquation(0.5, 1.0, 0.0), anywhere(), field(3, 12, 10)()), field(3, 12, 10)),
     "sensors-each": (
         lambda: Sensors(HeatEquation(0.5, 1.0, 0.0), anywhere(3), field(3, 12, 10)()),
@@ -239,6 +244,7 @@ WITH_POSTERIOR = (
     "heat-wiener",
     "heat-empirical",
     "masked-fitted",
+    "masked-wiener",
     "sensors",
     "sensors-each",
     "composite-known",

@@ -31,8 +31,8 @@ from phi_sip import (
     PoissonNoise,
     RiskEstimate,
     Sensors,
+    Sparse,
     Teacher,
-    TotalVariation,
     UnsupportedError,
     fit_interval,
     get_physics,
@@ -727,12 +727,12 @@ REFUSED = {
         "one field",
     ),
     "a rule of modes": (
-        lambda: DifferentiablePhysics(abs, linear=True, regularization=TotalVariation()),
+        lambda: DifferentiablePhysics(abs, linear=True, regularization=Sparse()),
         "closed form",
     ),
-    "edges at sensors": (
-        lambda: sensors(whole(), HeatEquation(1.0, 1.0, 0.1, TotalVariation())),
-        "only its closed-form",
+    "a rule of modes at sensors": (
+        lambda: sensors(whole(), HeatEquation(1.0, 1.0, 0.1, Sparse())),
+        "Sensors: regularization=Sparse.* closed form",
     ),
     "a rule of a stage": (
         lambda: sensors(whole(), Composite(Poisson(0.0), HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes()))),

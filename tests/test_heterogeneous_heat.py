@@ -27,7 +27,7 @@ from phi_sip import (
     Masked,
     ParameterError,
     Sensors,
-    Tikhonov,
+    Sparse,
     UnsupportedError,
     get_physics,
     sip_inverse,
@@ -385,7 +385,7 @@ ERRORS = {
     "time": (lambda: HeterogeneousHeat(1.0, -1.0), ParameterError, "time = -1.0"),
     "times": (lambda: HeterogeneousHeat(1.0, math.wrap([1.0, 2.0], channel("t"))), ParameterError, "batch entries"),
     "noise": (lambda: HeterogeneousHeat(1.0, 1.0, -1.0), ParameterError, "noise_std = -1.0"),
-    "a rule": (lambda: HeterogeneousHeat(1.0, 1.0, None, Tikhonov()), ParameterError, "HeterogeneousHeat: .*Tikhonov"),
+    "a rule": (lambda: HeterogeneousHeat(1.0, 1.0, None, Sparse()), ParameterError, "HeterogeneousHeat: .*Sparse"),
     "a bound": (lambda: HeterogeneousHeat(1.0, 1.0, max_diffusivity=-1.0), ParameterError, "max_diffusivity = -1.0"),
     "no obstacle": (lambda: HeterogeneousHeat(1.0, 1.0, obstacles=3), UnsupportedError, "an obstacle is a int"),
     "moving": (

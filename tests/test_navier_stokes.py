@@ -16,7 +16,7 @@ from phi_sip import (
     GridMismatchError,
     NavierStokes,
     ParameterError,
-    TotalVariation,
+    Sparse,
     UnsupportedError,
     get_physics,
     sip_inverse,
@@ -207,7 +207,7 @@ REFUSED = {
     "steps": (lambda: NavierStokes(0.1, 0.1, 0), ParameterError, "steps"),
     "noise": (lambda: NavierStokes(0.1, 0.1, 1, noise_std=-1.0), ParameterError, "noise_std"),
     "a rule": (
-        lambda: NavierStokes(0.1, 0.1, 1, regularization=TotalVariation()),
+        lambda: NavierStokes(0.1, 0.1, 1, regularization=Sparse()),
         ParameterError,
         "modes of a closed form",
     ),

@@ -23,6 +23,7 @@ from phi_sip import (
     Masked,
     ParameterError,
     Poisson,
+    Sparse,
     TotalVariation,
     UnsupportedError,
     get_physics,
@@ -157,16 +158,16 @@ ERRORS = {
         "noise_std",
     ),
     "a rule of the whole domain": (
-        lambda: Masked(HeatEquation(1.0, 1.0, 0.1, TotalVariation()), math.ones(spatial(x=8, y=8))),
-        r"regularization=TotalVariation\(.*\), which only its closed-form .* solver=",
+        lambda: Masked(HeatEquation(1.0, 1.0, 0.1, Sparse()), math.ones(spatial(x=8, y=8))),
+        r"regularization=Sparse\(.*\) works in the modes of a closed form.* solver=",
     ),
     "a rule of a later stage": (
         lambda: Masked(Composite(Exponential(1.0), HeatEquation(1.0, 1.0, 0.1, EmpiricalBayes())), math.wrap(1.0)),
         r"stages\[1\].regularization=EmpiricalBayes",
     ),
     "a rule of a stage": (
-        lambda: Masked(Composite(Poisson(0.0, TotalVariation()), HeatEquation(1.0, 1.0, 0.1)), math.ones(spatial(x=8))),
-        r"stages\[0\].regularization=TotalVariation",
+        lambda: Masked(Composite(Poisson(0.0, Sparse()), HeatEquation(1.0, 1.0, 0.1)), math.ones(spatial(x=8))),
+        r"regularization=Sparse",
     ),
     "options of an optical flow": (
         lambda: Masked(IncompressibleFlow(math.ones(spatial(x=8, y=8)), 0.1, 2, smoothness=1.0), math.wrap(1.0)),

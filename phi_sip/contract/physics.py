@@ -83,6 +83,14 @@ class InvertiblePhysics(ABC):
         return {}
 
     @property
+    def rule_of_state(self) -> Any:
+        """
+        The rule, a `Regularization`, that numerical solvers with a prior obey; default `None`: the prior is theirs. A
+        rule that needs a closed form, which says so by its `field_prior`, they refuse.
+        """
+        return None
+
+    @property
     def inverse_is_exact(self) -> bool:
         """
         Whether `inverse` finds the one state that explains an observation, P(x̃) = y*, whatever it is. What is uncertain

@@ -3,7 +3,9 @@
 from .constants import Constants
 from .fit import Explanation, fitted
 from .grid import GridModes, StateGrid
+from .known_prior import KnownPrior
 from .law import FieldLaw
+from .mode_prior import ModePrior
 from .posterior import Posterior
 from .posteriors import Posteriors
 from .prior import Prior, priors_of
@@ -14,6 +16,8 @@ __all__ = [
     "Explanation",
     "FieldLaw",
     "GridModes",
+    "KnownPrior",
+    "ModePrior",
     "Posterior",
     "Posteriors",
     "Prior",

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from .grid import StateGrid
-from .prior import Prior
+from .mode_prior import ModePrior
 
 SEEN = 0.1  # least response to a constant, in units of the mean response to a mode
 FREE = 0.5  # part of a constant that is determined, at least, to have no prior
@@ -94,7 +94,7 @@ class Constants:
         states: np.ndarray = fields + (known - fields @ self.observed.T) @ self.states
         return states
 
-    def variance_without(self, prior: Prior) -> np.ndarray:
+    def variance_without(self, prior: ModePrior) -> np.ndarray:
         """Computes the variance of f − E Uᵀ J f for fields of a prior with A = 1, per column."""
         shared = prior.apply(self.observed)
         own = ((shared @ self.observed.T) @ self.states - 2 * shared) * self.states

@@ -57,7 +57,8 @@ def fitted(
 
         log p(d) = −½ dᵀ (A J C Jᵀ + σ² I)⁻¹ d − ½ log det (A J C Jᵀ + σ² I) − ½ n log 2π
 
-    of what is observed apart from constants. For each ratio the likeliest A is known in closed form, or σ says it.
+    of what is observed apart from constants. For each ratio the likeliest A is known in closed form, or σ says it, or
+    the prior. Where both are known, so is the ratio.
 
     Args:
         response: J, and the priors.
@@ -69,14 +70,13 @@ def fitted(
     Hoeting et al., "Bayesian Model Averaging: A Tutorial", 1999.
     """
     told = np.full(len(values), np.nan) if noise is None else noise
-    relative = np.logspace(np.log10(rounding), np.log10(MOST), RATIOS)
-    scores = [_scores(spread, values, told, relative) for spread in response.spreads]
-    evidence = np.stack([logsumexp(score, axis=1) for score, _ in scores])
+    scores = [_scores(spread, values, told, rounding) for spread in response.spreads]
+    evidence = np.stack([logsumexp(score, axis=1) for score, *_ in scores])
     likely = np.exp(evidence - evidence.max(0))
     likely = np.where(likely < NEGLIGIBLE, 0.0, likely)
     weights = likely / likely.sum(0)
     found = []
-    for i, (spread, (score, totals)) in enumerate(zip(response.spreads, scores, strict=True)):
+    for i, (spread, (score, totals, relative)) in enumerate(zip(response.spreads, scores, strict=True)):
         rows = np.flatnonzero(weights[i])
         if len(rows):
             shares = np.exp(score[rows] - evidence[i, rows, None])
@@ -88,17 +88,30 @@ def fitted(
 
 
 def _scores(
-    spread: Spread, values: np.ndarray, told: np.ndarray, relative: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Computes log p(d) and A λ_max for all ratios, both (n, ratios), from σ², which is NaN where it is not known."""
+    spread: Spread, values: np.ndarray, told: np.ndarray, rounding: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Computes log p(d) and A λ_max for all ratios, both (n, ratios), and the ratios, in units of λ_max, from σ², which is
+    NaN where it is not known.
+    """
+    relative = np.logspace(np.log10(rounding), np.log10(MOST), RATIOS)
+    coefficients = (values @ spread.directions) ** 2
+    is_rounding = told <= rounding * coefficients.sum(1) + np.finfo(float).tiny
+    is_told = ~np.isnan(told) & ~is_rounding
+    amplitude = spread.prior.amplitude
+    if amplitude is None:
+        own = np.where(is_rounding, relative[0], np.nan)
+    else:
+        own = np.maximum(told / (amplitude * spread.variances.max()), rounding)
+        relative = relative if np.isnan(told).any() else np.unique(own)
     count = len(spread.variances)
     spectrum = spread.variances / spread.variances.max() + relative[:, None]  # (ratios, values)
-    coefficients = (values @ spread.directions) ** 2
     squares = coefficients @ (1 / spectrum).T
-    fitted = np.maximum(squares / count, np.finfo(float).tiny)
-    is_rounding = told <= relative[0] * coefficients.sum(1) + np.finfo(float).tiny
-    is_told = ~np.isnan(told) & ~is_rounding
-    total = np.where(is_told[:, None], told[:, None] / relative, fitted)
+    if amplitude is None:
+        fitted = np.maximum(squares / count, np.finfo(float).tiny)
+        total = np.where(is_told[:, None], told[:, None] / relative, fitted)
+    else:
+        total = np.full_like(squares, amplitude * spread.variances.max())
     log_density = squares / total + count * np.log(2 * np.pi * total) + np.log(spectrum).sum(1)
-    possible = ~is_rounding[:, None] | (relative == relative[0])
-    return np.where(possible, -0.5 * log_density, -np.inf), total
+    possible = np.isnan(own)[:, None] | (relative == own[:, None])
+    return np.where(possible, -0.5 * log_density, -np.inf), total, relative

@@ -28,14 +28,19 @@ class StateGrid:
     lengths: tuple[float, ...]
     periodic: tuple[bool, ...]
 
+    def modes(self, vanishes: Sequence[bool]) -> GridModes:
+        """Returns the modes of states that vanish at the sides of some axes: sines there, cosines along others."""
+        kinds = [SINES if zero else COSINES for zero in vanishes]
+        return GridModes(self, tuple(PERIODIC if p else kind for p, kind in zip(self.periodic, kinds, strict=True)))
+
     def families(self) -> Sequence[GridModes]:
         """
         Returns the modes that a state may consist of. Where an axis is not periodic, nothing says what the state does
         at its sides: cosines leave that open, sines vanish there.
         """
         if all(self.periodic):
-            return [GridModes(self, tuple(PERIODIC for _ in self.axes))]
-        return [GridModes(self, tuple(PERIODIC if p else open for p in self.periodic)) for open in (COSINES, SINES)]
+            return [self.modes([False] * len(self.axes))]
+        return [self.modes([vanishes] * len(self.axes)) for vanishes in (False, True)]
 
 
 @dataclass(frozen=True)

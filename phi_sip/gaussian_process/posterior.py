@@ -54,6 +54,13 @@ class Posterior:
             found[one.rows] += one.weights * one.noise_variance
         return found[:, 0]
 
+    def followed(self) -> np.ndarray:
+        """Computes how many values x̂ follows, apart from constants, the trace of J C Jᵀ (J C Jᵀ + σ²/A I)⁻¹, (n,)."""
+        found = np.zeros((len(self.values), 1))
+        for one in self.explanations:
+            found[one.rows] += one.weights * (one.shares @ (one.gains @ one.spread.variances))[:, None]
+        return found[:, 0]
+
     def variance(self) -> np.ndarray:
         """Computes the variance of x, shape (n, columns)."""
         found, constants = np.zeros_like(self.mean), self.response.constants

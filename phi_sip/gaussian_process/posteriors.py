@@ -31,6 +31,10 @@ class Posteriors:
         """σ², shape (n,)."""
         return self._whole(lambda posterior: posterior.noise_variance)
 
+    def followed(self) -> np.ndarray:
+        """Computes how many values each x̂ follows, apart from constants, shape (n,)."""
+        return self._whole(Posterior.followed)
+
     def variance(self) -> np.ndarray:
         """Computes the variance of x, shape (n, columns)."""
         return self._whole(Posterior.variance)

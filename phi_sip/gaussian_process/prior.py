@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .grid import GridModes, StateGrid
+from .mode_prior import ModePrior
 
 EXPONENTS = (1.0, 1.5, 2.0, 2.5, 3.5)
 SCALES = (1.0, 3.0, 10.0, 30.0)  # τ, in units of 1 / the longest side
@@ -16,7 +17,7 @@ SCALES_PER_AXIS = (1.0, 3.0, 10.0)
 
 
 @dataclass(frozen=True)
-class Prior:
+class Prior(ModePrior):
     """
     x = Σ_k c_k φ_k with independent c_k ~ N(0, A S_k), components alike,
 
@@ -41,25 +42,11 @@ class Prior:
     per_axis: bool = False
 
     def power(self) -> np.ndarray:
-        """Computes S_k per column."""
         tau = self.scale / max(self.modes.grid.lengths)
         parts = self.modes.k_squared_of_axes() if self.per_axis else [self.modes.k_squared()]
         log_power = -self.exponent * np.sum([np.log(part + tau**2) for part in parts], 0)
         power: np.ndarray = np.exp(log_power - log_power.max())
         return power
-
-    def apply(self, rows: np.ndarray) -> np.ndarray:
-        """Computes C v for rows v, shape (rows, columns)."""
-        return self.modes.inverse(self.power() * self.modes.transform(rows))
-
-    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws states of the prior with A = 1, shape (count, columns)."""
-        power = self.power()
-        return self.modes.inverse(np.sqrt(power) * rng.standard_normal((count, len(power))))
-
-    def variance(self) -> np.ndarray:
-        """Computes the diagonal of C, per column."""
-        return self.modes.variance(self.power())
 
 
 def priors_of(grid: StateGrid) -> Iterator[Prior]:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import linalg
 
 from .constants import Constants
-from .prior import Prior
+from .mode_prior import ModePrior
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Spread:
         directions: V, shape (values, m), in columns.
     """
 
-    prior: Prior
+    prior: ModePrior
     variances: np.ndarray
     directions: np.ndarray
 
@@ -62,7 +62,7 @@ class Response:
         rows: np.ndarray,
         offset: np.ndarray,
         seen: np.ndarray,
-        priors: Iterable[Prior],
+        priors: Iterable[ModePrior],
         constants: Constants | None = None,
         rounding: float = 1e-13,
         observed: int | None = None,
@@ -84,7 +84,7 @@ class Response:
         return Response(rows, offset, seen, spreads, free, len(rows) if observed is None else observed, rounding)
 
 
-def _spread(prior: Prior, coefficients: np.ndarray, rest: np.ndarray) -> Spread:
+def _spread(prior: ModePrior, coefficients: np.ndarray, rest: np.ndarray) -> Spread:
     scaled = coefficients * np.sqrt(prior.power())
     covariance = linalg.blas.dsyrk(1.0, scaled.T, trans=1)
     variances, directions = linalg.eigh(covariance, lower=False, driver="evd", overwrite_a=True, check_finite=False)

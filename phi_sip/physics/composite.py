@@ -81,6 +81,11 @@ class Composite(InvertiblePhysics):
         }
 
     @property
+    def rule_of_state(self) -> Any:
+        """That of the first stage."""
+        return self.stages[0].rule_of_state
+
+    @property
     def measures_noise(self) -> bool:
         """Whether the last stage measures the noise, as its output is observed."""
         return self.stages[-1].measures_noise

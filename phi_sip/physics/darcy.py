@@ -34,7 +34,7 @@ class Darcy(FittedPrior):
     | `Darcy(coefficient=a)` | x = f | linear: x̃ = x − η ∇·(a ∇(y* − y)), exact, local |
 
     The closed form amplifies noise by a / dx²: with `noise_std`, conjugate gradients take its place and stop where the
-    noise explains the rest; with `regularization=EmpiricalBayes()` it is `MaximumAPosteriori`, for either unknown.
+    noise explains the rest; with a `regularization` it is `MaximumAPosteriori`, for either unknown.
 
     Finite volumes on the cells, second order: the flow through a face goes by the harmonic mean of a in the two cells.
     The grid of x carries the boundary of u: each side is periodic, insulated, or fixed to a number, such as 0 for walls
@@ -53,7 +53,7 @@ class Darcy(FittedPrior):
         coefficient: a > 0, likewise. Then x = f.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, in the units of y; a number, or a tensor with batch
             dims. Default: not known; nothing but rounding.
-        regularization: `EmpiricalBayes()`, see `DifferentiablePhysics`.
+        regularization: `EmpiricalBayes()` or another rule, see `DifferentiablePhysics`.
 
     Raises:
         ParameterError: unless exactly one of `source` and `coefficient` is given, or if one is out of range or not

@@ -35,11 +35,12 @@ class DifferentiablePhysics(FittedPrior):
             number, or a tensor with batch dims. Default: not known.
         linear: Whether f(x) − f(0) is linear in x.
         regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
-            if `noise_std` does not say it. For functions whose state is one field. Default: none.
+            if `noise_std` does not say it; or another rule that needs no closed form, see `MaximumAPosteriori`. For
+            functions whose state is one field. Default: none.
 
     Raises:
         UnsupportedError: if `function` cannot be called.
-        ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule.
+        ParameterError: if `noise_std` is negative or not finite, or `regularization` needs a closed form.
     """
 
     name: ClassVar[str] = "differentiable"

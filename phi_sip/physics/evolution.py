@@ -107,7 +107,7 @@ class Evolution(Reversible, FittedPrior):
         steps: n ≥ 1.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, at which numerical inverses stop; a number, or a
             tensor with batch dims. Default: not known.
-        regularization: `EmpiricalBayes()`, see `DifferentiablePhysics`. Default: no prior.
+        regularization: `EmpiricalBayes()` or another rule, see `DifferentiablePhysics`. Default: no prior.
 
     Raises:
         UnsupportedError: if `step` cannot be called.

@@ -9,8 +9,8 @@ from phiml import math
 from phiml.math import Tensor
 
 from ..contract.physics import InvertiblePhysics
-from ..errors import ParameterError
-from ..regularization import EmpiricalBayes, Regularization
+from ..regularization import Regularization
+from ..regularization.arguments import check_field_rule
 from ..states import trees
 from ..states.checks import check_parameter
 
@@ -23,8 +23,8 @@ class FittedPrior(InvertiblePhysics):
 
     Attributes:
         noise_std: σ ≥ 0 of white noise in y*, at which numerical inverses stop; `None`: not known.
-        regularization: `EmpiricalBayes()`: the prior is fitted to each observation, together with σ if that is not
-            known. `None`: no prior.
+        regularization: A rule that needs no closed form, e.g. `EmpiricalBayes()`: the prior is fitted to each
+            observation, together with σ if that is not known. `None`: no prior.
     """
 
     noise_std: float | Tensor | None
@@ -34,6 +34,14 @@ class FittedPrior(InvertiblePhysics):
     def inverse_options(self) -> Mapping[str, Any]:
         """The rule, if one was given."""
         return {} if self.regularization is None else {"regularization": self.regularization}
+
+    @property
+    def rule_of_state(self) -> Regularization | None:
+        return self.regularization
+
+    def admissible(self, x: Any) -> Any:
+        """Returns x without the values that the rule excludes, see `Regularization.admissible`."""
+        return x if self.regularization is None else trees.tree_map(self.regularization.admissible, x)
 
     @property
     def default_solver(self) -> str | None:
@@ -57,17 +65,12 @@ class FittedPrior(InvertiblePhysics):
         Checks σ and the rule, with which `noise_std="auto"` is the same as `None`: fitted.
 
         Raises:
-            ParameterError: if `noise_std` is negative or not finite, or `regularization` is another rule.
+            ParameterError: if `noise_std` is negative or not finite, or the rule needs a closed form.
         """
         owner, rule = type(self).__name__, self.regularization
         if isinstance(self.noise_std, str) and self.noise_std == "auto" and rule is not None:
             object.__setattr__(self, "noise_std", None)
         if self.noise_std is not None:
             check_parameter(owner, "noise_std", self.noise_std)
-        if rule is None:
-            return
-        if not isinstance(rule, EmpiricalBayes):
-            raise ParameterError(
-                f"{owner}: regularization is a {type(rule).__name__}, which works in the modes of a closed form. Give "
-                f"EmpiricalBayes(), or nothing: the solver then stops where the noise explains the rest."
-            )
+        if rule is not None:
+            check_field_rule(owner, rule, is_linear=self.is_linear)

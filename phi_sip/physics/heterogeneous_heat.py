@@ -63,7 +63,8 @@ class HeterogeneousHeat(FittedPrior):
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, in the units of y, at which numerical inverses stop; a
             number, or a tensor with batch dims. Default: not known.
         regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
-            if `noise_std` does not say it. Default: none.
+            if `noise_std` does not say it; or another rule that needs no closed form, see `MaximumAPosteriori`.
+            Default: none.
         obstacles: Geometries, or `Obstacle`s at rest, as PhiFlow has them: one, or a sequence. Cells whose center lies
             inside do not conduct.
         max_diffusivity: A bound of ν, a number, or a tensor with batch dims, from which the number of polynomials
@@ -72,8 +73,9 @@ class HeterogeneousHeat(FittedPrior):
 
     Raises:
         ParameterError: if a parameter is negative, not finite, or has other dims than these, if ν exceeds
-            `max_diffusivity`, or `regularization` is another rule; by `forward`, if `diffusivity` or an obstacle names
-            other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is over 10⁵ cells².
+            `max_diffusivity`, or `regularization` needs a closed form; by `forward`, if `diffusivity` or an obstacle
+            names other axes than the grid has, ν is not known and `max_diffusivity` not given, or ν t is over 10⁵
+            cells².
         GridMismatchError: by `forward`, if `diffusivity` is on another grid than x.
         BoundaryError: by `forward`, for any other boundary.
         UnsupportedError: if an obstacle moves, or is none; by `forward`, if given anything but a centered grid.

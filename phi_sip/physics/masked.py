@@ -26,20 +26,19 @@ class Masked(PartialObservation):
 
         y = M · P(x),   M = 1 where it is observed, 0 elsewhere
 
-    The closed form of P does not apply, nor do its rules, which work in the modes of the whole domain. Physics that has
-    the rule `EmpiricalBayes()`, and linear physics whose noise is to be measured or of which at most half is observed,
-    is inverted by `MaximumAPosteriori`, which fits a prior and σ to what is observed. Elsewhere conjugate gradients
-    stand in for linear physics, stopped where the noise explains the residual, and the default solver for others.
-    Observations must be 0 outside: `observe(y)`.
+    The closed form of P does not apply. Physics that has a rule, and linear physics whose noise is to be measured or of
+    which at most half is observed, is inverted by `MaximumAPosteriori`: it obeys the rule, or fits a prior, and σ, to
+    what is observed. Elsewhere conjugate gradients stand in for linear physics, stopped where the noise explains the
+    residual, and the default solver for others. Observations must be 0 outside: `observe(y)`.
 
     Args:
-        physics: What is observed. It must have no `regularization` but `EmpiricalBayes()`; without that, and if it is
-            not linear, its `noise_std` must be a number.
+        physics: What is observed. Its `regularization` may be any rule that needs no closed form, see
+            `MaximumAPosteriori`; without one, and if it is not linear, its `noise_std` must be a number.
         mask: `Field` or `Tensor` of 0 and 1, like the observation of `physics`; batch dims allowed.
 
     Raises:
         ParameterError: if the mask holds anything but 0 and 1, observes nothing, or `physics` has a rule, or other
-            options, that only its closed form obeys, or is not linear, has no prior, and says no σ.
+            options, that needs its closed form, or is not linear, has no prior, and says no σ.
         UnsupportedError: if `physics` is not an `InvertiblePhysics`, or `mask` neither a `Field` nor a `Tensor`.
     """
 

@@ -44,7 +44,7 @@ class NavierStokes(FittedPrior):
             Default: none.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*; a number, or a tensor with batch dims. Default: not
             known.
-        regularization: `EmpiricalBayes()`, see `DifferentiablePhysics`. Default: no prior.
+        regularization: `EmpiricalBayes()` or another rule, see `DifferentiablePhysics`. Default: no prior.
 
     Raises:
         ParameterError: if a parameter is out of range or not finite; by `forward`, if the time step is not stable:

@@ -28,13 +28,13 @@ class Sensors(PartialObservation):
 
         y_i = P(x)(p_i),   linear between the centers of cells, and at the sides what the boundary says
 
-    The inverse of linear physics, and of others with the rule `EmpiricalBayes()`, is `MaximumAPosteriori`, which fits a
+    The inverse of linear physics, and of others with a rule, is `MaximumAPosteriori`, which obeys the rule, or fits a
     prior, and σ unless `noise_std` says it, to the values at the points; that of other physics is the default solver. A
     network is shown the estimate of the inverse, a picture, by `inputs=("estimate",)`, also with `"uncertainty"`.
 
     Args:
-        physics: What is observed, a process between fields. It must have no `regularization` but `EmpiricalBayes()`;
-            without that, and if it is not linear, its `noise_std` must be a number.
+        physics: What is observed, a process between fields. Its `regularization` may be any rule that needs no closed
+            form, see `MaximumAPosteriori`; without one, and if it is not linear, its `noise_std` must be a number.
         points: Positions, a `Tensor` with an instance dim, e.g. `instance(sensors=64)`, and a channel dim `vector` that
             names the axes. With batch dims each sample has positions of its own.
         grid: A state whose values do not matter: the grid and boundary of x. Values are those at the centers of cells;
@@ -91,7 +91,7 @@ class Sensors(PartialObservation):
     @property
     def default_solver(self) -> str | None:
         """`MaximumAPosteriori` for linear physics, and for others with a prior."""
-        is_fitted = self.is_linear or self._has_prior
+        is_fitted = self.is_linear or self.rule_of_state is not None
         return "maximum-a-posteriori" if is_fitted else self.physics.default_solver
 
     def forward(self, x: Field) -> Tensor:

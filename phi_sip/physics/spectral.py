@@ -89,6 +89,10 @@ class SpectralPhysics(InvertiblePhysics):
         return rule if self.law.is_white else {**rule, "noise": self.noise}
 
     @property
+    def rule_of_state(self) -> Regularization | None:
+        return self.regularization
+
+    @property
     def law(self) -> NoiseLaw:
         """How the noise is distributed."""
         return resolve_law(self.noise)

@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..spectral import SpectralBasis
 from ..states.checks import check_parameter
 from .base import Regularization
+from .field_prior import FieldPrior
 from .noise import EmptyModes
 from .plateau import NoiseEstimate
 
@@ -70,3 +71,34 @@ def check_rule(owner: str, rule: object) -> None:
             f"{owner}: regularization is a {type(rule).__name__}. Give an object such as EmpiricalBayes() or "
             f"TotalVariation()."
         )
+
+
+FIELD_RULES = "EmpiricalBayes(), Wiener.from_samples(x), TotalVariation() or, for linear physics, Tikhonov()"
+
+
+def check_field_rule(owner: str, rule: object, *, is_linear: bool) -> FieldPrior:
+    """
+    Returns the prior of a rule for physics that has no closed form.
+
+    Args:
+        owner: Who asks, for messages.
+        rule: The rule.
+        is_linear: Whether the physics is linear.
+
+    Raises:
+        ParameterError: if it is no `Regularization`, needs a closed form, or filters what is not linear.
+    """
+    check_rule(owner, rule)
+    prior = rule.field_prior if isinstance(rule, Regularization) else None
+    if prior is None:
+        raise ParameterError(
+            f"{owner}: regularization={rule!r} works in the modes of a closed form, and there is none here. Give "
+            f"{FIELD_RULES}, or nothing: a solver then stops where the noise, noise_std=..., explains the rest, or as "
+            f"told, e.g. by solver=ConjugateGradient(iterations=20)."
+        )
+    if prior.filter is not None and not is_linear:
+        raise ParameterError(
+            f"{owner}: regularization={rule!r} filters singular values, which is for linear physics. Give "
+            f"{FIELD_RULES}, or say that the physics is linear."
+        )
+    return prior

@@ -14,6 +14,7 @@ from phiml.math import Tensor
 
 from ..spectral import SpectralBasis
 from ..states import order
+from .field_prior import FieldPrior
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,14 @@ class Regularization(ABC):
         """
         A rule that costs much less and is often right where this one is: what it gives needs to be corrected for a part
         of the samples only, see `Subsampled`. Default: `None`, as the rule costs little itself.
+        """
+        return None
+
+    @property
+    def field_prior(self) -> FieldPrior | None:
+        """
+        What iterations need of the rule, where physics has no closed form. Default: `None`, as the rule works in the
+        modes of a closed form only.
         """
         return None
 

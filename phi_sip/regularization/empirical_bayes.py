@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .base import SpectralProblem, SpectrumEstimate
+from .field_prior import FieldPrior
 from .gaussian import GaussianPrior
 
 
@@ -27,6 +28,10 @@ class EmpiricalBayes(GaussianPrior):
     """
 
     name: ClassVar[str] = "empirical-bayes"
+
+    @property
+    def field_prior(self) -> FieldPrior:
+        return FieldPrior()
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
         return problem.power_law()

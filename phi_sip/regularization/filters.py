@@ -12,6 +12,8 @@ from phiml.math import Tensor
 from ..errors import ParameterError
 from ..states import order
 from .base import Regularization, SpectralEstimate, SpectralProblem, square
+from .field_filter import FieldFilter, WhiteFields
+from .field_prior import FieldPrior
 from .parameter_choice import ALPHA, FilterCurves, GeneralizedCrossValidation, GivenParameter, ParameterChoice
 
 
@@ -40,6 +42,10 @@ class SpectralFilter(Regularization):
     def choice(self) -> ParameterChoice:
         """How α is chosen."""
         return self.parameter if isinstance(self.parameter, ParameterChoice) else GivenParameter(self.parameter)
+
+    @property
+    def field_prior(self) -> FieldPrior:
+        return FieldPrior(filter=FieldFilter(self.factors, self.choice), gaussian=WhiteFields())
 
     @abstractmethod
     def factors(self, log_gain: Tensor, log_alpha: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from phiml.math import Tensor
 from .admm import Minimization
 from .admm_edges import EdgesMinimization
 from .base import SpectralProblem, SpectrumEstimate
+from .field_edges import FieldEdges
+from .field_prior import FieldPrior
 from .split_prior import SplitPrior
 
 
@@ -30,6 +32,7 @@ class TotalVariation(SplitPrior):
     solved exactly in the modes. Every batch entry stands for itself, and x̃ depends on y* alone. On data with edges it
     goes well below what any linear rule can; on smooth fields it is worse (`docs/noise.md`). The
     uncertainty is that of the linear posterior with the spectrum S_k, larger than the error where there are edges.
+    Where physics has no closed form, as with masks and sensors, see `MaximumAPosteriori`.
 
     Args:
         minimum: Least value that x may have, e.g. 0.0 for concentrations; `None`: any.
@@ -50,6 +53,10 @@ class TotalVariation(SplitPrior):
     name: ClassVar[str] = "total-variation"
 
     minimization: ClassVar[type[Minimization]] = EdgesMinimization
+
+    @property
+    def field_prior(self) -> FieldPrior:
+        return FieldPrior(FieldEdges(self.minimum, self.strength, self.iterations, self.tolerance, self.single))
 
     def number(self, problem: SpectralProblem, spectrum: SpectrumEstimate) -> Tensor:
         """Computes γ, how many modes of x the data determine, at least 1."""

@@ -10,6 +10,8 @@ from phiml import math
 
 from ..errors import ParameterError
 from .base import SpectralProblem, SpectrumEstimate
+from .field_prior import FieldPrior
+from .field_spectra import FieldSpectrum
 from .gaussian import GaussianPrior
 from .spectra import MeasuredSpectrum, Spectrum
 
@@ -23,7 +25,8 @@ class Wiener(GaussianPrior):
 
     `Wiener()` fits the spectrum to the batch: power laws weighted by their evidence, see `EmpiricalBayes`, with one
     set of weights for all batch entries, which must then be alike. `Wiener.from_samples(x)` measures it on typical
-    states. Its uncertainty is the standard deviation of the posterior, and right if the spectrum is.
+    states. Its uncertainty is the standard deviation of the posterior, and right if the spectrum is. With a spectrum it
+    needs no closed form, see `MaximumAPosteriori`.
 
     Args:
         spectrum: `PowerLaw`, `MeasuredSpectrum` or another `Spectrum`. Default: fitted to the batch.
@@ -51,6 +54,11 @@ class Wiener(GaussianPrior):
     def from_samples(samples: Field) -> Wiener:
         """Returns the filter for states like `samples`, see `MeasuredSpectrum.of`."""
         return Wiener(MeasuredSpectrum.of(samples))
+
+    @property
+    def field_prior(self) -> FieldPrior | None:
+        """The spectrum, if it is given; one that is fitted to a batch needs the modes of a closed form."""
+        return None if self.spectrum is None else FieldPrior(gaussian=FieldSpectrum(self.spectrum))
 
     def spectrum_of(self, problem: SpectralProblem) -> SpectrumEstimate:
         if self.spectrum is None:

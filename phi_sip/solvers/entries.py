@@ -12,6 +12,8 @@ from phiml.math import Shape
 from ..compilation.inputs import batch_of, part_of
 from ..compilation.objects import attributes_of
 from ..contract.physics import InvertiblePhysics
+from ..inversion.rules import RULE
+from ..regularization import Regularization
 
 
 def physics_of_entries(physics: InvertiblePhysics, entries: Shape) -> Iterator[tuple[InvertiblePhysics, np.ndarray]]:
@@ -35,10 +37,14 @@ def physics_of_entries(physics: InvertiblePhysics, entries: Shape) -> Iterator[t
 
 
 def without_noise(item: Any) -> Any:
-    """Returns what physics consists of but σ, on which no simulation depends, and which may differ in each batch."""
+    """
+    Returns what physics consists of but σ and rules, on which no simulation depends. σ may differ in each batch.
+    """
     if isinstance(item, tuple):
         return tuple(map(without_noise, item))
     if not isinstance(item, InvertiblePhysics):
         return item
-    parts = {name: without_noise(value) for name, value in attributes_of(item).items() if name != "noise_std"}
-    return type(item), parts
+    found = attributes_of(item)
+    rules = {name for name, value in found.items() if isinstance(value, Regularization)}
+    rules |= {RULE} if found.get(RULE, item) is None else set()
+    return type(item), {name: without_noise(found[name]) for name in found if name != "noise_std" and name not in rules}

@@ -20,6 +20,7 @@ from .entries import physics_of_entries
 from .least_squares import LeastSquares, check_linear
 from .noise_variance import told_variance
 from .observed_response import LARGEST, observed_response
+from .rules import prior_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class GaussianProcess(InverseSolver):
         check_linear(self, physics)
         if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
+        prior = prior_of(self, physics)
+        if prior.edges is not None or prior.filter is not None:
+            raise UnsupportedError(
+                f"GaussianProcess computes means of Gaussian posteriors, but the rule of {type(physics).__name__} is "
+                f"{physics.rule_of_state!r}. Use solver='maximum-a-posteriori', or leave out solver=..."
+            )
         problem = LeastSquares.of(physics, y_target, x, y)
         rows, noise = (
             problem.numpy(problem.observations.pack(y_target)),
@@ -64,7 +71,12 @@ class GaussianProcess(InverseSolver):
         )
         found = Posteriors(
             [
-                (places, _posterior(observed_response(own, x), rows[places], None if noise is None else noise[places]))
+                (
+                    places,
+                    _posterior(
+                        observed_response(own, x, prior), rows[places], None if noise is None else noise[places]
+                    ),
+                )
                 for own, places in physics_of_entries(physics, problem.states.entries)
             ]
         )

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..gaussian_process import Constants, FieldLaw, Posterior, Posteriors, Prior, Response, StateGrid, fitted, priors_of
+from ..gaussian_process import Constants, FieldLaw, ModePrior, Posterior, Posteriors, Response, StateGrid, fitted
+from ..regularization.field_prior import FieldPrior
 from .least_squares import LeastSquares
 from .linearized_posterior import ExactPosterior, IterativePosterior, LinearizedPosterior, WhiteningOfEntry
 from .local_response import local_responses
@@ -30,6 +31,7 @@ class LawFitting:
         target: y*, native, shape (entries, values).
         known: How values of some entries depend on the state, and which entries, if that is the same for all states.
         most: How many values of each entry may count if it is not, see `local_responses`.
+        prior: That of the rule of the physics.
         solve: What finds the most likely state where but a sample of the values has been linearized.
     """
 
@@ -38,8 +40,9 @@ class LawFitting:
     target: Any
     known: Sequence[tuple[Response, np.ndarray]]
     most: int
+    prior: FieldPrior
     solve: WhitenedSolve
-    _likely: list[Sequence[Sequence[Prior]]] = field(default_factory=list, init=False, repr=False)
+    _likely: list[Sequence[Sequence[ModePrior]]] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def rounding(self) -> np.ndarray:
@@ -82,9 +85,12 @@ class LawFitting:
         if self.known:
             return
         rounding = ROUNDING.get(self.problem.precision, ROUNDING[32])
+        state, gaussian = self.problem.states.template, self.prior.gaussian
+        is_free = gaussian.frees_constant(state)
         for entry, local in enumerate(local_responses(self.problem, x, self.target, self.most)):
-            priors = self._likely[-1][entry] if len(self._likely) >= FITS else priors_of(self.grid)
-            constants = Constants.of(self.grid, local.rows)
+            is_first = len(self._likely) < FITS
+            priors = gaussian.priors(self.grid, state) if is_first else self._likely[-1][entry]
+            constants = Constants.of(self.grid, local.rows) if is_free else Constants.none(local.rows)
             offset = local.values * 0
             response = Response.of(local.rows, offset, local.seen, priors, constants, rounding, local.observed)
             yield response, np.array([entry]), local.values[None]

@@ -67,6 +67,10 @@ class LinearizedPosterior(ABC):
         """Computes σ² anew from all values, shape (entries,); `None` if all have been taken account of before."""
 
     @abstractmethod
+    def followed(self) -> np.ndarray:
+        """Computes γ, how many values the state follows, shape (entries, 1)."""
+
+    @abstractmethod
     def deviation(self) -> np.ndarray:
         """Computes the standard deviation of the states, shape (entries, columns)."""
 
@@ -102,6 +106,9 @@ class ExactPosterior(LinearizedPosterior):
 
     def noise_left(self, found: MostLikely) -> None:
         return None
+
+    def followed(self) -> np.ndarray:
+        return self.posteriors.followed()[:, None]
 
     def deviation(self) -> np.ndarray:
         deviation: np.ndarray = np.sqrt(self.posteriors.variance())
@@ -143,11 +150,8 @@ class WhiteningOfEntry:
             grid: Grid of the state.
         """
         squares = (law.modes.transform(response.rows) ** 2).sum(0) * (response.observed / len(response.rows))
-        k = np.sqrt(law.modes.k_squared())
-        shell = np.minimum((k / max(k.max(), np.finfo(float).tiny) * SHELLS).astype(int), SHELLS - 1)
-        mean = np.bincount(shell, squares, SHELLS) / np.maximum(np.bincount(shell, minlength=SHELLS), 1)
         scale = law.noise_variance if law.noise_variance > SMALLEST else 1.0
-        root = (1 + law.power * mean[shell] / scale) ** -0.25
+        root = (1 + law.power * shell_means(law.modes, squares) / scale) ** -0.25
         largest = (np.sqrt(law.power) * root).max()
         start = response.constants.added(np.zeros((1, len(root))), values[None])[0]
         return WhiteningOfEntry(law, root, largest * response.constants.units(grid), start, scale)
@@ -177,18 +181,25 @@ class IterativePosterior(LinearizedPosterior):
 
     def noise_left(self, found: MostLikely) -> np.ndarray:
         """
-        Computes σ² = ‖y* − P(x̃)‖² / (n − γ), with γ values that the state follows, which white noise tells.
+        Computes σ² = ‖y* − P(x̃)‖² / (n − γ), with γ values that the state follows.
 
-        Source: MacKay, "Bayesian Interpolation", Neural Computation 4, 1992, eqs. 4.8–4.11; Hutchinson, "A Stochastic
-        Estimator of the Trace of the Influence Matrix", 1989.
+        Source: MacKay, "Bayesian Interpolation", Neural Computation 4, 1992, eqs. 4.8–4.11.
         """
-        problem, count = self.problem, self.observed[:, None]
-        noise = np.random.default_rng(0).standard_normal(problem.observations.size)  # the same for all entries
-        natives = self.x, problem.native(np.tile(noise, (len(self.entries), 1)))
-        followed, _ = self._by_modes(problem, 1, self.solve.explained, *natives)
-        free = np.clip(count - problem.numpy(followed), LEAST * count, count)
+        count = self.observed[:, None]
+        free = np.clip(count - self.followed(), LEAST * count, count)
         variance: np.ndarray = (np.asarray(found.left) / free)[:, 0]
         return variance
+
+    def followed(self) -> np.ndarray:
+        """
+        Computes γ, which white noise tells, the same for all entries.
+
+        Source: Hutchinson, "A Stochastic Estimator of the Trace of the Influence Matrix", 1989.
+        """
+        noise = np.random.default_rng(0).standard_normal(self.problem.observations.size)
+        natives = self.x, self.problem.native(np.tile(noise, (len(self.entries), 1)))
+        followed, _ = self._by_modes(self.problem, 1, self.solve.explained, *natives)
+        return self.problem.numpy(followed)
 
     def deviation(self) -> np.ndarray:
         """Computes the standard deviation of the states from draws that are the same always, and for all entries."""
@@ -243,14 +254,23 @@ class IterativePosterior(LinearizedPosterior):
         law = [problem.native(np.repeat(rows, copies, 0)) for rows in parts]
         modes_of, found = [entry.law.modes for entry in self.entries], ()
         for modes in dict.fromkeys(modes_of):
-            result = run(make, self.solve, problem, *natives, *law, *map(problem.native, _matrices(modes)))
+            result = run(make, self.solve, problem, *natives, *law, *map(problem.native, modes_per_axis(modes)))
             own = np.repeat([[other == modes] for other in modes_of], copies, 0)
             where = partial(problem.backend.where, problem.backend.as_tensor(own))
             found = tuple(map(where, result, found or result))
         return found
 
 
-def _matrices(modes: GridModes) -> Sequence[np.ndarray]:
+def shell_means(modes: GridModes, of_modes: np.ndarray) -> np.ndarray:
+    """Returns for each mode the mean over those whose wave number is about the same."""
+    k = np.sqrt(modes.k_squared())
+    shell = np.minimum((k / max(k.max(), np.finfo(float).tiny) * SHELLS).astype(int), SHELLS - 1)
+    mean = np.bincount(shell, of_modes, SHELLS) / np.maximum(np.bincount(shell, minlength=SHELLS), 1)
+    means: np.ndarray = mean[shell]
+    return means
+
+
+def modes_per_axis(modes: GridModes) -> Sequence[np.ndarray]:
     """Computes the orthonormal modes of each axis, shape (modes, cells)."""
     sizes = [modes.grid.sizes[axis] for axis in modes.grid.axes]
     return [kind.transform(np.eye(size), 0) for kind, size in zip(modes.kinds, sizes, strict=True)]

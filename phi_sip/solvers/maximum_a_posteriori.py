@@ -14,16 +14,22 @@ from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import Convergence, InverseSolver
 from ..errors import UnsupportedError
 from ..gaussian_process import Response
+from ..regularization.field_grid import FieldGrid
+from ..regularization.field_prior import FieldPrior
 from ..states import trees
 from ..states.checks import check_count, check_parameter
 from .entries import physics_of_entries
+from .filtered import check_filtered, filtered
 from .gaussian_process import GaussianProcess, stacked_samples
 from .law_fitting import LawFitting
 from .least_squares import LeastSquares, run
 from .linearized_posterior import LinearizedPosterior
 from .noise_variance import told_variance
-from .observed_response import observed_response, state_grid
+from .observed_response import observed_response, sides_of_state, state_grid
 from .posterior_steps import WhitenedSolve, trial
+from .rules import prior_of
+from .split_search import SplitSearch
+from .split_steps import SplitSolve
 
 SETTLED = 0.1  # change of σ² that is none, as a part of it
 
@@ -47,6 +53,16 @@ class MaximumAPosteriori(InverseSolver):
     2,048 values are observed, it is that of `GaussianProcess`. For other physics it is the most likely state near x,
     and x only says where the steps begin. The prior is fitted on the processor, the steps are the framework's.
 
+    It obeys the rule of the physics, if that needs no closed form:
+
+        EmpiricalBayes()                  the above, also without a rule
+        Wiener(S), Wiener.from_samples(x) S_k as given, in the modes of the boundary; σ is still fitted
+        TotalVariation()                  argmin ½ ‖P(x) − y*‖² + λ Σ_a ‖D_a x‖₁, x ≥ minimum; γ and σ are those of C
+        Tikhonov(), TruncatedSVD()        singular values of J in place of gains; linear P with up to 2,048 values
+
+    λ, and the alternating directions that find the minimum, are those of the closed form, with conjugate gradients for
+    x, see `SplitSolve`; the uncertainty is that of C. Of filters it is what noise makes of x̃.
+
     Args:
         iterations: Gauss–Newton steps, at most.
         inner_iterations: At most so many conjugate-gradient iterations for each.
@@ -57,8 +73,8 @@ class MaximumAPosteriori(InverseSolver):
 
     Raises:
         ParameterError: if an argument is out of range.
-        UnsupportedError: when solving, if a state is no single field, if no observed value depends on it, or within a
-            graph.
+        UnsupportedError: when solving, if a state is no single field, if no observed value depends on it, if a filter
+            is given too many of them, or within a graph.
 
     Source: Bui-Thanh, Ghattas, Martin, Stadler, "A Computational Framework for Infinite-Dimensional Bayesian Inverse
     Problems", SIAM J. Sci. Comput. 35, 2013, sections 3–5; MacKay, "Bayesian Interpolation", Neural Computation 4, 1992
@@ -91,22 +107,23 @@ class MaximumAPosteriori(InverseSolver):
         grid = state_grid(x)
         problem = LeastSquares.of(physics, y_target, x, y)
         told = told_variance(self, physics, problem, y_target)
-        known = _linear_responses(physics, x, problem)
-        if known and all(response.observed == len(response.rows) for response, _ in known):
+        prior = prior_of(self, physics)
+        known = _linear_responses(physics, x, problem, prior)
+        target = problem.observations.pack(y_target)
+        if prior.filter is not None:
+            check_filtered(physics, known)
+            return filtered(prior.filter, known, problem, target, x, told)
+        is_exact = known and all(response.observed == len(response.rows) for response, _ in known)
+        if is_exact and prior.edges is None:
             return GaussianProcess().solve(physics, y_target, x, y)
         solve = WhitenedSolve(grid.sizes, grid.axes, self.inner_iterations, self.inner_tolerance)
-        target = problem.observations.pack(y_target)
-        fitting = LawFitting(problem, grid, target, known, self.values, solve)
+        fitting = LawFitting(problem, grid, target, known, self.values, prior, solve)
         found, posterior, convergence = self._search(fitting, problem.states.pack(x), told)
-        noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
-        dx = trees.subtract(problem.states.unpack(found), x)
-        stats = {**convergence.stats(), "noise_std": noise_std}
-
-        def draw(count: int, generator: np.random.Generator) -> Any:
-            errors = np.moveaxis(posterior.errors(count, generator), 1, 0)
-            return stacked_samples([problem.states.unpack(found + problem.native(error)) for error in errors])
-
-        return Correction(dx, lambda: problem.states.unpack(problem.native(posterior.deviation())), stats, draw)
+        if prior.edges is not None:
+            steps = SplitSolve(FieldGrid(grid, sides_of_state(x)), prior.edges, self.inner_iterations)
+            found, *columns = SplitSearch(steps, self.iterations, self.tolerance).run(found, target, posterior)
+            convergence = _convergence(problem, *columns)
+        return _correction(x, found, posterior, convergence, is_mean=prior.edges is None)
 
     def _search(
         self, fitting: LawFitting, x: Any, told: np.ndarray | None
@@ -138,13 +155,42 @@ class MaximumAPosteriori(InverseSolver):
 
 
 def _linear_responses(
-    physics: InvertiblePhysics, x: Any, problem: LeastSquares
+    physics: InvertiblePhysics, x: Any, problem: LeastSquares, prior: FieldPrior
 ) -> Sequence[tuple[Response, np.ndarray]]:
     """Returns how the values of entries depend on the state, and of which, if that is the same for all states."""
     if not physics.is_linear:
         return ()
     entries = physics_of_entries(physics, problem.states.entries)
-    return [(observed_response(own, x), places) for own, places in entries]
+    return [(observed_response(own, x, prior), places) for own, places in entries]
+
+
+def _correction(
+    x: Any, found: Any, posterior: LinearizedPosterior, convergence: Convergence, *, is_mean: bool
+) -> Correction:
+    """
+    Returns the correction to the states found.
+
+    Args:
+        x: States to be corrected.
+        found: What they become, native.
+        posterior: That of the Gaussian prior.
+        convergence: How they were found.
+        is_mean: Whether they are its mean, so that its states are draws.
+    """
+    problem = posterior.problem
+    noise_std = problem.per_entry(problem.native(np.sqrt(posterior.noise_variance)))
+    stats = {**convergence.stats(), "noise_std": noise_std}
+
+    def draw(count: int, generator: np.random.Generator) -> Any:
+        errors = np.moveaxis(posterior.errors(count, generator), 1, 0)
+        return stacked_samples([problem.states.unpack(found + problem.native(error)) for error in errors])
+
+    return Correction(
+        trees.subtract(problem.states.unpack(found), x),
+        lambda: problem.states.unpack(problem.native(posterior.deviation())),
+        stats,
+        draw if is_mean else None,
+    )
 
 
 def _convergence(problem: LeastSquares, *columns: np.ndarray) -> Convergence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from contextlib import suppress
 from threading import RLock
 from typing import Any
 
@@ -16,8 +17,9 @@ from ..compilation import keys
 from ..compilation.objects import NoKeyError
 from ..contract.physics import InvertiblePhysics
 from ..errors import BoundaryError, UnsupportedError
-from ..gaussian_process import Constants, Response, StateGrid, priors_of
-from ..spectral.sides import Periodic, sides_of
+from ..gaussian_process import Constants, Response, StateGrid
+from ..regularization.field_prior import FieldPrior
+from ..spectral.sides import Insulated, Periodic, Side, sides_of
 from ..states import order, trees
 from .entries import without_noise
 from .least_squares import LeastSquares
@@ -53,31 +55,32 @@ class _Kept:
 _kept = _Kept()
 
 
-def observed_response(physics: InvertiblePhysics, x: Any) -> Response:
+def observed_response(physics: InvertiblePhysics, x: Any, prior: FieldPrior) -> Response:
     """
-    Returns y₀ and J of the values that depend on a state, and what the priors of its grid make of them. Of more than
+    Returns y₀ and J of the values that depend on a state, and what the priors make of them. Of more than
     2,048 values these are but 512, drawn at random, but always the same.
 
     Args:
         physics: Linear process.
         x: A state, for its dims and geometry.
+        prior: That of the rule of the physics.
 
     Raises:
         UnsupportedError: see `MaximumAPosteriori`, or if the physics is another one for each batch entry.
     """
     state = _one_entry(x)
     try:
-        key: Hashable = keys.of_value(without_noise(physics)), keys.of_state(state)
+        key: Hashable = keys.of_value((without_noise(physics), prior.gaussian)), keys.of_state(state)
     except NoKeyError:
-        return _response(physics, state)
+        return _response(physics, state, prior)
     known = _kept.get(key)
     if known is None:
-        known = _response(physics, state)
+        known = _response(physics, state, prior)
         _kept.add(key, known)
     return known
 
 
-def _response(physics: InvertiblePhysics, state: Any) -> Response:
+def _response(physics: InvertiblePhysics, state: Any, prior: FieldPrior) -> Response:
     grid = state_grid(state)
     state = _exact(physics, state)
     precision = trees.precision_of(state)
@@ -99,8 +102,9 @@ def _response(physics: InvertiblePhysics, state: Any) -> Response:
             f"derivative at 0. Is it linear, as is_linear says?"
         )
     rounding = ROUNDING.get(precision, ROUNDING[32])
-    constants = Constants.of(grid, rows)
-    return Response.of(rows, probed[0, seen], seen, priors_of(grid), constants, rounding, observed)
+    gaussian = prior.gaussian
+    constants = Constants.of(grid, rows) if gaussian.frees_constant(state) else Constants.none(rows)
+    return Response.of(rows, probed[0, seen], seen, gaussian.priors(grid, state), constants, rounding, observed)
 
 
 def _exact(physics: InvertiblePhysics, state: Any) -> Any:
@@ -197,12 +201,16 @@ def state_grid(state: Any) -> StateGrid:
             f"A state is {trees.describe(state)}, but a Gaussian prior is that of one field on a grid. Give "
             f"a centered Field, or a Tensor with spatial dims."
         )
-    columns = order.components_by_name(trees.leaves(state)[0]).shape.non_batch
-    columns = columns.only(order.canonical(columns), reorder=True)
+    columns = order.columns_of(trees.leaves(state)[0])
     axes = columns.spatial.names
     lengths = [_length(state, columns, axis) for axis in axes]
     periodic = [_is_periodic(state, axis) for axis in axes]
     return StateGrid(columns.sizes, tuple(columns.index(axis) for axis in axes), tuple(lengths), tuple(periodic))
+
+
+def sides_of_state(state: Any) -> tuple[tuple[Side, Side], ...]:
+    """Returns the sides of the axes of `state_grid`; those that have no basis count as insulated."""
+    return tuple(_sides(state, axis) for axis in order.columns_of(trees.leaves(state)[0]).spatial.names)
 
 
 def is_one_field(state: Any) -> bool:
@@ -218,9 +226,12 @@ def _length(state: Any, columns: Shape, axis: str) -> float:
 
 
 def _is_periodic(state: Any, axis: str) -> bool:
-    if not isinstance(state, Field):
-        return False
-    try:
-        return sides_of(state.boundary, axis)[0] == Periodic()
-    except BoundaryError:
-        return False
+    return _sides(state, axis)[0] == Periodic()
+
+
+def _sides(state: Any, axis: str) -> tuple[Side, Side]:
+    """Returns the sides of an axis, insulated ones where there is no basis for what they are."""
+    with suppress(BoundaryError):
+        if isinstance(state, Field):
+            return sides_of(state.boundary, axis)
+    return Insulated(), Insulated()

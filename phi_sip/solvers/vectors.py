@@ -7,7 +7,7 @@ from typing import Any
 
 from phiml import math
 from phiml.backend import Backend
-from phiml.math import Shape, Tensor
+from phiml.math import Shape
 
 from ..compilation.inputs import without_values
 from ..compilation.keys import of_state
@@ -35,14 +35,14 @@ class Vectors:
         parts = []
         for leaf, like in zip(trees.leaves(tree, self.template), trees.leaves(self.template), strict=True):
             whole = order.components_by_name(math.expand(math.convert(leaf, self.backend), self.entries))
-            parts.append(self.backend.as_tensor(whole.native([self.entries, _columns(like)])))
+            parts.append(self.backend.as_tensor(whole.native([self.entries, order.columns_of(like)])))
         return self.backend.concat(parts, 1) if len(parts) > 1 else parts[0]
 
     def unpack(self, values: Any) -> Any:
         """Returns the state of a native matrix."""
         leaves, start = [], 0
         for like in trees.leaves(self.template):
-            columns = _columns(like)
+            columns = order.columns_of(like)
             stop = start + columns.volume
             flat = self.backend.reshape(values[:, start:stop], (-1, *columns.sizes))
             found = math.reshaped_tensor(flat, [self.entries, *columns], convert=False)
@@ -63,9 +63,3 @@ class Vectors:
     def signature(self) -> tuple[Any, ...]:
         """Equal for templates whose matrices mean the same."""
         return self.backend.name, of_state((math.zeros(self.entries), self.template))
-
-
-def _columns(leaf: Tensor) -> Shape:
-    """Returns what the columns of a leaf mean, one after the other."""
-    values = order.components_by_name(leaf).shape.non_batch
-    return values.only(order.canonical(values), reorder=True)

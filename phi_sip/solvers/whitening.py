@@ -54,7 +54,7 @@ class Whitening:
             gradient: That with respect to x.
             prior: That with respect to D^(−¼) w.
         """
-        w = self.deviations * self._along_axes(gradient, "anb,mn->amb") + prior
+        w = self.deviations * self.coefficients(gradient) + prior
         b = self.backend.einsum("rcn,rn->rc", self.constants, gradient)
         return self.backend.concat([self.preconditioner * w, b], 1)
 
@@ -65,6 +65,10 @@ class Whitening:
     def state(self, coefficients: Any) -> Any:
         """Computes x from coefficients of the modes."""
         return self._along_axes(coefficients, "amb,mn->anb")
+
+    def coefficients(self, x: Any) -> Any:
+        """Computes the coefficients of the modes of x."""
+        return self._along_axes(x, "anb,mn->amb")
 
     def _along_axes(self, rows: Any, product: str) -> Any:
         b = self.backend

@@ -86,6 +86,12 @@ def components_by_name(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def columns_of(values: Tensor) -> Shape:
+    """Returns all dims but batch dims, components by name, in canonical order: those of a row of values."""
+    columns = components_by_name(values).shape.non_batch
+    return columns.only(canonical(columns), reorder=True)
+
+
 def _taken(tensor: Tensor, dim: str, components: Sequence[str]) -> Tensor:
     """Returns the components along a dim, in this order; PhiML may round what it picks to the current precision."""
     with math.precision(tensor.dtype.precision if tensor.dtype.kind is float else math.get_precision()):

@@ -140,6 +140,10 @@ class InOtherUnits(InvertiblePhysics):
         return self.physics.default_solver
 
     @property
+    def rule_of_state(self) -> Any:
+        return self.physics.rule_of_state
+
+    @property
     def noise_std(self) -> Any:
         std = getattr(self.physics, "noise_std", None)
         return std * self.unit if isinstance(std, (Real, Tensor)) else None
