@@ -57,7 +57,7 @@ def main() -> None:
         for method, solver in METHODS.items():
             runs.append(Run(TrainingRecord(method)))
             steps = train(
-                lambda x, solver=solver: solver,
+                {"solver": solver},
                 runs[-1].record,
                 Exponential(),
                 options,
