@@ -19,7 +19,7 @@ from ..inversion.rules import rule_of
 from ..regularization.subsampled import Subsampled
 from ..states import order, trees
 
-SAMPLES_WITH_EDGES = 32  # in one update: more hardly change its gradient
+SAMPLES_WITH_EDGES, LEAST_PART = 16, 1 / 8  # in one update: more hardly change its gradient
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class LocalInverse(TrainingTarget):
     It is the default of `sip_update_weights`. Each observation is explained by itself: the network learns to give what
     the inverse gives, and no more.
 
-    Rules that look for edges cost much more than linear ones. In batches of more than 32 samples they are computed for
-    32 of them, drawn anew in each update, or for another part p of the batch:
+    Rules that look for edges cost much more than linear ones. In batches of more than 16 samples they are computed for
+    16 of them, but at least for an eighth, drawn anew in each update, or for another part p of the batch:
 
         x̃ = x̃_linear + b/p (x̃_edges − x̃_linear),   b = 1 for a part p of the samples, 0 for the others
 
@@ -44,7 +44,7 @@ class LocalInverse(TrainingTarget):
     Args:
         subset: p in (0, 1], for physics whose closed-form inverse obeys a rule with a `control`: `TotalVariation`,
             `Sparse`, and `CrossValidated`, the default of many. Of each micro-batch at least one sample is taken.
-            Default: 32 samples of each micro-batch, or all if there are fewer. 1.0: always all.
+            Default: 16 samples of each micro-batch, but at least an eighth, or all if there are fewer. 1.0: always all.
 
     Raises:
         ParameterError: if `subset` is no number in (0, 1]; by an update, if it is less than 1 and the physics has no
@@ -82,7 +82,7 @@ class LocalInverse(TrainingTarget):
 
     def _part(self, samples: int) -> float:
         """Returns p for a batch of so many samples."""
-        return min(1.0, SAMPLES_WITH_EDGES / samples) if self.subset is None else self.subset
+        return min(1.0, max(LEAST_PART, SAMPLES_WITH_EDGES / samples)) if self.subset is None else self.subset
 
     def lesson(self, context: TargetContext) -> Lesson:
         observed, physics = context.observed, self._inverted(context)
