@@ -84,8 +84,8 @@ def sip_update_weights(
             x = x̂ + net(y*, x̂); `"linear"`, `"uncertainty"`, and those of plugins. For two such of one channel each a
             network has two channels in and one out, e.g. `u_net(2, 1)`. See `start_from_estimate`.
         targets: What the network is drawn to, by name or as object: `LocalInverse()` (default), as above, of more than
-            16 samples with edge-aware rules for 16 or an eighth of them only; `SelfSimulated()`, states that are simulated from
-            estimates; `Labels()`, `x_true`; and those of plugins.
+            16 samples with edge-aware rules for 16 or an eighth of them only; `SelfSimulated()`, states that are
+            simulated from estimates; `Labels()`, `x_true`; and those of plugins.
         teacher: Average of the weights, which follows this update, and which `SelfSimulated()` learns from. What is
             simulated for it is made for the whole batch at once, whatever `micro_batches` says.
 
