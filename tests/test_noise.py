@@ -18,6 +18,7 @@ from phi_sip import HeatEquation, Poisson, sip_inverse
 from phi_sip.data import heat_rectangles, smooth_fields
 from phi_sip.regularization import EmpiricalBayes
 from phi_sip.regularization.noise import EmptyModes
+from phi_sip.spectral import SpectralBasis
 from phi_sip.states import trees
 
 PERIODIC, INSULATED = extrapolation.PERIODIC, extrapolation.ZERO_GRADIENT
@@ -81,6 +82,20 @@ def test_a_few_modes_without_noise_hide_no_noise(double, cells, amount, factor, 
     assert known.all()
     np.testing.assert_allclose(found, 1e-2, rtol=0.15)
     assert np.abs(array(x)).max() < 10
+
+
+@pytest.mark.parametrize(("cells", "amount"), [((128,), 20.0), ((256,), 8.0), ((12, 12), 1.0), ((15, 15), 2.0)])
+def test_no_noise_is_found_far_too_low_by_chance(double, cells, amount):
+    """On grids of few modes, too: 20,000 observations of nothing but noise."""
+    with NUMPY:
+        values = np.random.default_rng(3).standard_normal((20000, *cells))
+        y = periodic(values)
+        basis = SpectralBasis.of(y)
+        power = abs(basis.transform(y.values)) ** 2
+        found = EmptyModes().estimate(power, -amount * basis.k_squared(), basis)
+    std, known = found.std.numpy("batch"), found.known.numpy("batch")
+    assert std[known].min() > 0.3
+    assert (~known).mean() < 1e-3
 
 
 def test_noise_is_measured_on_every_framework(framework, double):

@@ -18,7 +18,7 @@ from .mode_blocks import BLOCK, mode_blocks, positive
 from .plateau import PART, NoiseEstimate, largest_ratios, plateau
 
 ENOUGH = 32.0  # modes whose mean power chance hardly changes
-MANY = 128.0  # modes of a plateau that overrule those of one with fewer than ENOUGH
+MANY = 4  # so many times as many modes overrule a plateau of fewer
 PART_OF_ALL = 8  # they are at most an eighth of all: in more of them there may be signal
 
 
@@ -42,8 +42,9 @@ class EmptyModes(NoiseMeasurement):
     - White noise fills all modes: no block holds less than half of it, by an F test.
 
     A few modes that have little power by chance would end the plateau. So the first blocks are joined to one of 32
-    modes, of at least 256, and tested again. What this finds counts where the first plateau is not known, or has fewer
-    than 32 modes and this one at least 128. Else σ is not known, and y* is taken at its word, σ being that of rounding.
+    modes, or an eighth of all if that is less, and tested again. What this finds counts where the first plateau is not
+    known, or has fewer modes than that and this one at least four times as many. Else σ is not known, and y* is taken
+    at its word, σ being that of rounding.
     Where the physics hardly damps, that is right, as the inverse amplifies nothing; what lies between loses some
     accuracy, see `docs/noise.md`.
 
@@ -87,7 +88,8 @@ class EmptyModes(NoiseMeasurement):
         power = blocks.modes_of(power)
         state_power = power * blocks.state_power  # |â_k|² / h_k² in units of 1 / h_b²
         counts, lowest = math.sum(blocks.members, "_mode"), blocks.lowest_log_gain
-        number = _joined(counts.numpy(BLOCK))
+        enough = min(ENOUGH, counts.numpy(BLOCK).sum() / PART_OF_ALL)
+        number = _joined(counts.numpy(BLOCK), enough)
         first = {"_block": slice(0, number)}
         sums, state_sums = blocks.sums(power), blocks.sums(state_power)
         logs = blocks.first_logs(state_power, number)
@@ -116,16 +118,16 @@ class EmptyModes(NoiseMeasurement):
             return plateau(_first_joined(sums, joined), _first_joined(counts, joined), gains, rise, ratios)
 
         estimate = found(1)
-        if number == 1 or PART_OF_ALL * all_counts[:number].sum() > all_counts.sum():
+        if number == 1:
             return estimate
         again = found(number)
-        is_sure = estimate.known & ~(estimate.rests_on_fewer(ENOUGH) & ~again.rests_on_fewer(MANY))
+        is_sure = estimate.known & ~(estimate.rests_on_fewer(enough) & ~again.rests_on_fewer(MANY * enough))
         return NoiseEstimate(*(order.where(is_sure, *pair) for pair in zip(estimate.values, again.values, strict=True)))
 
 
-def _joined(counts: np.ndarray) -> int:
+def _joined(counts: np.ndarray, enough: float) -> int:
     """Returns how many of the first blocks hold enough modes together."""
-    return min(len(counts), int(np.searchsorted(np.cumsum(counts), ENOUGH)) + 1)
+    return min(len(counts), int(np.searchsorted(np.cumsum(counts), enough)) + 1)
 
 
 def _with_first(counts: np.ndarray, joined: int) -> tuple[float, ...]:
