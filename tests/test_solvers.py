@@ -39,6 +39,8 @@ from phi_sip import (
     sip_inverse,
     sip_update_weights,
 )
+from phi_sip.frameworks import operations_of
+from phi_sip.inversion.operator import invert
 from phi_sip.solvers.gradient import GradientSolver
 
 
@@ -267,6 +269,31 @@ def test_states_that_cannot_move_cost_no_search(double):
         step = sip_inverse(DifferentiablePhysics(clipped), x * 0 + 1, x, solver=TruncatedGaussNewton())
     np.testing.assert_array_equal(array(step.dx), 0)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["levenberg-marquardt", "truncated-gauss-newton"])
+def test_physics_that_draws_is_refused_in_graphs(compiling, name):
+    """Else one draw would stay in the graph."""
+    solver = get_solver(name)
+    physics = DifferentiablePhysics(lambda x: x + float(np.random.normal()))  # noqa: NPY002
+    template = vectors(X.astype(np.float32))
+
+    def solve(native: Any) -> Any:
+        x = math.reshaped_tensor(native, [*template.shape], convert=False)
+        return invert(physics, x, x * 0, 1.0, solver).x_target.native(template.shape)
+
+    native = template.default_backend.as_tensor(template.native(template.shape))
+    with pytest.raises(UnsupportedError, match="cannot be inverted numerically"):
+        operations_of(template.default_backend).compile(solve)(native)
+
+
+@pytest.mark.parametrize("name", ["gradient", "levenberg-marquardt", "truncated-gauss-newton"])
+def test_observations_of_numpy_stay_numpy(double, name):
+    with NUMPY:
+        x = vectors(X)
+    with TORCH:
+        step = sip_inverse(BEND, x, x * 0, solver=name)
+    assert step.y.default_backend is NUMPY
 
 
 class Half(GradientSolver):

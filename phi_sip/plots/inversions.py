@@ -72,5 +72,5 @@ def plot_damping(wavenumber: np.ndarray, gain: np.ndarray, recovered: np.ndarray
     axes.plot(k[order], np.ravel(gain)[order] ** 2, color=dp, linestyle=dp_style, lw=2, label="gradient: $h_k^2$")
     axes.set(xlabel="wavenumber |k|", ylabel="share of the error corrected in one step", ylim=(-0.03, 1.08))
     axes.grid(True, alpha=0.25)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
