@@ -3,6 +3,7 @@ How soon SIP is as accurate as the chapter's training through the physics (DP) a
 
 Both train in turns, from the same weights, each on data of its own: the chapter's made by the chapter, SIP's ahead of
 time by `phi_sip.data`. After every step, with the clock stopped, both are evaluated on one batch that the chapter made.
+The inverse alone, by the default rule, is evaluated on the same batch.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rich.progress import track
 from settings import Settings
 from timing import Row, elapsed
 
-from phi_sip import ProbabilisticDamping, sip_update_weights
+from phi_sip import ProbabilisticDamping, sip_inverse, sip_update_weights
 from phi_sip.data import Samples, prefetched, step_seed
 
 DP, SIP = "chapter, through the physics", "SIP, damping, data made ahead"
@@ -76,14 +77,16 @@ def measure(settings: Settings) -> dict[str, Any]:
     use(settings.framework)
     with math.precision(64):
         seeds = {seed: trained(settings, seed) for seed in settings.sizes.seeds}
+        alone = {seed: error_alone(validation_batch(settings, seed)) for seed in seeds}
     published, best, every = [], [], []
     for seed, runs in seeds.items():
         through_physics = [run for run in runs if run.method == DP]
         inverting = [run for run in runs if run.method != DP]
         goal = min(through_physics, key=lambda run: run.end)
         every += [row(run, goal.end) for run in runs]
-        best.append(comparison(seed, goal, inverting))
-        published += [comparison(seed, run, inverting) for run in through_physics if run.rate == chapter.RATE]
+        beside = {"alone": alone[seed]}
+        best.append(comparison(seed, goal, inverting) | beside)
+        published += [comparison(seed, run, inverting) | beside for run in through_physics if run.rate == chapter.RATE]
     sizes = settings.sizes
     title = f"{sizes.cells}² cells, batch {sizes.batch}, {sizes.steps} steps"
     tables = {
@@ -99,9 +102,7 @@ def measure(settings: Settings) -> dict[str, Any]:
 
 def trained(settings: Settings, seed: int) -> list[Run]:
     """All runs of a seed, in turns."""
-    sizes = settings.sizes
-    math.seed(seed)
-    validation = chapter.rectangles(sizes.batch, sizes.cells)
+    sizes, validation = settings.sizes, validation_batch(settings, seed)
     with ExitStack() as stack:
         kinds = (chapter_run, sip_run, periodic_run)
         runs = [make(settings, rate, seed, stack) for rate in settings.rates for make in kinds]
@@ -110,6 +111,12 @@ def trained(settings: Settings, seed: int) -> list[Run]:
             for run in runs:
                 run.advance(validation)
     return runs
+
+
+def validation_batch(settings: Settings, seed: int) -> Field:
+    """States that the chapter made, the same for all runs of a seed."""
+    math.seed(seed)
+    return chapter.rectangles(settings.sizes.batch, settings.sizes.cells)
 
 
 def chapter_run(settings: Settings, rate: float, seed: int, stack: ExitStack) -> Run:
@@ -149,6 +156,13 @@ def error(net: Any, x: Field) -> float:
         prediction = native_call(net, y)
     prediction += mean(x) - mean(prediction)
     return float(l2_loss(x - prediction).mean)
+
+
+def error_alone(x: Field) -> float:
+    """The same of the inverse alone, without a network."""
+    physics = heat()
+    y = physics.forward(x)
+    return float(l2_loss(x - sip_inverse(physics, y, physics.initial_state(y)).x_target).mean)
 
 
 def row(run: Run, goal: float) -> Row:

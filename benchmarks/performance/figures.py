@@ -126,6 +126,8 @@ def accuracy(found: Found) -> Figure:
                 label = ("chapter, through the physics", "SIP, fastest network and rate")[i] if row is best[0] else None
                 style = {"color": COLORS[i], "linestyle": DASHES[1 - i], "lw": 1.6}
                 panel.plot(curve["seconds"], curve["errors"], label=label, **style)
+            label = "the inverse alone, no network" if row is best[0] else None
+            panel.axhline(row["alone"], color="0.4", linestyle=":", lw=1.4, label=label)
             if row["sip_seconds"] is not None:
                 label = "SIP reaches the chapter's error at the end" if row is best[0] else None
                 panel.plot(row["sip_seconds"], row["goal"], "ko", ms=6, mfc="white", mew=1.5, zorder=3, label=label)

@@ -22,6 +22,7 @@ HEADINGS = {
     "rate": "learning rate",
     "end": "error at the end",
     "goal": "error to reach",
+    "alone": "error of the inverse alone",
     "steps_to_goal": "steps to it",
     "to_goal": "seconds to it",
     "step": "median step [s]",
