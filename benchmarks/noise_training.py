@@ -121,7 +121,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--data", choices=DATA, nargs="+", default=["rectangles"])
     parser.add_argument("--rules", choices=RULES, nargs="+", default=["total variation, x ≥ 0", "default"])
-    parser.add_argument("--subset", type=float, default=1.0, help="part of the batch for which edges are looked for")
+    parser.add_argument("--subset", type=float, help="part of the batch for which edges are looked for; default: ours")
     parser.add_argument("--output", type=Path, help="JSON file for the results")
     return parser.parse_args()
 
