@@ -36,7 +36,6 @@ from phi_sip import (
     DifferentiablePhysics,
     Evolution,
     InvertiblePhysics,
-    NonFiniteError,
     OptaxOptimizer,
     sip_update_weights,
 )
@@ -44,6 +43,7 @@ from phi_sip.data import heat_rectangles
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 METHODS = {"DP": "gradient", "SIP": None}
+WARM_UP = 40  # updates with labels
 
 
 def spread(u: Field, dt: float) -> Field:
@@ -132,17 +132,22 @@ def stepper(
 ) -> Callable[[int], None]:
     """Returns a function that makes one update with the data of a number."""
     net, optimizer = make_network(framework)
+    short = function(1)
+    for number in range(WARM_UP):  # as the simulation overflows for what some networks give at first
+        x, y_target = data(short, number, options)
+        sip_update_weights(net, optimizer, short, y_target, x_true=x, targets="labels")
 
     def step(number: int) -> None:
-        x = heat_rectangles(batch(batch=options.batch), spatial(x=options.cells, y=options.cells), seed=number)
-        x = CenteredGrid(x.values * 0.3, x.boundary, bounds=x.bounds, resolution=x.resolution)
-        try:
-            update = sip_update_weights(net, optimizer, physics, physics.forward(x), solver=solver)
-            float(update.y_l2.mean)  # waits for it
-        except NonFiniteError:  # a simulation of what the network gives at first can overflow; it took its time
-            return
+        _, y_target = data(physics, number, options)
+        float(sip_update_weights(net, optimizer, physics, y_target, solver=solver).y_l2.mean)  # waits for it
 
     return step
+
+
+def data(physics: InvertiblePhysics, number: int, options: argparse.Namespace) -> tuple[Field, Field]:
+    x = heat_rectangles(batch(batch=options.batch), spatial(x=options.cells, y=options.cells), seed=number)
+    x = CenteredGrid(x.values * 0.3, x.boundary, bounds=x.bounds, resolution=x.resolution)
+    return x, physics.forward(x)
 
 
 def timed(step: Callable[[int], None], number: int) -> float:

@@ -74,8 +74,8 @@ class Operations(Protocol):
 
     def repeated(self, step: Callable[[Any], Any], state: Any, count: int) -> Any:
         """
-        Computes step(… step(state)), `count` times, of a native tensor; it can be differentiated. Where it is compiled,
-        it is compiled as a loop, in a time that does not depend on `count`.
+        Computes step(… step(state)), `count` times, of a native tensor or a tuple of them; it can be differentiated.
+        Where it is compiled, it is compiled as a loop, in a time that does not depend on `count`.
         """
 
     def eigh(self, matrices: Any) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from ..regularization import Regularization
 from ..states import trees
 from ..states.checks import check_count, check_parameter
 from .fitted import FittedPrior
+from .time_loop import repeated
 
 
 def check_time_steps(owner: str, time_step: float | Tensor, steps: int) -> None:
@@ -78,9 +79,7 @@ class TimeStepping(InvertiblePhysics):
 
     def _run(self, state: Any, dt: float | Tensor) -> Any:
         with math.precision(trees.precision_of(state)):
-            for _ in range(self.steps):
-                state = self.advance(state, dt)
-        return state
+            return repeated(lambda now: self.advance(now, dt), state, self.steps)
 
 
 class Reversible(TimeStepping):

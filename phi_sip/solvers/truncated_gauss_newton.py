@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..compilation.iterations import Algorithm
+from ..compilation.iterations import Algorithm, repeat
 from ..contract.markers import hookimpl
 from ..contract.physics import Correction, InvertiblePhysics
 from ..contract.solver import InverseSolver, Solve
@@ -79,11 +79,12 @@ class TruncatedGaussNewton(InverseSolver):
         method = ConjugateGradients(
             simulation.push, simulation.pull, problem.square, problem.backend.where, noise=noise
         )
-        state = method.start(residual)
-        first = state.squared
-        for _ in range(self.iterations - 1):
-            state = method.step(state, first)
-        state = method.last(state)
+        state = repeat(
+            problem.backend,
+            lambda state: method.advance(method.turn(state, square * 0)),
+            method.origin(residual, simulation.start * 0),
+            self.iterations,
+        )
         moves = problem.square(state.d) > 0
         found = backtrack(problem, simulation.start, state.d, target, square, noise, moves)
         simulations = 1 + 2 * state.count + found.simulations

@@ -64,8 +64,19 @@ class ConjugateGradients:
         moving = (self.square(residual) > self.noise) & (squared > 0)
         return Descent(moving, gradient * 0, residual, gradient, squared, squared * 0)
 
-    def last(self, state: Descent) -> Descent:
-        """Computes d and r − J d after one more step, without the direction of a further one, which costs a Jᵀ v."""
+    def origin(self, residual: Any, d: Any) -> Descent:
+        """
+        Returns the state before the first direction is known, for loops in which `turn` comes before `advance`.
+
+        Args:
+            residual: r.
+            d: 0.
+        """
+        one = self.square(residual) * 0 + 1
+        return Descent(self.square(residual) > self.noise, d, residual, d, one, one * 0)
+
+    def advance(self, state: Descent) -> Descent:
+        """Computes d and r − J d after a step in the direction of the state."""
         moving, d, left, direction, before, count = state
         image = self.push(direction)
         curvature = self.square(image) + self.damping * self.square(direction)
@@ -82,7 +93,17 @@ class ConjugateGradients:
             state: Where the iteration is.
             first: `squared` of the start.
         """
-        moving, d, left, direction, before, count = self.last(state)
+        return self.turn(self.advance(state), first)
+
+    def turn(self, state: Descent, first: Any) -> Descent:
+        """
+        Computes the direction of the next step.
+
+        Args:
+            state: Where the iteration is.
+            first: See `step`.
+        """
+        moving, d, left, direction, before, count = state
         gradient = self.pull(left) - self.damping * d
         squared = self.square(gradient)
         direction = gradient + squared / self._positive(before) * direction

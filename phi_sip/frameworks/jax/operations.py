@@ -46,10 +46,10 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
 
 
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-    """Returns f(x), d ↦ J d by forward mode and v ↦ Jᵀ v by reverse mode."""
+    """Returns f(x), d ↦ J d by forward mode, and v ↦ Jᵀ v as the transpose of it."""
     x = jnp.asarray(x)
     y, push = jax.linearize(function, x)
-    _, pull = jax.vjp(function, x)
+    pull = jax.linear_transpose(push, x)
     return y, push, lambda v: pull(v)[0]
 
 
@@ -74,7 +74,7 @@ def hessian(objective: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
 
 
 def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
-    if isinstance(state, jax.core.Tracer):
+    if any(isinstance(value, jax.core.Tracer) for value in jax.tree_util.tree_leaves(state)):
         return jax.lax.scan(lambda value, _: (step(value), None), state, None, length=count)[0]
     for _ in range(count):
         state = step(state)
