@@ -28,7 +28,7 @@ def of_state(tree: Any) -> Hashable:
     return _made(lambda: _of_state(tree))
 
 
-def of_parameters(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> Hashable:
+def of_parameters(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = (), closures: bool = False) -> Hashable:
     """
     Returns what tells physics or solvers apart whose tensors of `inputs.map_inputs` are inputs.
 
@@ -36,8 +36,9 @@ def of_parameters(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = 
         item: Physics or solver.
         opaque: See `of_value`.
         logs: See `of_value`.
+        closures: Whether tensors that functions keep are inputs, too.
     """
-    return _made(lambda: Key(values_are_inputs=True, opaque=opaque, logs=logs).of(item))
+    return _made(lambda: Key(values_are_inputs=True, opaque=opaque, logs=logs, closures_are_inputs=closures).of(item))
 
 
 def of_value(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> Hashable:
@@ -106,6 +107,7 @@ class Key(Visitor):
 
     Args:
         values_are_inputs: Whether tensors and numbers that `inputs.map_inputs` replaces count by dims and type only.
+        closures_are_inputs: Whether the same holds for tensors that functions keep, see `closures`.
         opaque: See `of_value`.
         logs: See `of_value`.
 
@@ -114,8 +116,14 @@ class Key(Visitor):
             open file, a tensor that is being traced, or arrays of more than `LARGEST` bytes.
     """
 
-    def __init__(self, values_are_inputs: bool, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> None:
-        self.values_are_inputs, self._logs = values_are_inputs, logs
+    def __init__(
+        self,
+        values_are_inputs: bool,
+        opaque: Iterable[Any] = (),
+        logs: Container[int] = (),
+        closures_are_inputs: bool = False,
+    ) -> None:
+        self.values_are_inputs, self.closures_are_inputs, self._logs = values_are_inputs, closures_are_inputs, logs
         self._opaque = {id(item): item for item in opaque}
         self._bytes = 0  # of all arrays
         self._seen: dict[Hashable, tuple[int, Any]] = {}  # keeps objects alive, so that no two have one id

@@ -13,9 +13,11 @@ class Visitor(ABC):
 
     Attributes:
         values_are_inputs: Whether tensors and numbers that `inputs.map_inputs` replaces count by dims and type only.
+        closures_are_inputs: Whether the same holds for tensors that functions keep, see `closures`.
     """
 
     values_are_inputs: bool
+    closures_are_inputs: bool
 
     @abstractmethod
     def of(self, item: Any) -> Hashable:

@@ -73,8 +73,6 @@ class HeatEquation(SpectralPhysics):
     """
 
     name: ClassVar[str] = "heat"
-    constants: ClassVar[tuple[str, ...]] = ("diffusivity", "time")
-
     diffusivity: float | Tensor
     time: float | Tensor
     noise_std: float | Tensor | EmptyModes | str = "auto"
@@ -85,6 +83,11 @@ class HeatEquation(SpectralPhysics):
         check_parameter("HeatEquation", "diffusivity", self.diffusivity, per_axis=True)
         check_parameter("HeatEquation", "time", self.time, other_dims=1)
         self._check_noise_and_rule()
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # type: ignore[override]
+        """ν and t decide in which modes noise is measured. Where σ is given, what is compiled takes them as inputs."""
+        return ("diffusivity", "time") if self.measures_noise else ()
 
     @property
     def _observations(self) -> Shape:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from ..compilation import keys
+from ..compilation.closures import looks_at_values
+from ..compilation.inputs import closures_in
 from ..compilation.objects import NoKeyError
 from ..contract.trainable import CompilingTrainable, Trainable
 from ..contract.update import UpdateRequest
@@ -19,6 +21,7 @@ from .computation import Computation, Result
 from .eager import step_by_step
 from .kind import code_in, kind_of, may_depend_on_more, opaque_in
 from .prediction import first_prediction
+from .tensors import PARAMETERS
 
 R = TypeVar("R", bound=Result)
 
@@ -70,6 +73,8 @@ def _of_new_kind(
     try:
         result = compiled.attempt(trainable, request)
     except Exception as cause:
+        if _look_at_values(request):
+            return computed(computation, trainable, request)
         if request.compile and isinstance(cause, SipError):
             raise
         way = partial(step_by_step, computation)
@@ -81,6 +86,19 @@ def _of_new_kind(
     if cache.has_just_become_always_new and not pays:
         _warn_of_new_kinds(request.compile)
     return step_by_step(computation, trainable, request) if result is None else result
+
+
+def _look_at_values(request: UpdateRequest) -> bool:
+    """
+    Notes that functions have to know the tensors that they keep, so that these become part of what is compiled.
+
+    Returns:
+        Whether there are such functions. They may be why the computation could not be compiled.
+    """
+    functions = [function for name in PARAMETERS for function in closures_in(getattr(request, name))]
+    for function in functions:
+        looks_at_values(function)
+    return bool(functions)
 
 
 def _not_compiled(

@@ -37,7 +37,7 @@ def kind_of(computation: Hashable, trainable: CompilingTrainable, request: Updat
         computation,
         math.get_precision(),
         trainable.signature(),
-        *(keys.of_parameters(getattr(request, name), opaque, logs) for name in PARAMETERS),
+        *(keys.of_parameters(getattr(request, name), opaque, logs, closures=True) for name in PARAMETERS),
         keys.of_value((request.predict, [plugin.function for plugin in inverting_plugins()]), opaque, logs),
         request.micro_batches,
     )
