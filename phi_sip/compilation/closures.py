@@ -30,8 +30,9 @@ def has_inputs(item: Any) -> bool:
     """Tells whether something is a function that keeps tensors which a compiled update takes as inputs."""
     if not isinstance(item, FunctionType):
         return False
-    functions = list(_functions(item, ()))
-    if None in functions or any(_is_excluded(function) for function in functions):
+    found = list(_functions(item, ()))
+    functions = [function for function in found if function is not None]
+    if len(functions) < len(found) or any(map(_is_excluded, functions)):
         return False
     return any(isinstance(part, (Tensor, Field)) for function in functions for part in _flat(_kept(function)))
 

@@ -13,7 +13,7 @@ PHYSICS = "physics"
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 REMEDY = "Give predict(y), which returns x, or predict(y, physics)."
 
-Call = Callable[[Callable[..., Any], Observed], Any]
+Call = Callable[[Callable[..., Any], Any, Any], Any]
 
 
 def check_predict(predict: Any) -> None:
@@ -40,7 +40,7 @@ def predicted_by(predict: Callable[..., Any], observed: Observed) -> Any:
     Raises:
         UnsupportedError, ParameterError: see `check_predict`.
     """
-    return _way_of(predict)(predict, observed)
+    return _way_of(predict)(predict, observed.y_target, observed.physics)
 
 
 def _way_of(predict: Any) -> Call:
@@ -54,13 +54,13 @@ def _way_of(predict: Any) -> Call:
     if parameters and parameters[0].name == PHYSICS:
         raise ParameterError(f"predict{signature} takes the physics first, but y* comes first. {REMEDY}")
     if _is_physics_by_place(parameters):
-        way, arguments, names = _by_place, (None, None), {}
+        way = _by_place
     elif _is_named(signature.parameters.get(PHYSICS)):
-        way, arguments, names = _by_name, (None,), {PHYSICS: None}
+        way = _by_name
     else:
-        way, arguments, names = _of_observation, (None,), {}
+        way = _of_observation
     try:
-        signature.bind(*arguments, **names)
+        way(signature.bind, None, None)
     except TypeError as error:
         raise ParameterError(f"predict{signature} takes other arguments than y*: {error}. {REMEDY}") from error
     return way
@@ -77,13 +77,13 @@ def _is_named(parameter: inspect.Parameter | None) -> bool:
     return parameter is not None and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _of_observation(predict: Callable[..., Any], observed: Observed) -> Any:
-    return predict(observed.y_target)
+def _of_observation(predict: Callable[..., Any], y: Any, physics: Any) -> Any:
+    return predict(y)
 
 
-def _by_place(predict: Callable[..., Any], observed: Observed) -> Any:
-    return predict(observed.y_target, observed.physics)
+def _by_place(predict: Callable[..., Any], y: Any, physics: Any) -> Any:
+    return predict(y, physics)
 
 
-def _by_name(predict: Callable[..., Any], observed: Observed) -> Any:
-    return predict(observed.y_target, physics=observed.physics)
+def _by_name(predict: Callable[..., Any], y: Any, physics: Any) -> Any:
+    return predict(y, physics=physics)

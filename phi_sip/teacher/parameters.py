@@ -17,14 +17,12 @@ from phiml.math import Tensor
 
 from ..states import order
 
-Parameter = float | Tensor
-
 
 def parameters_in(item: Any) -> list[np.ndarray]:
     """Returns all numbers and tensors in the fields of a physics, and of what they hold. Code is not looked into."""
     found: list[np.ndarray] = []
 
-    def keep(value: Parameter) -> Parameter:
+    def keep(value: Any) -> Any:
         native = order.native(value, value.shape) if isinstance(value, Tensor) else value
         found.append(np.asarray(choose_backend(native).numpy(native)))
         return value
@@ -37,7 +35,7 @@ def with_parameters(item: Any, arrays: Iterable[np.ndarray]) -> Any:
     """Returns a physics with other values, in the order of `parameters_in`."""
     remaining = iter(arrays)
 
-    def read(value: Parameter) -> Parameter:
+    def read(value: Any) -> Any:
         array = next(remaining)
         if isinstance(value, Tensor):
             return math.reshaped_tensor(array, [*value.shape], convert=False)
@@ -51,8 +49,8 @@ def with_sizes(item: Any, resize: Callable[[Tensor], Tensor]) -> Any:
     return _mapped(lambda value: resize(value) if isinstance(value, Tensor) else value, item)
 
 
-def _mapped(function: Callable[[Parameter], Parameter], item: Any) -> Any:
-    """Returns a copy with each number and tensor replaced; `item` itself if nothing was."""
+def _mapped(function: Callable[[Any], Any], item: Any) -> Any:
+    """Returns a copy with each number and tensor replaced."""
     if isinstance(item, Tensor) or (isinstance(item, Real) and not isinstance(item, bool)):
         return function(item)
     if isinstance(item, Field):

@@ -74,9 +74,9 @@ class TrainingTask:
 
     def evaluation(self, batch: PhysicsBatch) -> Callable[[], Any]:
         """Returns what computes x for a batch, as the network is used for inference, whenever called."""
-        options = {"inputs": self.inputs or None, "predict": self.predict}
+        net, inputs, predict = self.state.net, self.inputs or None, self.predict
         with self._answering():
-            compute = state_prediction(self.state.net, batch.physics, batch.y_target, **options)
+            compute = state_prediction(net, batch.physics, batch.y_target, inputs=inputs, predict=predict)
 
         def evaluate() -> Any:
             with self._answering():
