@@ -119,9 +119,7 @@ OTHERS = ("default", "keyword_default", "nested", "pair", "field", "counts")
 QUICK = ("closure", "looks")
 
 
-@pytest.mark.parametrize(
-    "form", [form if form in QUICK else pytest.param(form, marks=pytest.mark.slow) for form in FORMS]
-)
+@pytest.mark.parametrize("form", [*QUICK, *(pytest.param(form, marks=pytest.mark.slow) for form in OTHERS)])
 def test_a_new_closure_over_the_same_code(compiling, form):
     """The same results as step by step, and compiled once where tensors can be inputs."""
     with math.precision(64):

@@ -68,11 +68,12 @@ def state_shown(
         if getattr(output, "shape", None) is None or tuple(output.shape) != expected:
             found = tuple(output.shape) if hasattr(output, "shape") else type(output).__name__
             given, listed = max(1, stacked.shape.channel.volume), _listed(named())
-            ways = f"{given} channel(s) in{listed and f' ({listed})'} and {'out' if given == count else f'{count} out'}"
+            ways = f"{given} channel(s) in and {'out' if given == count else f'{count} out'}"
+            meaning = listed and f" The channels in are {listed}."
             raise NetworkOutputError(
                 f"The network returned {found} for {tuple(native.shape)}. It must return a state, {expected}: {ways} "
-                f"at the same resolution. If states and observations differ in shape, pass predict=lambda y: ..., "
-                f"which returns x."
+                f"at the same resolution.{meaning} If states and observations differ in shape, pass "
+                f"predict=lambda y: ..., which returns x."
             )
         return output
 
