@@ -50,7 +50,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "self-simulated": {"targets": "self-simulated"},
     "labels": {"targets": "labels"},
 }
-RATES = {"SIP": (3e-3,), "DP": (3e-4, 1e-3, 3e-3, 1e-2), "self-simulated": (3e-3,), "labels": (3e-3,)}
+RATES = {"SIP": (3e-3,), "DP": (1e-3, 3e-3, 1e-2, 3e-2), "self-simulated": (3e-3,), "labels": (3e-3,)}
 
 
 def sample(seed: int, samples: int, cells: int) -> Batch:

@@ -20,6 +20,8 @@ from ..spectral.steady_state import steady_state
 from ..states.checks import check_axes, check_parameter
 from .spectral import SpectralPhysics
 
+GIVEN = ("diffusivity", "time")
+
 
 @dataclass(frozen=True)
 class HeatEquation(SpectralPhysics):
@@ -86,8 +88,12 @@ class HeatEquation(SpectralPhysics):
 
     @property
     def constants(self) -> tuple[str, ...]:  # type: ignore[override]
-        """ν and t decide in which modes noise is measured. Where σ is given, what is compiled takes them as inputs."""
-        return ("diffusivity", "time") if self.measures_noise else ()
+        """
+        ν and t decide in which modes noise is measured, and which ones a rule may leave out. Where σ is given, those
+        that differ from sample to sample are inputs of what is compiled: it serves for all batches.
+        """
+        varying = [] if self.measures_noise else [name for name in GIVEN if _has_batch(getattr(self, name))]
+        return tuple(name for name in GIVEN if name not in varying)
 
     @property
     def _observations(self) -> Shape:
@@ -133,6 +139,10 @@ class HeatEquation(SpectralPhysics):
             ParameterError: if it names other axes than the grid has.
         """
         check_axes("HeatEquation", "diffusivity", self.diffusivity, field.resolution.names)
+
+
+def _has_batch(value: float | Tensor) -> bool:
+    return isinstance(value, Tensor) and bool(value.shape.batch)
 
 
 @hookimpl
