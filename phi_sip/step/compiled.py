@@ -67,6 +67,12 @@ def _of_new_kind(
     pays = by_operation and cache.differs_in_sizes_only(kind)  # as step by step a new size costs more
     if request.compile is None and cache.always_new and not pays:
         return step_by_step(computation, trainable, request)
+    but_constants: Kind | None = kind_of(computation, trainable, request, cache.logs, constants=False)
+    if but_constants == kind:
+        but_constants = None
+    elif request.compile is None and cache.differs_in_constants_only(but_constants):
+        _warn(_NEW_CONSTANTS.format(computation.what, type(request.physics).__name__))
+        return step_by_step(computation, trainable, request)
     lists = keys.lists_in(code_in(request), opaque_in(trainable))
     compiled = CompiledComputation(computation, trainable, request)
     way: Way = compiled
@@ -82,7 +88,7 @@ def _of_new_kind(
     logs = keys.grown(lists)
     with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
         kind = kind_of(computation, trainable, request, {*cache.logs, *map(id, logs)})
-    cache.keep_kind(kind, way, logs, counts=not pays)
+    cache.keep_kind(kind, way, logs, counts=not pays, but_constants=but_constants)
     if cache.has_just_become_always_new and not pays:
         _warn_of_new_kinds(request.compile)
     return step_by_step(computation, trainable, request) if result is None else result
@@ -118,6 +124,12 @@ def _not_compiled(
     result = step_by_step(computation, trainable, request)
     _warn(what)
     return result
+
+
+_NEW_CONSTANTS = (
+    "{} with {} is not compiled, as it differs from others in tensors that decide how to compute, such as a "
+    "diffusivity by which the modes are chosen in which noise is measured: give noise_std"
+)
 
 
 def _warn_of_new_kinds(compile: bool | None) -> None:
