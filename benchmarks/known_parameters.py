@@ -43,7 +43,12 @@ from phi_sip.data import by_step, heat_rectangles
 
 SIGMA = 1e-2
 MEAN = HeatEquation(1.0, 2.0, SIGMA, EmpiricalBayes())
-INPUTS = (("y",), ("y", "parameters"), ("y", "estimate"), ("y", "estimate", "parameters"))
+INPUTS = {
+    "y": ("y",),
+    "y, parameters": ("y", "parameters"),
+    "y, estimate": ("y", "estimate"),
+    "y, estimate, parameters": ("y", "estimate", "parameters"),
+}
 WAYS: dict[str, dict[str, Any]] = {
     "SIP": {},
     "DP": {"solver": "gradient"},
@@ -93,6 +98,7 @@ def trained(way: str, inputs: tuple[str, ...], rate: float, seed: int, options: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", nargs="+", default=["SIP", "DP", "labels"], choices=list(WAYS))
+    parser.add_argument("--shown", nargs="+", default=list(INPUTS), choices=list(INPUTS))
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--cells", type=int, default=32)
     parser.add_argument("--batch", type=int, default=16)
@@ -109,17 +115,18 @@ def main() -> None:
         held_out = [sample(seed, options.held_out, options.cells) for seed in (1, 2)]
         estimates = [sip_inverse(b.physics, b.y_target, b.physics.initial_state(b.y_target)).x_target for b in held_out]
         alone = [error(x, b.x_true) for x, b in zip(estimates, held_out, strict=True)]
-        found: dict[tuple[str, tuple[str, ...]], list[tuple[float, float, float]]] = {}
-        for inputs, way in itertools.product(INPUTS, options.ways):
+        found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+        for shown, way in itertools.product(options.shown, options.ways):
+            inputs = INPUTS[shown]
             for rate in RATES[way]:
                 net = trained(way, inputs, rate, options.seed, options)
                 states = [predict_state(net, b.physics, b.y_target, inputs=inputs) for b in held_out]
                 choice, test = (error(x, b.x_true) / a for x, b, a in zip(states, held_out, alone, strict=True))
-                found.setdefault((way, inputs), []).append((choice, test, rate))
-                print(f"{way}, {' + '.join(inputs)}, rate {rate:g}: {test:.3f}", flush=True)
-        for inputs in INPUTS:
-            best = [min(found[way, inputs]) for way in options.ways]
-            table.add_row(" + ".join(inputs), *(f"{test:.3f} (rate {rate:g})" for _, test, rate in best))
+                found.setdefault((way, shown), []).append((choice, test, rate))
+                print(f"{way}, {shown}, rate {rate:g}: {test:.3f}", flush=True)
+        for shown in options.shown:
+            best = [min(found[way, shown]) for way in options.ways]
+            table.add_row(shown, *(f"{test:.3f} (rate {rate:g})" for _, test, rate in best))
     Console(width=160).print(table)
     print(f"inverse alone: 1 ({alone[1]:.3g}); {time.perf_counter() - start:.0f} s")
 
