@@ -114,7 +114,8 @@ class ReplayBuffer:
             return trees.to_backend(trees.with_natives(state, [next(arrays) for _ in trees.leaves(state)]), backend)
 
         def with_physics(batch: Replayed) -> Replayed:
-            return replace(batch, physics=with_parameters(batch.physics, arrays)) if knows_physics else batch
+            physics = with_parameters(batch.physics, arrays) if knows_physics else like.physics
+            return replace(batch, physics=physics)
 
         self._batches = deque(with_physics(template.map(read)) for template in templates)
 
