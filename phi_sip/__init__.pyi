@@ -32,7 +32,7 @@ from .errors import (
     UntrustedError,
 )
 from .frameworks.jax.optax import OptaxOptimizer
-from .inputs import Estimate, LinearEstimate, Observation, Uncertainty
+from .inputs import Estimate, LinearEstimate, Observation, Parameters, Uncertainty
 from .inversion.operator import sip_inverse
 from .noise import ColoredNoise, MultiplicativeNoise, NoiseLaw, NoisePerCell, Outliers, PoissonNoise, WhiteNoise
 from .noise.resolve import available_noise, get_noise
@@ -163,6 +163,7 @@ __all__ = [
     "OptaxOptimizer",
     "Outliers",
     "ParameterError",
+    "Parameters",
     "PerformanceWarning",
     "PluginError",
     "PluginWarning",

@@ -272,6 +272,15 @@ def test_risk_runs(tmp_path):
     assert rows[1]["guarded"] < 0.5 * rows[1]["others"]  # which has learned nothing yet
 
 
+@pytest.mark.slow
+def test_known_parameters_run(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "known_parameters.py"), "--quick", "--ways", "SIP", "self-simulated"]
+    said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    rows = [line.split(": ") for line in said.splitlines() if ", rate " in line]
+    assert len(rows) == 8
+    assert all(float(ratio) == pytest.approx(1, abs=0.2) for shown, ratio in rows if "estimate" in shown)
+
+
 def quick_figures(script: str, folder: Path, *options: str) -> Any:
     """What a script writes as JSON on tiny sizes."""
     command = [sys.executable, str(BENCHMARKS / script), "--quick", "--output", str(folder / "r.json"), *options]

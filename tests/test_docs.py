@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "docs" / "design.md").read_text()
 WRITING = (ROOT / "docs" / "writing-physics.md").read_text()
+TRAINING = (ROOT / "docs" / "training.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -36,6 +37,13 @@ def test_writing_physics_runs():
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "check_physics: Mixing" in result.stdout
+
+
+@pytest.mark.slow
+def test_training_runs(tmp_path):
+    script = "\n".join(re.findall(r"```python\n(.*?)```", TRAINING, re.DOTALL))
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
 
 
 def test_every_check_and_solver_is_explained():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import frameworks
 import numpy as np
@@ -37,6 +38,7 @@ from phi_sip.contract.target import TargetContext
 from phi_sip.data import by_step
 from phi_sip.states import trees
 from phi_sip.step.simulation import Simulation
+from phi_sip.teacher import replay
 from phi_sip.training import restore_best
 
 SIGMA = 0.05
@@ -445,6 +447,30 @@ def test_the_average_of_coarse_weights_moves(tmp_path):
     other.load(tmp_path)
     assert torch.equal(other.average._values[0], teacher.average._values[0])
     assert other.average._values[0].dtype == torch.float32
+
+
+def test_buffers_of_earlier_versions_know_one_physics(tmp_path, monkeypatch):
+    with TORCH, math.precision(64):
+        net = Gain(0.5)
+        teacher, options = Teacher(net), {"predict": net_of(net), "targets": TARGET}
+        optimizer = torch.optim.SGD(net.parameters(), 1e-3)
+        sip_update_weights(net, optimizer, PHYSICS, observations(), teacher=teacher, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(replay, "parameters_in", lambda _: [])
+            teacher.save(tmp_path)
+        about = json.loads((tmp_path / "teacher.json").read_text())
+        del about["physics"]
+        (tmp_path / "teacher.json").write_text(json.dumps(about))
+        other = Teacher(net)
+        other.load(tmp_path)
+        sip_update_weights(net, optimizer, PHYSICS, observations(), teacher=other, **options)
+        (first, *_), (again, *_) = teacher.buffer._batches, other.buffer._batches
+        same([a.numpy(a.shape) for a in trees.leaves(first.y)], [a.numpy(a.shape) for a in trees.leaves(again.y)])
+        assert again.physics is PHYSICS
+
+
+def net_of(net):
+    return lambda y: y.with_values(math.native_call(net, y.values))
 
 
 def test_predict_sees_simulated_observations_stored_as_real_ones_are():

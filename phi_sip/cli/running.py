@@ -105,7 +105,7 @@ def _run(built: Built, folder: LockedFolder, tensorboard: bool) -> None:
     record = built.train(folder, [ExperimentFile(built.experiment, path), *_callbacks(path, tensorboard)])
     best = built.restore_best(path)
     built.finish()
-    about = (built.net, built.physics, built.network, built.validation.y_target)
+    about = (built.net, built.physics, built.network, built.validation)
     save_inverse(path / MODEL, *about, inputs=built.inputs)
     guard = built.fit_guard()
     interval = built.fit_interval(guard)

@@ -68,7 +68,7 @@ class Names:
 def names_read(code: CodeType) -> Names:
     """Returns the names that `code` and the functions in it read."""
     found: dict[str, dict[Any, None]] = {"variables": {}, "attributes": {}, "modules": {}}
-    for part in _nested(code):
+    for part in nested(code):
         instructions = list(dis.get_instructions(part))
         for i, instruction in enumerate(instructions):
             kind = _READING.get(instruction.opname)
@@ -89,11 +89,12 @@ _READING = {
 }
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """Yields `code` and that of the functions in it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _nested(constant)
+            yield from nested(constant)
 
 
 def variables_read(function: FunctionType) -> Iterator[tuple[str, Any]]:

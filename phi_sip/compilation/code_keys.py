@@ -7,6 +7,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from .closures import has_inputs, key_of_inputs
 from .code import class_is_library, is_library, plain_values, variables_read
 from .identity import identities
 from .objects import cells_of, functions_in
@@ -30,8 +31,11 @@ def of_function(visitor: Visitor, function: FunctionType) -> Hashable:
     code = function.__code__
     if function.__closure__ is None and is_library(function.__module__, code.co_filename):
         return function
-    bound = (function.__defaults__, function.__kwdefaults__, function.__dict__, cells_of(function))
-    parts = [visitor.by_value(part) for part in bound]
+    if visitor.values_are_inputs and visitor.closures_are_inputs and has_inputs(function):
+        parts = [visitor.by_value(function.__dict__), *key_of_inputs(visitor, function)]
+    else:
+        bound = (function.__defaults__, function.__kwdefaults__, function.__dict__, cells_of(function))
+        parts = [visitor.by_value(part) for part in bound]
     if not is_library(function.__module__, code.co_filename):
         parts += [(name, visitor.by_value(value)) for name, value in variables_read(function)]
     return code, *parts

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 from phi.field import Field
@@ -15,11 +16,18 @@ from phiml.math import Shape, Tensor
 
 from ..states import trees
 from ..states.parameters import as_tensor
+from .closures import has_inputs
 
 Map = Callable[[Tensor], Tensor]
 
 
-def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tensor) -> Any:
+def map_inputs(
+    function: Map,
+    item: Any,
+    *,
+    constant: Map = lambda tensor: tensor,
+    closure: Callable[[FunctionType], Any] | None = None,
+) -> Any:
     """
     Returns a copy of a physics, solver or other parameter with its tensors replaced.
 
@@ -27,20 +35,23 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
         function: Applied to each tensor, and to each number that a dataclass lists in `varying`.
         item: Dataclasses, containers, Fields and Tensors are looked into, everything else is kept.
         constant: Applied to the tensors that a dataclass lists in `constants`.
+        closure: Applied to the functions that keep tensors, see `closures`. Default: these stay as they are.
 
     Returns:
         `item` itself if nothing in it was replaced.
     """
+    if closure is not None and has_inputs(item):
+        return closure(item)
     if isinstance(item, Tensor):
         return function(item)
     if isinstance(item, Field):
         return item.with_values(function(item.values))
     if isinstance(item, (tuple, list)):
-        parts = [map_inputs(function, part, constant=constant) for part in item]
+        parts = [map_inputs(function, part, constant=constant, closure=closure) for part in item]
         same = all(new is old for new, old in zip(parts, item, strict=True))
         return item if same else _with_parts(item, parts)
     if isinstance(item, dict):
-        values = {key: map_inputs(function, part, constant=constant) for key, part in item.items()}
+        values = {key: map_inputs(function, part, constant=constant, closure=closure) for key, part in item.items()}
         if all(values[key] is item[key] for key in item):
             return item
         made = copy.copy(item)  # which may be a dict of another type
@@ -48,7 +59,7 @@ def map_inputs(function: Map, item: Any, *, constant: Map = lambda tensor: tenso
         return made
     if not is_dataclass(item) or isinstance(item, type):
         return item
-    return _map_fields(function, item, constant)
+    return _map_fields(function, item, constant, closure)
 
 
 def part_of(item: Any, place: Mapping[str, int | slice]) -> Any:
@@ -77,6 +88,18 @@ def batch_of(item: Any) -> Shape:
 
     map_inputs(keep, item, constant=keep)
     return math.merge_shapes(*found)
+
+
+def closures_in(item: Any) -> list[FunctionType]:
+    """Returns the functions in a physics, solver or other parameter that keep tensors, see `closures`."""
+    found: list[FunctionType] = []
+
+    def keep(function: FunctionType) -> FunctionType:
+        found.append(function)
+        return function
+
+    map_inputs(lambda tensor: tensor, item, closure=keep)
+    return found
 
 
 def _with_parts(items: Any, parts: list[Any]) -> Any:
@@ -166,7 +189,7 @@ def without_values(tensor: Tensor) -> Tensor:
     return math.expand(math.wrap(0.0), tensor.shape)
 
 
-def _map_fields(function: Map, item: Any, constant: Map) -> Any:
+def _map_fields(function: Map, item: Any, constant: Map, closure: Callable[[FunctionType], Any] | None) -> Any:
     constants, numbers = constants_of(item), numbers_of(item)
     changes = {}
     for name in (field.name for field in fields(item)):
@@ -176,7 +199,7 @@ def _map_fields(function: Map, item: Any, constant: Map) -> Any:
         elif name in constants:
             changes[name] = map_inputs(constant, value, constant=constant)
         else:
-            changes[name] = map_inputs(function, value, constant=constant)
+            changes[name] = map_inputs(function, value, constant=constant, closure=closure)
     changes = {name: value for name, value in changes.items() if value is not getattr(item, name)}
     return _with_fields(item, changes) if changes else item
 

@@ -28,7 +28,14 @@ def of_state(tree: Any) -> Hashable:
     return _made(lambda: _of_state(tree))
 
 
-def of_parameters(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> Hashable:
+def of_parameters(
+    item: Any,
+    opaque: Iterable[Any] = (),
+    logs: Container[int] = (),
+    *,
+    closures: bool = False,
+    constants: bool = True,
+) -> Hashable:
     """
     Returns what tells physics or solvers apart whose tensors of `inputs.map_inputs` are inputs.
 
@@ -36,8 +43,11 @@ def of_parameters(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = 
         item: Physics or solver.
         opaque: See `of_value`.
         logs: See `of_value`.
+        closures: Whether tensors that functions keep are inputs, too.
+        constants: Whether the values of tensors count that dataclasses list in `constants`.
     """
-    return _made(lambda: Key(values_are_inputs=True, opaque=opaque, logs=logs).of(item))
+    ways = {"closures_are_inputs": closures, "constants_count": constants}
+    return _made(lambda: Key(values_are_inputs=True, opaque=opaque, logs=logs, **ways).of(item))
 
 
 def of_value(item: Any, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> Hashable:
@@ -106,6 +116,8 @@ class Key(Visitor):
 
     Args:
         values_are_inputs: Whether tensors and numbers that `inputs.map_inputs` replaces count by dims and type only.
+        closures_are_inputs: Whether the same holds for tensors that functions keep, see `closures`.
+        constants_count: Whether the values of tensors count that dataclasses list in `constants`.
         opaque: See `of_value`.
         logs: See `of_value`.
 
@@ -114,8 +126,16 @@ class Key(Visitor):
             open file, a tensor that is being traced, or arrays of more than `LARGEST` bytes.
     """
 
-    def __init__(self, values_are_inputs: bool, opaque: Iterable[Any] = (), logs: Container[int] = ()) -> None:
-        self.values_are_inputs, self._logs = values_are_inputs, logs
+    def __init__(
+        self,
+        values_are_inputs: bool,
+        opaque: Iterable[Any] = (),
+        logs: Container[int] = (),
+        closures_are_inputs: bool = False,
+        constants_count: bool = True,
+    ) -> None:
+        self.values_are_inputs, self.closures_are_inputs, self._logs = values_are_inputs, closures_are_inputs, logs
+        self.constants_count = constants_count
         self._opaque = {id(item): item for item in opaque}
         self._bytes = 0  # of all arrays
         self._seen: dict[Hashable, tuple[int, Any]] = {}  # keeps objects alive, so that no two have one id

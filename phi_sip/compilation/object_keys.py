@@ -56,7 +56,7 @@ def of_dataclass(visitor: Visitor, item: Any) -> Hashable:
     parts: list[Hashable] = [visitor.by_value(type(item))]
     for name in (field.name for field in fields(item)):
         value = getattr(item, name, None)
-        if not visitor.values_are_inputs or name in constants:
+        if not visitor.values_are_inputs or (name in constants and visitor.constants_count):
             parts.append(visitor.by_value(value))
         else:
             parts.append(float if name in numbers else visitor.of(value))

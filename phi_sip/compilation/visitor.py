@@ -13,9 +13,13 @@ class Visitor(ABC):
 
     Attributes:
         values_are_inputs: Whether tensors and numbers that `inputs.map_inputs` replaces count by dims and type only.
+        closures_are_inputs: Whether the same holds for tensors that functions keep, see `closures`.
+        constants_count: Whether the values of tensors count that dataclasses list in `constants`.
     """
 
     values_are_inputs: bool
+    constants_count: bool
+    closures_are_inputs: bool
 
     @abstractmethod
     def of(self, item: Any) -> Hashable:

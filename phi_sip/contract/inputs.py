@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from phi.field import Field
+
 from .physics import InvertiblePhysics
 from .solver import InverseSolver
 from .step import SipStep
@@ -79,3 +81,26 @@ class NetworkInput(ABC):
         Returns:
             A `Field` or `Tensor` with the cells of the state, and any channels.
         """
+
+    def fixed(self, physics: InvertiblePhysics) -> NetworkInput:
+        """
+        Returns the same input with all said that it takes from the physics of the training, to be kept with a trained
+        inverse, whose physics may have other parameters. Default: the input itself.
+
+        Args:
+            physics: That of the training.
+        """
+        return self
+
+    def channels(self, observed: Observed, shown: Any) -> Sequence[str]:
+        """
+        Returns what each channel is called in messages. Default: the name of the input, with a number if there are
+        several.
+
+        Args:
+            observed: The observation.
+            shown: What `of` returned for it.
+        """
+        values = shown.values if isinstance(shown, Field) else shown
+        count = values.shape.channel.volume
+        return [self.name] if count == 1 else [f"{self.name} ({number})" for number in range(1, count + 1)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+from phi.field import Field
 from phiml.math import Tensor
 
 from ..states import trees
@@ -97,6 +99,18 @@ class InvertiblePhysics(ABC):
         in x̃ is then what y* leaves uncertain, and no more. Default: False.
         """
         return False
+
+    @property
+    def network_parameters(self) -> Mapping[str, Any]:
+        """
+        The known parameters that a network can be shown, see `Parameters`, by name: numbers, tensors, and fields on the
+        cells of the state, in the order of the fields of the physics. A physics that knows better says what they are,
+        and in which form: `{"log diffusivity": math.log(self.diffusivity)}`.
+
+        Default: all fields that hold a number, a tensor or a `Field`, but `noise_std`; of physics within
+        physics, and of mappings, theirs, as `physics.diffusivity` and `arguments.viscosity`.
+        """
+        return dict(_parameters(self))
 
     @property
     def default_solver(self) -> str | None:
@@ -214,3 +228,21 @@ class InvertiblePhysics(ABC):
     def has_inverse(self) -> bool:
         """Whether `inverse` is implemented."""
         return type(self).inverse is not InvertiblePhysics.inverse
+
+
+def _parameters(item: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the parameters in a physics, or in something that one holds, by name."""
+    if isinstance(item, InvertiblePhysics) and prefix:
+        yield from ((f"{prefix}.{name}", value) for name, value in item.network_parameters.items())
+    elif isinstance(item, InvertiblePhysics):
+        for entry in fields(item):
+            if entry.name != "noise_std":
+                yield from _parameters(getattr(item, entry.name, None), entry.name)
+    elif isinstance(item, (Real, Tensor, Field)) and not isinstance(item, bool):
+        yield prefix, item
+    elif isinstance(item, Mapping):
+        for key, value in item.items():
+            yield from _parameters(value, f"{prefix}.{key}")
+    elif isinstance(item, (tuple, list)):
+        for place, value in enumerate(item):
+            yield from _parameters(value, f"{prefix}.{place}")

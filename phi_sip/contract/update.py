@@ -55,7 +55,7 @@ class UpdateRequest:
 
     physics: InvertiblePhysics
     y_target: Any
-    predict: Callable[[Any], Any] | None = None
+    predict: Callable[..., Any] | None = None
     step_size: float | Tensor = 1.0
     solver: InverseSolver | None = None
     x_true: Any = None

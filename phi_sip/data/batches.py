@@ -8,22 +8,38 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from ..contract.physics import InvertiblePhysics
 from ..errors import ParameterError
 from .prefetch import prefetched
 from .samples import Samples
 
 
-class Batch(NamedTuple):
-    """
-    Observations and true states of one training step.
-
-    Attributes:
-        y_target: Observations y*: `Field`, `Tensor` or tree.
-        x_true: True states, which are only compared with; `None` if they are not known.
-    """
-
+class _Pair(NamedTuple):
     y_target: Any
     x_true: Any = None
+
+
+class Batch(_Pair):
+    """
+    Observations and true states of one training step, and the physics that made them. As a tuple it is the pair
+    (y*, x_true).
+
+    Args:
+        y_target: Observations y*: `Field`, `Tensor` or tree.
+        x_true: True states, which are only compared with; `None` if they are not known.
+        physics: The process that made them, with its known parameters, such as the diffusivity of each sample:
+            `HeatEquation(math.tensor(nu, batch("batch")), 8.0)`. `None`: that of the run.
+    """
+
+    physics: InvertiblePhysics | None
+
+    def __new__(cls, y_target: Any, x_true: Any = None, physics: InvertiblePhysics | None = None) -> Batch:
+        made = super().__new__(cls, y_target, x_true)
+        made.physics = physics
+        return made
+
+    def _replace(self, **changes: Any) -> Batch:
+        return Batch(**{"y_target": self.y_target, "x_true": self.x_true, "physics": self.physics, **changes})
 
 
 def as_batch(item: Any) -> Batch:

@@ -10,7 +10,9 @@ from typing import Any
 
 from phiml import math
 from phiml.backend import set_global_default_backend
+from phiml.math import Shape
 
+from ..compilation.inputs import batch_of, part_of
 from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.target import TrainingTarget
@@ -109,14 +111,19 @@ class Built:
         if not self.experiment.training.guard:
             return None
         with math.precision(self.experiment.experiment.precision):
-            return fit_guard(self.net, self.physics, self.validation.y_target, inputs=self.inputs)
+            return fit_guard(self.net, *self._validated, inputs=self.inputs)
 
     def fit_interval(self, guard: Guard | None) -> Interval | None:
         """Fits the interval to the validation samples, if there is to be one."""
         if not self.experiment.training.interval:
             return None
         with math.precision(self.experiment.experiment.precision):
-            return fit_interval(self.net, self.physics, self.validation.y_target, inputs=self.inputs, guard=guard)
+            return fit_interval(self.net, *self._validated, inputs=self.inputs, guard=guard)
+
+    @property
+    def _validated(self) -> tuple[InvertiblePhysics, Any]:
+        """The observations of the validation, and the physics that made them."""
+        return _physics_of(self.validation, self.physics), self.validation.y_target
 
     def restore_best(self, folder: Path) -> ValidationRecord | None:
         """Goes back to the best state of the run, if one is kept."""
@@ -161,18 +168,19 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     optimizer, schedule = made_by_name(framework, net, experiment.optimizer)
     with math.precision(general.precision):
         data, validation = source(physics, general.seed)
+        made, observed = _physics_of(validation, physics), validation.y_target
         if experiment.training.guard:
-            check_guard(physics, validation.y_target)
+            check_guard(made, observed)
     inputs = resolve_inputs([construct(item) for item in experiment.network.inputs])
     named = experiment.training.targets
     targets = None if named == LocalInverse.name else resolve_target(construct(named))
     as_it_is = inputs == resolve_inputs(["y"])
     if any(quantity.is_estimate for quantity in inputs):
         with math.precision(general.precision):
-            start_from_estimate(net, physics, _first_sample(validation.y_target), inputs=inputs)
+            start_from_estimate(net, *_first_sample(made, observed), inputs=inputs)
     if experiment.training.interval:
         with math.precision(general.precision):
-            check_interval(net, physics, _first_sample(validation.y_target), None if as_it_is else inputs)
+            check_interval(net, *_first_sample(made, observed), None if as_it_is else inputs)
     return Built(
         experiment,
         physics,
@@ -188,9 +196,19 @@ def build(experiment: Experiment, trust: bool = False) -> Built:
     )
 
 
-def _first_sample(y_target: Any) -> Any:
-    """Returns one observation of a batch."""
-    return trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names, slice(0, 1))], y_target)
+def _physics_of(batch: Batch, physics: InvertiblePhysics) -> InvertiblePhysics:
+    """Returns the physics that made a batch; by default that of the experiment."""
+    return physics if batch.physics is None else batch.physics
+
+
+def _first_sample(physics: InvertiblePhysics, y_target: Any) -> tuple[InvertiblePhysics, Any]:
+    """Returns one observation of a batch, and its physics."""
+
+    def place(batch: Shape) -> dict[str, slice]:
+        return dict.fromkeys(batch.names, slice(0, 1))
+
+    first = trees.tree_map(lambda u: u[place(u.shape.batch)], y_target)
+    return part_of(physics, place(batch_of(physics))), first
 
 
 def named_parts(experiment: Experiment, trust: bool) -> tuple[NetworkSpec, Source]:

@@ -16,6 +16,7 @@ from ..contract.physics import InvertiblePhysics
 from ..data import (
     Batch,
     Samples,
+    as_batch,
     by_step,
     heat_photograph_samples,
     heat_rectangle_samples,
@@ -90,7 +91,7 @@ def files_of(spec: Data) -> list[str]:
 
 def _of_ones_own(make: Any, spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:
     of_step = make(physics=physics, batch_size=spec.batch_size, seed=seed, **spec.arguments)
-    return by_step(of_step), of_step(0)
+    return by_step(of_step), as_batch(of_step(0))
 
 
 def _random(spec: Data, physics: InvertiblePhysics, seed: int) -> tuple[DataFunction, Batch]:

@@ -9,8 +9,10 @@ from typing import Any
 from phi.field import Field
 from phiml import math
 
+from ..compilation.inputs import batch_of, part_of
 from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
+from ..data.batches import Batch
 from ..descriptions.networks import NetworkSpec
 from ..descriptions.to_data import describe
 from ..errors import CheckpointError, SipError, UnsupportedError
@@ -19,6 +21,7 @@ from ..inputs import resolve_inputs
 from ..risk import Guard, Interval
 from ..states import trees
 from ..text.printable import sentence
+from ..training.batch_physics import check_own_physics
 from ..training.checkpoints.manifest import write_manifest
 from ..training.run_folder import installed_versions
 from .folder import KIND, WITH_INPUTS, WITH_LIMITS, WITHOUT
@@ -45,16 +48,20 @@ def save_inverse(
     Args:
         folder: Where.
         net: Network, made by `network.build()`.
-        physics: Process, made of numbers and registered parts, see `describe`.
+        physics: Process, made of numbers and registered parts, see `describe`: what is inverted if nothing else is
+            said. Where each sample has parameters of its own, `TrainedInverse.predict` takes them.
         network: What the network was made by.
         observations: Some like those that it was trained on, better those of the validation. Those on centered grids
             with other axes, lengths of cells or another boundary will be refused, and those that it explains much worse
-            than these warned of; without, anything is inverted, without a word.
+            than these warned of; without, anything is inverted, without a word. A `Batch` also says which physics made
+            them, if it was not `physics`.
         inputs: What the network was shown in training, see `sip_update_weights`.
         guard: Keeps its states from being worse than those of the inverse, see `fit_guard`.
         interval: How far the true states are from its own, see `fit_interval`.
 
     Raises:
+        ParameterError: if `observations` are of physics of another class or number of samples, or a network cannot be
+            shown the parameters of its physics.
         UnsupportedError: if the physics cannot be written as plain data, no plugin knows the network, or its weights
             are of a kind that has no form in a file.
         CheckpointError: if it cannot be written; what was there before is still there.
@@ -64,16 +71,20 @@ def save_inverse(
         framework = framework_for(net)
     except UnsupportedError as error:
         raise UnsupportedError(f"The network cannot be saved. {error}") from error
+    batch = observations if isinstance(observations, Batch) else Batch(observations)
+    observations, made = batch.y_target, physics if batch.physics is None else batch.physics
+    if batch.physics is not None:
+        check_own_physics(made, physics, observations, "save_inverse was given")
     is_grid = isinstance(observations, Field) and observations.is_grid and observations.is_centered
     grid = TrainingGrid.of(observations) if is_grid else None
-    shown = resolve_inputs(inputs)
+    shown = tuple(quantity.fixed(made) for quantity in resolve_inputs(inputs))
     evaluate = framework.evaluation(net)
     inverse = TrainedInverse(physics, network, None, framework.backend, {}, evaluate, inputs=shown, guard=guard)
-    misfit = None if observations is None else _misfit(inverse, observations)
+    misfit = None if observations is None else _misfit(inverse, made, observations)
     content = {
         "kind": KIND,
         "format": WITH_LIMITS if guard is not None or interval is not None else WITH_INPUTS if shown else WITHOUT,
-        "physics": describe(physics),
+        "physics": _described(physics),
         "network": network.describe(),
         "inputs": describe(shown),
         "guard": None if guard is None else guard.describe(),
@@ -96,14 +107,27 @@ def save_inverse(
     return folder
 
 
-def _misfit(inverse: TrainedInverse, observations: Any) -> TrainingMisfit | None:
-    """Returns the misfit of the network on some observations; `None` if it cannot be evaluated on them as they are."""
-    some = trees.tree_map(lambda u: u[dict.fromkeys(u.shape.batch.names[:1], slice(0, SAMPLES))], observations)
+def _described(physics: InvertiblePhysics) -> Any:
+    """Returns the physics as plain data."""
     try:
-        x = inverse.predict(some)
+        return describe(physics)
+    except UnsupportedError as error:
+        if not batch_of(physics):
+            raise
+        raise UnsupportedError(
+            f"{error} Give save_inverse the physics of one sample, made of numbers, and those of all by "
+            f"observations=Batch(y_target, x_true, physics)."
+        ) from error
+
+
+def _misfit(inverse: TrainedInverse, physics: InvertiblePhysics, observations: Any) -> TrainingMisfit | None:
+    """Returns the misfit of the network on some observations; `None` if it cannot be evaluated on them as they are."""
+    place = dict.fromkeys(trees.leaves(observations)[0].shape.batch.names[:1], slice(0, SAMPLES))
+    some = trees.tree_map(lambda u: part_of(u, place), observations)
+    physics = part_of(physics, place)
+    try:
+        x = inverse.predict(some, physics)
         with inverse.backend, math.precision(trees.precision_of(some)):
-            return TrainingMisfit.of(
-                trees.subtract(inverse.physics.forward(x), trees.to_backend(some, inverse.backend))
-            )
+            return TrainingMisfit.of(trees.subtract(physics.forward(x), trees.to_backend(some, inverse.backend)))
     except SipError:
         return None

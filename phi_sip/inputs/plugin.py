@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from ..contract.inputs import NetworkInput
 from ..contract.markers import hookimpl
-from . import Estimate, LinearEstimate, Observation, Uncertainty
+from . import Estimate, LinearEstimate, Observation, Parameters, Uncertainty
 
 
 @hookimpl
 def sip_inputs() -> Sequence[type[NetworkInput]]:
-    return [Observation, Estimate, LinearEstimate, Uncertainty]
+    return [Observation, Estimate, LinearEstimate, Uncertainty, Parameters]

@@ -20,6 +20,8 @@ from ..spectral.steady_state import steady_state
 from ..states.checks import check_axes, check_parameter
 from .spectral import SpectralPhysics
 
+GIVEN = ("diffusivity", "time")
+
 
 @dataclass(frozen=True)
 class HeatEquation(SpectralPhysics):
@@ -73,8 +75,6 @@ class HeatEquation(SpectralPhysics):
     """
 
     name: ClassVar[str] = "heat"
-    constants: ClassVar[tuple[str, ...]] = ("diffusivity", "time")
-
     diffusivity: float | Tensor
     time: float | Tensor
     noise_std: float | Tensor | EmptyModes | str = "auto"
@@ -85,6 +85,15 @@ class HeatEquation(SpectralPhysics):
         check_parameter("HeatEquation", "diffusivity", self.diffusivity, per_axis=True)
         check_parameter("HeatEquation", "time", self.time, other_dims=1)
         self._check_noise_and_rule()
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # type: ignore[override]
+        """
+        ν and t decide in which modes noise is measured, and which ones a rule may leave out. Where σ is given, those
+        that differ from sample to sample are inputs of what is compiled: it serves for all batches.
+        """
+        varying = [] if self.measures_noise else [name for name in GIVEN if _has_batch(getattr(self, name))]
+        return tuple(name for name in GIVEN if name not in varying)
 
     @property
     def _observations(self) -> Shape:
@@ -130,6 +139,10 @@ class HeatEquation(SpectralPhysics):
             ParameterError: if it names other axes than the grid has.
         """
         check_axes("HeatEquation", "diffusivity", self.diffusivity, field.resolution.names)
+
+
+def _has_batch(value: float | Tensor) -> bool:
+    return isinstance(value, Tensor) and bool(value.shape.batch)
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -118,6 +118,11 @@ class HeterogeneousHeat(FittedPrior):
         """ν is no input of what is compiled if its values say how many polynomials there are."""
         always = ("time", "obstacles", "max_diffusivity")
         return ("diffusivity", *always) if self.max_diffusivity is None else always
+
+    @property
+    def network_parameters(self) -> Mapping[str, Any]:
+        """ν and t; the bound of ν is none."""
+        return {name: value for name, value in super().network_parameters.items() if name != "max_diffusivity"}
 
     @property
     def is_linear(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -93,6 +93,11 @@ class Sensors(PartialObservation):
         """`MaximumAPosteriori` for linear physics, and for others with a prior."""
         is_fitted = self.is_linear or self.rule_of_state is not None
         return "maximum-a-posteriori" if is_fitted else self.physics.default_solver
+
+    @property
+    def network_parameters(self) -> Mapping[str, Any]:
+        """Those of the physics: positions are no picture, and the grid has no values."""
+        return {name: value for name, value in super().network_parameters.items() if name not in ("points", "grid")}
 
     def forward(self, x: Field) -> Tensor:
         """Computes the values of P(x) at the points."""

@@ -24,6 +24,7 @@ class UpdateCache(CompiledFunctions):
     def __init__(self) -> None:
         super().__init__(KEPT)
         self._others: set[Hashable] = set()
+        self._but_constants: set[Hashable] = set()
         self._fruitless = self._counted = 0
 
     def __reduce__(self) -> tuple[type[UpdateCache], tuple[()]]:
@@ -37,7 +38,9 @@ class UpdateCache(CompiledFunctions):
             self._fruitless = 0
         return way
 
-    def keep_kind(self, key: Kind, way: Way, logs: Sequence[list[Any]], *, counts: bool) -> None:
+    def keep_kind(
+        self, key: Kind, way: Way, logs: Sequence[list[Any]], *, counts: bool, but_constants: Kind | None = None
+    ) -> None:
         """
         Adds a kind.
 
@@ -46,17 +49,30 @@ class UpdateCache(CompiledFunctions):
             way: How it is made.
             logs: See `CompiledFunctions.keep`.
             counts: Whether compiling it may have been in vain.
+            but_constants: The key without the tensors that decide how to compute, if there are any.
         """
         self.keep(key, way, logs)
         if len(self._others) > REMEMBERED:
             self._others.clear()
+            self._but_constants.clear()
         self._others.add(key[1])
+        if but_constants is not None:
+            self._but_constants.add(but_constants)
         self._fruitless += counts
         self._counted += counts
 
     def differs_in_sizes_only(self, key: Kind) -> bool:
         """Tells whether there has been an update that differed in nothing but its states."""
         return key[1] in self._others
+
+    def differs_in_constants_only(self, but_constants: Kind | None) -> bool:
+        """
+        Tells whether there has been a compiled update that differed in nothing but tensors that decide how to compute.
+
+        Args:
+            but_constants: See `keep_kind`.
+        """
+        return but_constants is not None and but_constants in self._but_constants
 
     @property
     def always_new(self) -> bool:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from ..compilation import keys
+from ..compilation.closures import looks_at_values
+from ..compilation.inputs import closures_in
 from ..compilation.objects import NoKeyError
 from ..contract.trainable import CompilingTrainable, Trainable
 from ..contract.update import UpdateRequest
@@ -19,6 +21,7 @@ from .computation import Computation, Result
 from .eager import step_by_step
 from .kind import code_in, kind_of, may_depend_on_more, opaque_in
 from .prediction import first_prediction
+from .tensors import PARAMETERS
 
 R = TypeVar("R", bound=Result)
 
@@ -64,12 +67,20 @@ def _of_new_kind(
     pays = by_operation and cache.differs_in_sizes_only(kind)  # as step by step a new size costs more
     if request.compile is None and cache.always_new and not pays:
         return step_by_step(computation, trainable, request)
+    but_constants: Kind | None = kind_of(computation, trainable, request, cache.logs, constants=False)
+    if but_constants == kind:
+        but_constants = None
+    elif request.compile is None and cache.differs_in_constants_only(but_constants):
+        _warn(_NEW_CONSTANTS.format(computation.what, type(request.physics).__name__))
+        return step_by_step(computation, trainable, request)
     lists = keys.lists_in(code_in(request), opaque_in(trainable))
     compiled = CompiledComputation(computation, trainable, request)
     way: Way = compiled
     try:
         result = compiled.attempt(trainable, request)
     except Exception as cause:
+        if _look_at_values(request):
+            return computed(computation, trainable, request)
         if request.compile and isinstance(cause, SipError):
             raise
         way = partial(step_by_step, computation)
@@ -77,10 +88,23 @@ def _of_new_kind(
     logs = keys.grown(lists)
     with suppress(NoKeyError):  # what was run while it was compiled may have changed what it depends on
         kind = kind_of(computation, trainable, request, {*cache.logs, *map(id, logs)})
-    cache.keep_kind(kind, way, logs, counts=not pays)
+    cache.keep_kind(kind, way, logs, counts=not pays, but_constants=but_constants)
     if cache.has_just_become_always_new and not pays:
         _warn_of_new_kinds(request.compile)
     return step_by_step(computation, trainable, request) if result is None else result
+
+
+def _look_at_values(request: UpdateRequest) -> bool:
+    """
+    Notes that functions have to know the tensors that they keep, so that these become part of what is compiled.
+
+    Returns:
+        Whether there are such functions. They may be why the computation could not be compiled.
+    """
+    functions = [function for name in PARAMETERS for function in closures_in(getattr(request, name))]
+    for function in functions:
+        looks_at_values(function)
+    return bool(functions)
 
 
 def _not_compiled(
@@ -100,6 +124,12 @@ def _not_compiled(
     result = step_by_step(computation, trainable, request)
     _warn(what)
     return result
+
+
+_NEW_CONSTANTS = (
+    "{} with {} is not compiled, as it differs from others in tensors that decide how to compute, such as a "
+    "diffusivity by which the modes are chosen in which noise is measured: give noise_std"
+)
 
 
 def _warn_of_new_kinds(compile: bool | None) -> None:

@@ -24,7 +24,7 @@ def fit_guard(
     y_target: Any,
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
 ) -> Guard:
     """
     Returns how much of what a network adds to the inverse is to be kept, as observations tell it without true states:

@@ -33,7 +33,7 @@ def fit_interval(
     y_target: Field,
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
     guard: Guard | None = None,
     coverage: float = 0.95,
 ) -> Interval:

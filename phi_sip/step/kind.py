@@ -17,7 +17,14 @@ from .cache import Kind
 from .tensors import PARAMETERS, STATES
 
 
-def kind_of(computation: Hashable, trainable: CompilingTrainable, request: UpdateRequest, logs: Container[int]) -> Kind:
+def kind_of(
+    computation: Hashable,
+    trainable: CompilingTrainable,
+    request: UpdateRequest,
+    logs: Container[int],
+    *,
+    constants: bool = True,
+) -> Kind:
     """
     Returns the key of a computation: all that it depends on but the tensors of `replace_tensors` and the variables of
     the trainable.
@@ -27,6 +34,7 @@ def kind_of(computation: Hashable, trainable: CompilingTrainable, request: Updat
         trainable: Network and optimizer.
         request: What is asked for.
         logs: See `keys.of_value`.
+        constants: Whether the values of tensors count by which a physics decides how to compute.
 
     Raises:
         NoKeyError: if it depends on something whose state cannot be compared.
@@ -37,7 +45,10 @@ def kind_of(computation: Hashable, trainable: CompilingTrainable, request: Updat
         computation,
         math.get_precision(),
         trainable.signature(),
-        *(keys.of_parameters(getattr(request, name), opaque, logs) for name in PARAMETERS),
+        *(
+            keys.of_parameters(getattr(request, name), opaque, logs, closures=True, constants=constants)
+            for name in PARAMETERS
+        ),
         keys.of_value((request.predict, [plugin.function for plugin in inverting_plugins()]), opaque, logs),
         request.micro_batches,
     )

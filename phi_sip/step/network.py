@@ -21,7 +21,13 @@ def call_network(call: Callable[[Any], Any], y: Any, axes: Sequence[str] = ()) -
     return state_shown(call, [y], y, axes)
 
 
-def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes: Sequence[str] = ()) -> Any:
+def state_shown(
+    call: Callable[[Any], Any],
+    seen: Sequence[Any],
+    like: Any,
+    axes: Sequence[str] = (),
+    named: Callable[[], Sequence[str]] = tuple,
+) -> Any:
     """
     Evaluates a network that maps quantities on the cells of a state to a state.
 
@@ -34,6 +40,7 @@ def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes
         seen: What the network is shown, each a `Field` or `Tensor`.
         like: State whose channels and storage the answer has.
         axes: Spatial dims in the order in which the network takes them. Default: that of their names.
+        named: Says what the channels that the network is given are, for messages.
 
     Returns:
         State like `like`, in the precision of what is shown first.
@@ -44,23 +51,29 @@ def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes
         NetworkOutputError: if the network's output has another shape.
     """
     if isinstance(like, Field):
-        return like.with_values(state_shown(call, seen, like.values, axes))
+        return like.with_values(state_shown(call, seen, like.values, axes, named))
     shown = [order.in_canonical_order(_array(quantity), axes) for quantity in seen]
     channels = order.in_canonical_order(_array(like), axes).shape.channel
     stacked = shown[0] if len(shown) == 1 else _stacked(shown)
     count = max(1, channels.volume)
 
     def checked(native: Any) -> Any:
-        output = call(native)
+        try:
+            output = call(native)
+        except Exception as error:
+            if given := _listed(named()):
+                error.__notes__ = [*getattr(error, "__notes__", []), f"The network was given the channels {given}."]
+            raise
         expected = _with_channels(tuple(native.shape), count, choose_backend(native).prefers_channels_last())
         if getattr(output, "shape", None) is None or tuple(output.shape) != expected:
             found = tuple(output.shape) if hasattr(output, "shape") else type(output).__name__
-            given = max(1, stacked.shape.channel.volume)
+            given, listed = max(1, stacked.shape.channel.volume), _listed(named())
             ways = f"{given} channel(s) in and {'out' if given == count else f'{count} out'}"
+            meaning = listed and f" The channels in are {listed}."
             raise NetworkOutputError(
                 f"The network returned {found} for {tuple(native.shape)}. It must return a state, {expected}: {ways} "
-                f"at the same resolution. If states and observations differ in shape, pass predict=lambda y: ..., "
-                f"which returns x."
+                f"at the same resolution.{meaning} If states and observations differ in shape, pass "
+                f"predict=lambda y: ..., which returns x."
             )
         return output
 
@@ -71,6 +84,10 @@ def state_shown(call: Callable[[Any], Any], seen: Sequence[Any], like: Any, axes
         elif channels:
             values = expand(values, channels)
     return order.in_order_of(values, like.shape)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"{number}: {name}" for number, name in enumerate(names, 1))
 
 
 def _array(quantity: Any) -> Tensor:

@@ -26,7 +26,7 @@ def predict_state(
     y_target: Any,
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
     guard: Guard | None = None,
 ) -> Any:
     """
@@ -60,7 +60,7 @@ def state_prediction(
     y_target: Any,
     *,
     inputs: Sequence[str | NetworkInput] | None = None,
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
     guard: Guard | None = None,
 ) -> Callable[[], Any]:
     """

@@ -17,6 +17,7 @@ from ..risk import Guard
 from ..states import trees
 from ..states.checks import check_finite
 from .network import state_shown
+from .predict_function import check_predict, predicted_by
 
 BAD_SAMPLES = "Nothing was changed. Remove or repair these samples."
 
@@ -31,7 +32,7 @@ def prediction(
     call: Callable[[Any], Any],
     observed: Observed,
     inputs: Sequence[NetworkInput] = (),
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
     axes: Sequence[str] = (),
     guard: Guard | None = None,
 ) -> Predict:
@@ -51,6 +52,7 @@ def prediction(
         axes: See `state_shown`.
         guard: See `fit_guard`.
     """
+    check_predict(predict)
     y_target, physics = observed.y_target, observed.physics
     precision = trees.precision_of(y_target)
     with math.precision(precision):
@@ -58,10 +60,14 @@ def prediction(
         estimate = next((state for quantity, state in zip(inputs, seen, strict=True) if quantity.is_estimate), None)
         like = estimate if estimate is not None else physics.initial_state(y_target) if inputs else y_target
 
+    def channels() -> list[str]:
+        pairs = zip(inputs, seen, strict=True)
+        return [name for quantity, state in pairs for name in quantity.channels(observed, state)]
+
     def predicted() -> Any:
         if predict is not None:
-            return trees.cast(predict(y_target), precision)
-        x = trees.cast(state_shown(call, seen or [y_target], like, axes), precision)
+            return trees.cast(predicted_by(predict, observed), precision)
+        x = trees.cast(state_shown(call, seen or [y_target], like, axes, channels), precision)
         with math.precision(precision):
             if estimate is not None:
                 x = trees.add(estimate, x)

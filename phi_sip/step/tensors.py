@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from phiml import math
 from phiml.backend import Backend
 from phiml.math import Tensor
 
+from ..compilation.closures import with_inputs
 from ..compilation.inputs import map_inputs, natives_of, on_host
 from ..contract.update import UpdateRequest
 from ..states import trees
@@ -21,7 +23,10 @@ PARAMETERS = ("physics", "solver", "inputs", "targets")
 
 def replace_tensors(function: Callable[[Tensor], Tensor], request: UpdateRequest) -> UpdateRequest:
     """Returns the request with all tensors replaced in which updates of one kind may differ; others go to the host."""
-    changes = {name: map_inputs(function, getattr(request, name), constant=on_host) for name in PARAMETERS}
+    closure = partial(with_inputs, function)
+    changes = {
+        name: map_inputs(function, getattr(request, name), constant=on_host, closure=closure) for name in PARAMETERS
+    }
     for name in STATES:
         tree = getattr(request, name)
         changes[name] = None if tree is None else trees.tree_map(function, tree)

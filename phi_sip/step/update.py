@@ -21,6 +21,7 @@ from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
 from ..states.checks import check_count, check_parameter
 from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
+from .predict_function import check_predict
 from .prediction import check_physics_type
 from .random_numbers import drawn
 from .simulation import simulates
@@ -33,7 +34,7 @@ def sip_update_weights(
     physics: InvertiblePhysics,
     y_target: Any,
     *,
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
     step_size: float | Tensor = 1.0,
     solver: str | InverseSolver | None = None,
     x_true: Any = None,
@@ -64,7 +65,9 @@ def sip_update_weights(
         physics: Process that made the observations.
         y_target: Observations y*, usually with a batch dim: `Field`, `Tensor` or tree. The physics runs in their
             precision, the network in that of its weights.
-        predict: Maps y*, stored as it was given, to x, in place of calling `net` and applying `physics.constrain`.
+        predict: Maps y*, stored as it was given, to x, in place of calling `net` and applying `physics.constrain`. A
+            function `predict(y, physics)`, whose second argument has no default, or which has an argument named
+            `physics`, is also given the physics: in micro-batches that of the part.
         step_size: η > 0.
         solver: Numerical inverse by name or as object; `"gradient"` is ordinary training through the physics.
             Default: the physics' own inverse; where it has none, `Linear` or `TruncatedGaussNewton`.
@@ -107,6 +110,7 @@ def sip_update_weights(
     """
     check_physics_type(physics)
     shown, target = resolve_inputs(inputs), resolve_target(targets)
+    check_predict(predict)
     if predict is not None and shown:
         raise ParameterError("inputs=... has no effect with predict=...: leave out one of them.")
     if target is not None:

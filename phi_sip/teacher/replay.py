@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..contract.physics import InvertiblePhysics
 from ..errors import CheckpointError
 from ..frameworks.arrays import read_arrays, write_arrays
 from ..states import order, trees
+from .parameters import parameters_in, with_parameters, with_sizes
 
 FILE = "replayed.safetensors"
 
@@ -83,32 +84,40 @@ class ReplayBuffer:
         return self._batches[np.random.randint(len(self._batches))]  # noqa: NPY002
 
     def save(self, folder: Path) -> list[dict[str, int]]:
-        """Writes all batches into a folder. Returns the sizes of the batch dims of each."""
-        write_arrays(folder / FILE, [a for batch in self._batches for a in _arrays(batch)])
+        """Writes all batches, and the parameters of their physics. Returns the sizes of the batch dims of each."""
+        write_arrays(folder / FILE, [a for b in self._batches for a in (*_arrays(b), *parameters_in(b.physics))])
         return [_sizes(batch) for batch in self._batches]
 
-    def load(self, folder: Path, sizes: Sequence[Mapping[str, int]], like: Replayed, backend: Backend) -> None:
+    def load(
+        self, folder: Path, sizes: Sequence[Mapping[str, int]], like: Replayed, backend: Backend, knows_physics: bool
+    ) -> None:
         """
         Reads what `save` wrote.
 
         Args:
             folder: Where it is.
             sizes: What `save` returned.
-            like: A batch of the same dims but for their sizes, and of the same types and physics.
+            like: A batch of the same dims but for their sizes, and of the same types and class of physics.
             backend: Where the batches go.
+            knows_physics: Whether the parameters of the physics were written. Earlier versions knew one physics.
 
         Raises:
             CheckpointError: if other batches are there.
         """
         like = like.map(trees.in_canonical_order)
         _check_fits(folder / FILE, sizes, like)
-        templates = [like.map(partial(_resized, sizes=of)) for of in sizes]
-        arrays = iter(read_arrays(folder / FILE, [a for template in templates for a in _arrays(template)]))
+        templates = [_of_sizes(like, of) for of in sizes]
+        known = [(t, parameters_in(t.physics) if knows_physics else []) for t in templates]
+        arrays = iter(read_arrays(folder / FILE, [a for template, own in known for a in (*_arrays(template), *own)]))
 
         def read(state: Any) -> Any:
             return trees.to_backend(trees.with_natives(state, [next(arrays) for _ in trees.leaves(state)]), backend)
 
-        self._batches = deque(template.map(read) for template in templates)
+        def with_physics(batch: Replayed) -> Replayed:
+            physics = with_parameters(batch.physics, arrays) if knows_physics else like.physics
+            return replace(batch, physics=physics)
+
+        self._batches = deque(with_physics(template.map(read)) for template in templates)
 
 
 def _arrays(batch: Replayed) -> list[np.ndarray]:
@@ -126,15 +135,16 @@ def _sizes(batch: Replayed) -> dict[str, int]:
     return {name: int(shape.get_size(name)) for name in shape.names}
 
 
-def _resized(state: Any, sizes: Mapping[str, int]) -> Any:
-    """Returns a state with other sizes of its batch dims; its values are of no matter."""
+def _of_sizes(batch: Replayed, sizes: Mapping[str, int]) -> Replayed:
+    """Returns a batch with other sizes of its batch dims; its values are of no matter."""
 
     def resize(tensor: Tensor) -> Tensor:
         first = tensor[dict.fromkeys(tensor.shape.batch.names, 0)]
         dims = math.concat_shapes(*(math.batch(**{name: sizes[name]}) for name in tensor.shape.batch.names))
         return order.reordered(math.expand(first, dims), tensor.shape.only(tensor.shape.names))
 
-    return trees.tree_map(resize, state)
+    resized = batch.map(partial(trees.tree_map, resize))
+    return replace(resized, physics=with_sizes(batch.physics, resize))
 
 
 def _check_fits(file: Path, sizes: Sequence[Mapping[str, int]], like: Replayed) -> None:

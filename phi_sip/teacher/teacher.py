@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from phiml.backend import Backend
@@ -19,6 +19,21 @@ from .replay import ReplayBuffer, Replayed
 
 FILE = "teacher.json"
 LARGEST = 16 << 20  # bytes of that file
+
+
+class _Saved(NamedTuple):
+    """
+    A replay buffer in a folder.
+
+    Attributes:
+        folder: Where it is.
+        batches: The sizes of the batch dims of each of its batches.
+        knows_physics: Whether the parameters of the physics of each were written, too.
+    """
+
+    folder: Path
+    batches: Sequence[Mapping[str, int]]
+    knows_physics: bool
 
 
 class Teacher:
@@ -50,7 +65,7 @@ class Teacher:
     def __init__(self, net: Any, decay: float = 0.99) -> None:
         self.average, self.buffer = WeightAverage(net, decay), ReplayBuffer()
         self._due = 0  # number of updates at which new observations are simulated
-        self._saved: tuple[Path, Sequence[Mapping[str, int]]] | None = None
+        self._saved: _Saved | None = None
 
     @property
     def net(self) -> Any:
@@ -94,7 +109,8 @@ class Teacher:
             backend: Where they are.
         """
         if self._saved is not None:
-            self.buffer.load(*self._saved, _without_drawing(make)[0], backend)
+            saved, like = self._saved, _without_drawing(make)[0]
+            self.buffer.load(saved.folder, saved.batches, like, backend, saved.knows_physics)
             self._saved = None
         is_full = len(self.buffer) >= most
         if not is_full or self.average.updates >= self._due:
@@ -119,12 +135,13 @@ class Teacher:
         """Writes average and buffer into an empty folder."""
         self.average.save(folder)
         batches: Sequence[Mapping[str, int]] = ()
+        knows_physics = True
         if self._saved is not None:
-            before, batches = self._saved
+            before, batches, knows_physics = self._saved
             copyfile(before / BUFFER, folder / BUFFER)
         elif self.buffer:
             batches = self.buffer.save(folder)
-        about = {"updates": self.average.updates, "due": self._due, "batches": batches}
+        about = {"updates": self.average.updates, "due": self._due, "batches": batches, "physics": knows_physics}
         (folder / FILE).write_text(json.dumps(about))
 
     def load(self, folder: Path) -> None:
@@ -134,9 +151,9 @@ class Teacher:
         Raises:
             CheckpointError: if there is none, or that of another network.
         """
-        updates, due, batches = _about(folder)
+        updates, due, saved = _about(folder)
         self.average.load(folder, updates)
-        self.buffer, self._due, self._saved = ReplayBuffer(), due, (folder, batches) if batches else None
+        self.buffer, self._due, self._saved = ReplayBuffer(), due, saved if saved.batches else None
 
 
 def _without_drawing(make: Callable[[bool], Sequence[Replayed]]) -> Sequence[Replayed]:
@@ -148,14 +165,15 @@ def _without_drawing(make: Callable[[bool], Sequence[Replayed]]) -> Sequence[Rep
         np.random.set_state(state)  # noqa: NPY002
 
 
-def _about(folder: Path) -> tuple[int, int, Sequence[Mapping[str, int]]]:
-    """Returns the number of updates, that at which new observations are simulated, and the sizes of all batches."""
+def _about(folder: Path) -> tuple[int, int, _Saved]:
+    """Returns the number of updates, that at which new observations are simulated, and what the buffer held."""
     try:
         if (folder / FILE).stat().st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
         about = json.loads((folder / FILE).read_text())
         batches = [{str(name): _count(size) for name, size in sizes.items()} for sizes in about["batches"]]
-        return _count(about["updates"]), _count(about["due"]), batches
+        saved = _Saved(folder, batches, about.get("physics") is True)
+        return _count(about["updates"]), _count(about["due"]), saved
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder} holds no teacher: {FILE} cannot be read: {error!r}.") from error
 

@@ -10,12 +10,14 @@ import numpy as np
 from phi.field import Field
 from phiml.math import Tensor
 
+from ..contract.physics import InvertiblePhysics
 from ..data.batches import Batch, as_batch
 from ..data.samples import Samples
 from ..errors import ParameterError, UnsupportedError
 from ..states import trees
 from ..states.checks import check_finite
 from ..text.printable import sentence
+from .batch_physics import PhysicsBatch, batch_sizes, with_physics
 
 Data = Callable[[int], Iterator[Any]]
 REMEDY = "Give train a generator function: data(step) yields the batches of this and all following steps"
@@ -28,15 +30,16 @@ class Batches:
     Args:
         data: As `train` takes it.
         step: Number of the first step.
+        physics: That of the run, for batches that have none of their own.
 
     Raises:
         ParameterError: if `data` is no function of a step, or does not return an iterator; the message says how to make
             one of it.
     """
 
-    def __init__(self, data: Data, step: int) -> None:
+    def __init__(self, data: Data, step: int, physics: InvertiblePhysics) -> None:
         _check_function(data)
-        self._data = data
+        self._data, self._physics = data, physics
         self._found: Iterator[Any] = iter(())
         self.open(step)
 
@@ -45,7 +48,7 @@ class Batches:
         self.close()
         self._found = _iterator(self._data(step))
 
-    def next(self) -> Batch | None:
+    def next(self) -> PhysicsBatch | None:
         """
         Returns the next batch; `None` at the end of the data.
 
@@ -53,7 +56,7 @@ class Batches:
             ParameterError: if it is something else.
         """
         for item in self._found:
-            return checked(as_batch(item), "data(step) yielded")
+            return checked(as_batch(item), self._physics, "data(step) yielded")
         return None
 
     def close(self) -> None:
@@ -64,12 +67,16 @@ class Batches:
             close()
 
 
-def held_out(validation: Any) -> list[Batch]:
+def held_out(validation: Any, physics: InvertiblePhysics) -> list[PhysicsBatch]:
     """
-    Returns the batches to validate with.
+    Returns the batches to validate with, each with its physics.
+
+    Args:
+        validation: As `train` takes it.
+        physics: That of the run.
 
     Raises:
-        ParameterError: if there is something else among them, or nothing, or true states of other samples.
+        ParameterError: if there is something else among them, or nothing, or true states or physics of other samples.
         NonFiniteError: if they hold NaN or infinity.
     """
     if validation is None:
@@ -77,17 +84,17 @@ def held_out(validation: Any) -> list[Batch]:
     if isinstance(validation, list) and not validation:
         raise ParameterError("train: validation is an empty list. Give a batch or several, or leave it out.")
     found = [as_batch(item) for item in (validation if isinstance(validation, list) else [validation])]
-    return [_complete(checked(batch, "validation holds")) for batch in found]
+    return [_complete(checked(batch, physics, "validation holds")) for batch in found]
 
 
-def _complete(batch: Batch) -> Batch:
+def _complete(batch: PhysicsBatch) -> PhysicsBatch:
     """Returns a batch that can be validated with, as far as is known before the network is."""
     remedy = "Remove or repair these samples before training."
     check_finite("y* of the validation", batch.y_target, remedy)
     if batch.x_true is None:
         return batch
     check_finite("x_true of the validation", batch.x_true, remedy)
-    sizes, others = _batch_sizes(batch.y_target), _batch_sizes(batch.x_true)
+    sizes, others = batch_sizes(batch.y_target), batch_sizes(batch.x_true)
     differing = [name for name in sizes if sizes[name] != others.get(name, sizes[name])]
     if differing:
         raise ParameterError(
@@ -98,21 +105,18 @@ def _complete(batch: Batch) -> Batch:
     return batch
 
 
-def _batch_sizes(state: Any) -> dict[str, int]:
-    return {name: leaf.shape.get_size(name) for leaf in trees.leaves(state) for name in leaf.shape.batch.names}
-
-
-def checked(batch: Batch, where: str) -> Batch:
+def checked(batch: Batch, physics: InvertiblePhysics, where: str) -> PhysicsBatch:
     """
-    Returns a batch whose parts are states.
+    Returns a batch whose parts are states, and which says which physics made it.
 
     Raises:
-        ParameterError: if y* or the true state is something else; its message begins with `where`.
+        ParameterError: if y* or the true state is something else, or its physics is no such one; its message begins
+            with `where`.
     """
     _check_state(batch.y_target, where, "observations y*")
     if batch.x_true is not None:
         _check_state(batch.x_true, where, "true states x")
-    return batch
+    return with_physics(batch, physics, where)
 
 
 def _check_state(state: Any, where: str, what: str) -> None:

@@ -9,22 +9,27 @@ from typing import Any, TypeVar
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..inversion.operator import sip_inverse
+from .batch_physics import PhysicsBatch
 
 T = TypeVar("T")
 
 
-def inverse_alone(physics: InvertiblePhysics, solver: str | InverseSolver | None) -> Callable[[Any], Any] | None:
+def is_comparable(physics: InvertiblePhysics, solver: str | InverseSolver | None) -> bool:
     """
-    Returns what maps y* to x̂ = P⁻¹(y*; x₀) without a network, by the inverse of the physics. Where it has none, the
-    default solver of `sip_inverse` stands in; `None` if the training was told to use another, which may be no inverse.
+    Tells whether the inverse alone is an alternative: that of the physics. Where it has none, the default solver of
+    `sip_inverse` stands in, unless the training was told to use another, which may be no inverse.
 
     Args:
         physics: The process.
         solver: Of the training.
     """
-    if not physics.has_inverse and solver is not None:
-        return None
-    return lambda y_target: sip_inverse(physics, y_target, physics.initial_state(y_target)).x_target
+    return physics.has_inverse or solver is None
+
+
+def inverted_alone(batch: PhysicsBatch) -> Any:
+    """Computes x̂ = P⁻¹(y*; x₀) without a network, by the physics of a batch."""
+    x = batch.physics.initial_state(batch.y_target)
+    return sip_inverse(batch.physics, batch.y_target, x).x_target
 
 
 def unless_it_fails(function: Callable[[], T]) -> T | None:

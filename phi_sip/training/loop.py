@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..data.batches import Batch
 from ..errors import CheckpointError, NonFiniteError, ParameterError, TrainingWarning
 from ..interrupts import uninterrupted
 from .attempts import Attempts
+from .batch_physics import PhysicsBatch
 from .batches import Batches
 from .checkpointer import Checkpointer
 from .further_numbers import further_numbers
@@ -43,7 +43,7 @@ class TrainingLoop:
     listeners: Listeners
     check_interrupt: Callable[[], None]
 
-    def complete(self, run: RunRecord, batches: Batches, first: Batch | None) -> str:
+    def complete(self, run: RunRecord, batches: Batches, first: PhysicsBatch | None) -> str:
         """
         Does all steps that are left, validates and saves.
 
@@ -73,7 +73,7 @@ class TrainingLoop:
             return "Nothing is saved, as no folder was given."
         return self.checkpointer.saved(step)
 
-    def _train(self, run: RunRecord, batches: Batches, batch: Batch | None) -> str:
+    def _train(self, run: RunRecord, batches: Batches, batch: PhysicsBatch | None) -> str:
         while (reason := self.plan.reason_to_end(run)) is None:
             self.check_interrupt()
             start = time.perf_counter()
@@ -102,7 +102,7 @@ class TrainingLoop:
         )
         return reason
 
-    def _step(self, run: RunRecord, batch: Batch, start: float) -> None:
+    def _step(self, run: RunRecord, batch: PhysicsBatch, start: float) -> None:
         with uninterrupted():
             learning_rate = self.task.state.learning_rate
             update = self.task.update(batch)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..data.batches import Batch
 from ..errors import ParameterError
 from ..states.checks import check_count
+from .batch_physics import PhysicsBatch
 from .records import RunRecord
 from .stopping import StoppingRule, check_quantity
 
@@ -48,7 +48,7 @@ class Plan:
         """The validation errors by which the run ends or states are kept."""
         return {needed for needed in (self.keep_best, *(rule.needs for rule in self.stop)) if needed is not None}
 
-    def check_needs(self, validation: Sequence[Batch]) -> None:
+    def check_needs(self, validation: Sequence[PhysicsBatch]) -> None:
         """
         Checks that the validation errors are known by which the run ends or states are kept.
 
@@ -78,7 +78,7 @@ class Plan:
 
 
 def plan_of(
-    steps: int | None, stop: Sequence[StoppingRule], folder: Any, validation: Sequence[Batch], **options: Any
+    steps: int | None, stop: Sequence[StoppingRule], folder: Any, validation: Sequence[PhysicsBatch], **options: Any
 ) -> Plan:
     """
     Returns the plan of a run from the arguments of `train`; `options` that are not given are `None`.

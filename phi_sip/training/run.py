@@ -12,15 +12,16 @@ from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..contract.target import TrainingTarget
-from ..data.batches import Batch
 from ..errors import ParameterError, UnsupportedError
 from ..inputs import Observation, resolve_inputs
 from ..interrupts import interrupts_between_steps
 from ..inversion.operator import resolve_solver
 from ..states import trees
+from ..step.predict_function import check_predict
 from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
 from ..text.terminal import PlainConsole
+from .batch_physics import PhysicsBatch
 from .batches import Data, held_out
 from .callbacks import Callback, check_callbacks
 from .checkpointer import Checkpointer
@@ -60,7 +61,7 @@ def train(
     keep_best: str | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
-    predict: Callable[[Any], Any] | None = None,
+    predict: Callable[..., Any] | None = None,
     step_size: float | Tensor = 1.0,
     solver: str | InverseSolver | None = None,
     training: bool | None = None,
@@ -90,9 +91,11 @@ def train(
     Args:
         net: Network, see `sip_update_weights`.
         optimizer: Optimizer of the same framework. Its learning rate may be a schedule of Keras or optax.
-        physics: Process that made the observations.
+        physics: Process that made the observations of batches that do not say theirs.
         data: Generator function: `data(step)` yields the batches of this and the following steps, from 1, each a
-            `Batch(y_target, x_true)` or y* alone. See `phi_sip.data.by_step`, `scenes` and `stored`.
+            `Batch(y_target, x_true)` or y* alone. `Batch(y_target, x_true, physics)` says with which parameters it was
+            made, where they are others than those of `physics`: training and validation then use its physics, of the
+            same class. See `phi_sip.data.by_step`, `scenes` and `stored`.
         steps: Number of steps of the whole run; `None`: until a rule ends it, or the data do.
         stop: Rules that end it earlier: `WallTime`, `Target`, `EarlyStopping`.
         validation: A batch, or a list of batches, that is not trained on, evaluated as in inference.
@@ -141,7 +144,7 @@ def train(
     """
     if not isinstance(physics, InvertiblePhysics):
         raise UnsupportedError(f"physics is a {type(physics).__name__}. Give an object such as HeatEquation(1.0, 8.0).")
-    batches = held_out(validation)
+    batches = held_out(validation, physics)
     plan = plan_of(
         steps,
         stop,
@@ -159,12 +162,13 @@ def train(
     if teacher is not None:
         teacher.check(net)
     solver, seen = resolve_solver(solver), resolve_inputs(inputs)
+    check_predict(predict)
     if predict is not None and seen:
         raise ParameterError("train: inputs has no effect with predict=...: leave out one of them.")
     task = TrainingTask(training_state(net, optimizer, schedule), physics, predict, solver, options, seen, teacher)
     identity = _identity(task, plan, batches, facts)
     backend = task.state.trainable.backend
-    risk = ValidationRisk(batches, physics, task.evaluation, backend) if RISK in plan.needs else None
+    risk = ValidationRisk(batches, task.evaluation, backend) if RISK in plan.needs else None
     with holding(folder) as place, interrupts_between_steps() as check_interrupt:
         checkpointer = resumption = files = None
         if place is not None:
@@ -180,7 +184,7 @@ def train(
 
 
 def _identity(
-    task: TrainingTask, plan: Plan, validation: Sequence[Batch], made_by: Mapping[str, Any]
+    task: TrainingTask, plan: Plan, validation: Sequence[PhysicsBatch], made_by: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns what a run is made by, as plain data, as far as it is known before its first batch."""
     return {
@@ -197,7 +201,13 @@ def _identity(
             "predict": identity_of(task.predict),
             "targets": identity_of(task.options["targets"] or LocalInverse()),
             "teacher": None if task.teacher is None else {"decay": task.teacher.decay},
-            "validation": [trees.describe(batch.y_target) for batch in validation],
+            "validation": [_validated(batch, task.physics) for batch in validation],
         },
         "made_by": made_by,
     }
+
+
+def _validated(batch: PhysicsBatch, physics: InvertiblePhysics) -> Any:
+    """Returns what a batch of validation is: its dims, and its physics where that is not that of the run."""
+    dims = trees.describe(batch.y_target)
+    return dims if batch.physics is physics else {"y_target": dims, "physics": identity_of(batch.physics)}

@@ -7,17 +7,19 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from ..compilation.inputs import closures_in
 from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..contract.training_state import TrainingState
 from ..contract.update import SipUpdate, UpdateRequest
-from ..data.batches import Batch
+from ..errors import UnsupportedError
 from ..step.predict_state import state_prediction
 from ..step.prediction import first_prediction
 from ..step.simulation import simulates
 from ..step.update import sip_update_weights
 from ..teacher import Teacher
+from .batch_physics import PhysicsBatch
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class TrainingTask:
 
     Attributes:
         state: Network and optimizer.
-        physics: The process that made the observations.
+        physics: The process that made the observations of batches that do not say it. All have one by now.
         predict: Maps y* to x in place of the network, see `sip_update_weights`.
         solver: The numerical inverse, if it is not the physics' own.
         options: Other arguments of `sip_update_weights`.
@@ -37,19 +39,24 @@ class TrainingTask:
 
     state: TrainingState
     physics: InvertiblePhysics
-    predict: Callable[[Any], Any] | None
+    predict: Callable[..., Any] | None
     solver: InverseSolver | None
     options: Mapping[str, Any]
     inputs: tuple[NetworkInput, ...] = ()
     teacher: Teacher | None = None
 
-    def update(self, batch: Batch) -> SipUpdate:
-        """Makes one update of the weights."""
+    def update(self, batch: PhysicsBatch) -> SipUpdate:
+        """Makes one update of the weights, for the physics of the batch."""
         is_compared = self.teacher is None or not simulates(self.options["targets"])
+        if not is_compared and batch.physics is not self.physics and closures_in(batch.physics):
+            raise UnsupportedError(
+                "The physics of the batch keeps tensors in a function, where the teacher cannot find them to save them "
+                "with what it has simulated. Give them as arguments: DifferentiablePhysics(function, {'nu': nu})."
+            )
         return sip_update_weights(
             self.state.net,
             self.state.optimizer,
-            self.physics,
+            batch.physics,
             batch.y_target,
             x_true=batch.x_true if is_compared else None,
             predict=self.predict,
@@ -59,17 +66,17 @@ class TrainingTask:
             **self.options,
         )
 
-    def prepare(self, y_target: Any) -> None:
+    def prepare(self, batch: PhysicsBatch) -> None:
         """Makes all variables that are made late, so that saved ones can be put back."""
         trainable = self.state.trainable
-        request = UpdateRequest(self.physics, y_target, self.predict, inputs=self.inputs)
+        request = UpdateRequest(batch.physics, batch.y_target, self.predict, inputs=self.inputs)
         trainable.prepare(first_prediction(trainable, request))
 
-    def evaluation(self, y_target: Any) -> Callable[[], Any]:
-        """Returns what computes x for these observations, as the network is used for inference, whenever called."""
-        inputs = self.inputs or None
+    def evaluation(self, batch: PhysicsBatch) -> Callable[[], Any]:
+        """Returns what computes x for a batch, as the network is used for inference, whenever called."""
+        net, inputs, predict = self.state.net, self.inputs or None, self.predict
         with self._answering():
-            compute = state_prediction(self.state.net, self.physics, y_target, inputs=inputs, predict=self.predict)
+            compute = state_prediction(net, batch.physics, batch.y_target, inputs=inputs, predict=predict)
 
         def evaluate() -> Any:
             with self._answering():

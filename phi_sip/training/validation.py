@@ -10,18 +10,19 @@ from phi.field import Field
 from phiml import math
 from phiml.math import Tensor
 
+from ..compilation.inputs import part_of
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
 from ..contract.step import SipStep
-from ..data.batches import Batch
 from ..errors import NonFiniteError
 from ..inversion.operator import sip_inverse
 from ..spectral import SpectralBasis
 from ..states import trees
 from ..states.checks import check_same_grid
 from ..states.order import by_name, in_canonical_order
+from .batch_physics import PhysicsBatch
 from .callbacks import Arrays
-from .inverse_alone import inverse_alone, unless_it_fails
+from .inverse_alone import inverted_alone, is_comparable, unless_it_fails
 from .predictions import Predictions
 from .records import QUANTITIES, ValidationRecord
 from .validation_risk import ValidationRisk
@@ -34,8 +35,8 @@ class Validation:
     Validation errors ½ Σ over cells, mean over all samples, and the first samples as arrays.
 
     Args:
-        batches: Samples, seen by the optimizer never.
-        physics: The process.
+        batches: Samples, seen by the optimizer never, and their physics.
+        physics: That of the run.
         evaluation: See `Predictions`.
         solver: Of the training, for the corrected states.
         risk: Estimates the risk of the network; `None`: nobody asks for it.
@@ -43,18 +44,18 @@ class Validation:
 
     def __init__(
         self,
-        batches: Sequence[Batch],
+        batches: Sequence[PhysicsBatch],
         physics: InvertiblePhysics,
-        evaluation: Callable[[Any], Callable[[], Any]],
+        evaluation: Callable[[PhysicsBatch], Callable[[], Any]],
         solver: str | InverseSolver | None,
         risk: ValidationRisk | None = None,
     ) -> None:
         self._batches, self._physics, self._solver, self._risk = batches, physics, solver, risk
-        self._predictions = Predictions([batch.y_target for batch in batches], evaluation)
+        self._predictions = Predictions(batches, evaluation)
         self._alone: Arrays = {}
 
     @property
-    def first(self) -> Batch:
+    def first(self) -> PhysicsBatch:
         """One of the batches."""
         return self._batches[0]
 
@@ -83,7 +84,7 @@ class Validation:
         states = self._predictions.states()
         for batch, x in zip(self._batches, states, strict=True):
             with math.precision(trees.precision_of(batch.y_target)):
-                y_errors += _losses(self._physics.forward(x), batch.y_target)
+                y_errors += _losses(batch.physics.forward(x), batch.y_target)
                 known = x_errors is not None and batch.x_true is not None
                 x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
@@ -98,12 +99,11 @@ class Validation:
         Returns:
             Errors by quantity; nothing where there is no inverse.
         """
-        alone = inverse_alone(self._physics, self._solver)
-        if alone is None:
+        if not is_comparable(self._physics, self._solver):
             return {}
 
-        def evaluation(y_target: Any) -> Callable[[], Any]:
-            return lambda: alone(y_target)
+        def evaluation(batch: PhysicsBatch) -> Callable[[], Any]:
+            return lambda: inverted_alone(batch)
 
         found = unless_it_fails(lambda: Validation(self._batches, self._physics, evaluation, None).run(0, 0.0))
         if found is None:
@@ -114,12 +114,14 @@ class Validation:
         return {quantity: error for quantity, error in errors.items() if error is not None}
 
     def _samples(self, x: Any) -> Arrays:
-        y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
+        batch = self._batches[0]
+        y_target, x_true = (_first(tree, SHOWN) for tree in (batch.y_target, batch.x_true))
         if not _is_grid(y_target):
             return {}
+        physics = part_of(batch.physics, _places(batch.y_target, SHOWN))
         with math.precision(trees.precision_of(y_target)):
             x = trees.tree_map(lambda values: _first(values, SHOWN), x)
-            return samples_of(sip_inverse(self._physics, y_target, x, solver=self._solver), y_target, x_true)
+            return samples_of(sip_inverse(physics, y_target, x, solver=self._solver), y_target, x_true)
 
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
@@ -164,12 +166,14 @@ def _losses(a: Any, b: Any) -> list[float]:
 
 
 def _first(tree: Any, count: int) -> Any:
-    def cut(value: Any) -> Any:
-        entries = by_name(value.shape.batch.names)
-        sizes = {name: slice(0, count if name == entries[0] else 1) for name in entries}
-        return value[sizes] if sizes else value
+    sizes = {} if tree is None else _places(tree, count)
+    return tree[sizes] if sizes else tree
 
-    return None if tree is None else cut(tree)
+
+def _places(value: Any, count: int) -> dict[str, slice]:
+    """Returns which entries of the batch dims are the first ones."""
+    entries = by_name(value.shape.batch.names)
+    return {name: slice(0, count if name == entries[0] else 1) for name in entries}
 
 
 def _is_grid(tree: Any) -> bool:

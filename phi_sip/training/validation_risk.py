@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from phiml.backend import Backend
 
-from ..contract.physics import InvertiblePhysics
-from ..data.batches import Batch
 from ..risk import RiskEstimate
 from ..states import trees
+from .batch_physics import PhysicsBatch
 from .predictions import Predictions
 
 
@@ -20,8 +19,7 @@ class ValidationRisk:
     The risk of a network less that of the inverse alone, see `RiskEstimate`. The samples are inverted once.
 
     Args:
-        batches: Validation samples.
-        physics: The process.
+        batches: Validation samples, and their physics.
         evaluation: See `Predictions`.
         backend: That of the network, so that both round alike.
 
@@ -31,14 +29,14 @@ class ValidationRisk:
 
     def __init__(
         self,
-        batches: Sequence[Batch],
-        physics: InvertiblePhysics,
-        evaluation: Callable[[Any], Callable[[], Any]],
+        batches: Sequence[PhysicsBatch],
+        evaluation: Callable[[PhysicsBatch], Callable[[], Any]],
         backend: Backend,
     ) -> None:
         with backend:
-            self._estimates = [RiskEstimate.of(physics, trees.to_backend(b.y_target, backend)) for b in batches]
-        self._probed = Predictions([estimate.probed for estimate in self._estimates], evaluation)
+            self._estimates = [RiskEstimate.of(b.physics, trees.to_backend(b.y_target, backend)) for b in batches]
+        probed = [PhysicsBatch(e.probed, None, b.physics) for e, b in zip(self._estimates, batches, strict=True)]
+        self._probed = Predictions(probed, evaluation)
 
     def of(self, states: Sequence[Any]) -> float:
         """

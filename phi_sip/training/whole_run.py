@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..data.batches import Batch
 from ..errors import CheckpointError, ParameterError, RunFolderError, TrainingError
 from ..states import trees
 from ..text.printable import sentence
 from .attempts import Attempts
+from .batch_physics import PhysicsBatch
 from .batches import Batches, Data
 from .loop import TrainingLoop
 from .records import ALONE, RunRecord
@@ -34,7 +34,7 @@ def train_to_end(loop: TrainingLoop, resumption: Resumption | None, data: Data) 
     batches: Batches | None = None
     run: RunRecord | None = None
     try:
-        batches = Batches(data, done + 1)
+        batches = Batches(data, done + 1, loop.task.physics)
         first = batches.next()
         run = _begin(loop, resumption, earlier, first)
         if earlier is not None:  # drawn anew, from random numbers that are as they were
@@ -53,12 +53,12 @@ def train_to_end(loop: TrainingLoop, resumption: Resumption | None, data: Data) 
 
 
 def _begin(
-    loop: TrainingLoop, resumption: Resumption | None, earlier: EarlierRun | None, first: Batch | None
+    loop: TrainingLoop, resumption: Resumption | None, earlier: EarlierRun | None, first: PhysicsBatch | None
 ) -> RunRecord:
     """Makes all variables, and puts back what was saved."""
     observed = first if first is not None or loop.validation is None else loop.validation.first
     if observed is not None:
-        loop.task.prepare(observed.y_target)
+        loop.task.prepare(observed)
     if loop.validation is not None:
         loop.validation.check()
     alone = None if loop.validation is None else loop.validation.invert_alone()  # which may draw random numbers
