@@ -78,6 +78,12 @@ class Operations(Protocol):
         it is compiled as a loop, in a time that does not depend on `count`.
         """
 
+    def repeated_one_of(self, step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any) -> Any:
+        """
+        Computes what `repeated` does, `counts[which]` times, where `which`, a native integer, is known only when what
+        is compiled runs. It can be differentiated.
+        """
+
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
 

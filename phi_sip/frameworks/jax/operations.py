@@ -81,6 +81,15 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     return state
 
 
+def repeated_one_of(step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any) -> Any:
+    """Chooses among loops of fixed length, as JAX has no reverse mode for others."""
+
+    def loop(count: int) -> Callable[[Any], Any]:
+        return lambda start: jax.lax.scan(lambda value, _: (step(value), None), start, None, length=count)[0]
+
+    return jax.lax.switch(which, [loop(count) for count in counts], state)
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = jnp.linalg.eigh(matrices)
     return values, vectors
