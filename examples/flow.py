@@ -65,28 +65,19 @@ class StartMarker(NetworkInput):
         return getattr(physics, "physics", physics).marker
 
 
-@dataclass(frozen=True, eq=False)
-class Family(Projected):
-    """Physics whose predictions belong to the family, too."""
-
-    def constrain(self, x: Any, y_target: Any) -> Any:
-        return self.project(super().constrain(x, y_target))
-
-
 @dataclass(frozen=True)
 class Method:
     """
     A way to train.
 
     Attributes:
-        prior: What it makes of what is known of velocities: nothing (`None`), targets that belong to the family
-            (`Projected`), or predictions that do (`Family`).
+        prior: Options of `Projected`, by which what is known of velocities is a prior; `None`: it is not used.
         shown: What the network is shown besides the two markers.
         rates: Learning rates to try.
         options: Of `sip_update_weights`.
     """
 
-    prior: Any = None
+    prior: dict[str, Any] | None = None
     shown: tuple[str, ...] = ()
     rates: tuple[float, ...] = (1e-3,)
     options: dict[str, Any] = field(default_factory=dict)
@@ -100,19 +91,19 @@ class Method:
         return 2 + 2 * len(self.shown)
 
     def physics(self, sample: Sample) -> InvertiblePhysics:
-        return sample.physics if self.prior is None else self.prior(sample.physics, sample.family)
+        return sample.physics if self.prior is None else Projected(sample.physics, sample.family, **self.prior)
 
 
 THROUGH = {"solver": "gradient"}
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-3, 1e-2)
 METHODS = {
     "blobs": {
-        "SIP": Method(Projected),
-        "SIP, shown the inverse": Method(Projected, ("estimate",)),
-        "SIP, no prior": Method(),
+        "SIP": Method({}, rates=RATES[:2]),
+        "SIP, shown the inverse": Method({}, ("estimate",)),
+        "SIP, predictions free": Method({"project_predictions": False}, rates=(3e-3,)),
         "DP": Method(rates=RATES, options=THROUGH),
-        "DP, same prior": Method(Family, rates=RATES, options=THROUGH),
-        "labels": Method(options={"targets": Labels()}),
+        "DP, same prior": Method({}, rates=RATES, options=THROUGH),
+        "labels": Method(rates=(3e-3,), options={"targets": Labels()}),
     },
     "fields": {
         "SIP": Method(),

@@ -104,7 +104,7 @@ def test_the_number_of_parts():
 
 @pytest.mark.parametrize("distance", [1.0, 3.0, 6.0])
 def test_a_marker_that_moves_by_more_than_its_structures_is_found(framework, double, distance):
-    """A uniform motion of blobs of deviation 3, by one estimate of the displacement; without blurred images first less."""
+    """Blobs of deviation 3, by one estimate of the displacement, with blurred images first and without them."""
     n = 32
     first, second = (blob(n, (8 + a, 9), (20, 11 + a)) for a in (0, distance))
     transport = VorticityTransport(PeriodicDerivatives(periodic(array(first))))

@@ -1,4 +1,4 @@
-"""Physics whose states belong to a family: the nearest state against NumPy, and inverses that never leave the family."""
+"""Physics whose states belong to a family: the nearest state against NumPy, and inverses that never leave it."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_updates_stay_in_the_family_and_compile_once(framework):
 
 @pytest.mark.slow_on("jax", "tensorflow")
 def test_a_network_learns_the_number_that_is_not_known(framework):
-    """From flows of one family: most of the error of the velocity goes, although the target has one free number only."""
+    """From flows of one family: most of the error of the velocity goes, although the target has one free number."""
     net = framework.u_net(1, 2, batch_norm=False, levels=2, filters=4)
     optimizer = framework.adam(net, 1e-2)
     family = velocity_family(2)

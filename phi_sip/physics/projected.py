@@ -27,9 +27,11 @@ class Projected(InvertiblePhysics):
 
         y = P(x),   x̃ = Π(P⁻¹(y*; x)),   Π(x) = the state of the family that is nearest to x
 
-    A prior for what observations do not determine. What P⁻¹ finds is projected, so that the target of training is
-    always a state of the family, and L = ½ ‖x − x̃‖² draws predictions to it. P itself, and predictions, are left as
-    they are. `initial_state` and `admissible` are projected too. At a solution that belongs to the family Δx is 0.
+    A prior for what observations do not determine. What P⁻¹ finds is projected, and so are predictions of networks, in
+    training and afterwards, so that a network has to find no more than the nearest state of the family. `initial_state`
+    and `admissible` are projected too; P itself is left as it is. At a solution that belongs to the family Δx is 0.
+    With `project_predictions=False` predictions are free, and L = ½ ‖x − x̃‖² draws them to the family: for Π through
+    which no gradient passes, e.g. one that sets negative values to 0.
 
     The uncertainty is the spread of projected states of the posterior, if P⁻¹ has one, else `None`. With `solver=...`
     of `sip_inverse` or `sip_update_weights` that solver inverts P without the family: `solver="gradient"` is ordinary
@@ -40,13 +42,14 @@ class Projected(InvertiblePhysics):
         project: Π, a function of a state that returns one like it and leaves it alone the second time, e.g. an
             `AffineSubspace`.
         solver: Numerical inverse of P, by name or as object. Default: P's own inverse, or the default solver.
+        project_predictions: Whether predictions of networks are projected. Π must be differentiable then.
 
     Raises:
         UnsupportedError: if `physics` is not an `InvertiblePhysics`, or `project` cannot be called.
         GridMismatchError: by `inverse`, if Π(x) has other dims than x.
 
     Source: Holl, Koltun, Thuerey (arXiv 2109.15048), fluid experiment, in which x̃ is always a uniform motion and a
-    swirl of some strength.
+    swirl of some strength, and predictions are free.
     """
 
     name: ClassVar[str] = "projected"
@@ -54,6 +57,7 @@ class Projected(InvertiblePhysics):
     physics: InvertiblePhysics
     project: Callable[[Any], Any]
     solver: str | InverseSolver | None = None
+    project_predictions: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.physics, InvertiblePhysics):
@@ -116,8 +120,9 @@ class Projected(InvertiblePhysics):
         return self.physics.forward(x)
 
     def constrain(self, x: Any, y_target: Any) -> Any:
-        """Imposes on x what the physics does."""
-        return self.physics.constrain(x, y_target)
+        """Imposes on x what the physics does, and projects it."""
+        constrained = self.physics.constrain(x, y_target)
+        return self._projected(constrained) if self.project_predictions else constrained
 
     def initial_state(self, y_target: Any) -> Any:
         """Returns the state of the family that is nearest to what the physics begins with."""
