@@ -137,7 +137,7 @@ def main() -> None:
     runs: list[Run] = []
     try:
         for seed in range(options.seed, options.seed + options.seeds):
-            for name in METHODS[options.data]:
+            for name in options.methods:
                 runs.append(best_run(name, seed, runs, options, console))
     except KeyboardInterrupt:
         console.print("Interrupted: reporting what was done so far.")
@@ -155,11 +155,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="first seed of data and initial weights (default 0)")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (default 3)")
     parser.add_argument("--observations", type=int, default=4096, help="to train with (default 4096)")
+    parser.add_argument("--methods", nargs="+", help="names of those to compare (default all)")
     parser.add_argument("--output", type=Path, default=Path("results/flow"), help="folder (default results/flow)")
     parser.add_argument("--quick", action="store_true", help="one seed, 1 second of batch 4 at 16² cells")
     options = parser.parse_args()
     if options.quick:
         options.seconds, options.batch, options.resolution, options.seeds = 1.0, 4, 16, 1
+    options.methods = options.methods or list(METHODS[options.data])
+    if unknown := set(options.methods) - set(METHODS[options.data]):
+        parser.error(f"no such methods: {', '.join(unknown)}; there are {', '.join(METHODS[options.data])}")
     positive = (options.seconds, options.batch, options.resolution, options.seeds, options.observations)
     if options.resolution % 8 or min(positive) <= 0:
         parser.error("seconds, batch, seeds and observations must be positive, resolution a positive multiple of 8")

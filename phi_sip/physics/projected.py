@@ -30,7 +30,7 @@ class Projected(InvertiblePhysics):
     A prior for what observations do not determine. What P⁻¹ finds is projected, and so are predictions of networks, in
     training and afterwards, so that a network has to find no more than the nearest state of the family. `initial_state`
     and `admissible` are projected too; P itself is left as it is. At a solution that belongs to the family Δx is 0.
-    With `project_predictions=False` predictions are free, and L = ½ ‖x − x̃‖² draws them to the family: for Π through
+    With `project_predictions=False` predictions obey `constrain` of P alone, and L = ½ ‖x − x̃‖² draws them to the family: for Π through
     which no gradient passes, e.g. one that sets negative values to 0.
 
     The uncertainty is the spread of projected states of the posterior, if P⁻¹ has one, else `None`. With `solver=...`
@@ -120,9 +120,8 @@ class Projected(InvertiblePhysics):
         return self.physics.forward(x)
 
     def constrain(self, x: Any, y_target: Any) -> Any:
-        """Imposes on x what the physics does, and projects it."""
-        constrained = self.physics.constrain(x, y_target)
-        return self._projected(constrained) if self.project_predictions else constrained
+        """Returns the nearest state of the family; if predictions are free, x with what the physics imposes on it."""
+        return self._projected(x) if self.project_predictions else self.physics.constrain(x, y_target)
 
     def initial_state(self, y_target: Any) -> Any:
         """Returns the state of the family that is nearest to what the physics begins with."""
@@ -151,7 +150,7 @@ class Projected(InvertiblePhysics):
     def _projected(self, x: Any) -> Any:
         projected = self.project(x)
         check_like("project(x)", projected, x)
-        return projected
+        return trees.in_order_of(projected, x)
 
 
 @hookimpl
