@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, ClassVar
 
 from phi.field import Field
@@ -124,10 +125,11 @@ class IncompressibleFlow(InvertiblePhysics):
         with math.precision(trees.precision_of(x)):
             mean, start = transport.encode(x.values, self._marker_like(x))
             parts = transport.substeps("IncompressibleFlow", mean, start, self.time_step)
-            middle = transport.run(mean, start, self.time_step, half, substeps=parts)
-            end = transport.run(mean, _only(middle, VORTICITY), self.time_step, half, substeps=parts)
+            run = partial(transport.run, mean, steps=half, substeps=parts, differentiable=False)
+            middle = run(start, self.time_step)
+            end = run(_only(middle, VORTICITY), self.time_step)
             residual = transport.space.basis.transform((y_target - y).values)
-            behind = transport.run(mean, _join(end, residual), -self.time_step, half, substeps=parts)
+            behind = run(_join(end, residual), -self.time_step)
             shift = self._displacement(transport, start, middle[{Q: MARKER}], behind[{Q: MARKER}])
             dx = self._carried_back(transport, mean, _only(behind, VORTICITY), shift / (self.time_step * self.steps))
             squares = math.sum(transport.space.basis.inverse(shift) ** 2, "derivative")
@@ -154,7 +156,8 @@ class IncompressibleFlow(InvertiblePhysics):
         means = stack([mean + mean_change, mean], pair, expand_values=True)
         vorticities = stack([vorticity + vorticity_change, vorticity], pair, expand_values=True)
         parts = transport.substeps("IncompressibleFlow", means, vorticities, self.time_step)
-        back = transport.run(means, vorticities, -self.time_step, self.steps // 2, substeps=parts)
+        steps, dt = self.steps // 2, -self.time_step
+        back = transport.run(means, vorticities, dt, steps, substeps=parts, differentiable=False)
         velocity = transport.velocity(means, back[{Q: VORTICITY}])
         return velocity[{pair.name: 0}] - velocity[{pair.name: 1}]
 

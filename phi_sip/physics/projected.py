@@ -30,8 +30,8 @@ class Projected(InvertiblePhysics):
     A prior for what observations do not determine. What P⁻¹ finds is projected, and so are predictions of networks, in
     training and afterwards, so that a network has to find no more than the nearest state of the family. `initial_state`
     and `admissible` are projected too; P itself is left as it is. At a solution that belongs to the family Δx is 0.
-    With `project_predictions=False` predictions obey `constrain` of P alone, and L = ½ ‖x − x̃‖² draws them to the family: for Π through
-    which no gradient passes, e.g. one that sets negative values to 0.
+    With `project_predictions=False` predictions obey `constrain` of P alone, and L = ½ ‖x − x̃‖² draws them to the
+    family: for Π through which no gradient passes, e.g. one that sets negative values to 0.
 
     The uncertainty is the spread of projected states of the posterior, if P⁻¹ has one, else `None`. With `solver=...`
     of `sip_inverse` or `sip_update_weights` that solver inverts P without the family: `solver="gradient"` is ordinary

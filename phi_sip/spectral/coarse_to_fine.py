@@ -79,4 +79,5 @@ class CoarseToFine:
         start = stack([vorticity, image], channel(Q), expand_values=True)
         step = 1 / CARRYING_STEPS
         parts = self.transport.substeps(owner, mean, start, step)
-        return self.transport.run(mean, start, step, CARRYING_STEPS, substeps=parts)[{Q: 1}]
+        end = self.transport.run(mean, start, step, CARRYING_STEPS, substeps=parts, differentiable=False)
+        return end[{Q: 1}]

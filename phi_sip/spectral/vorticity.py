@@ -79,6 +79,7 @@ class VorticityTransport:
         viscosity: float | Tensor = 0.0,
         force: Tensor | None = None,
         substeps: Substeps = ONE,
+        differentiable: bool = True,
     ) -> Tensor:
         """
         Computes c after n steps of dt, on native tensors, which takes a fifth of the time.
@@ -91,6 +92,7 @@ class VorticityTransport:
             viscosity: ν, a number or a tensor with batch dims. Friction is exact, so it limits no time step.
             force: Coefficients of f, the same for all quantities; default 0.
             substeps: In how many parts each step is taken, see `substeps`; default one.
+            differentiable: Whether derivatives are taken through it; if not, JAX compiles it sooner.
         """
         dt = dt / substeps.count
         parameters = (mean, c, math.wrap(dt), math.wrap(viscosity), math.wrap(0.0) if force is None else force)
@@ -112,6 +114,7 @@ class VorticityTransport:
             c.native(groups),
             counts,
             substeps.which,
+            differentiable,
         )
         return math.reshaped_tensor(end, groups, convert=False)
 
@@ -176,7 +179,14 @@ class VorticityTransport:
         return self.space.nabla * self.space.resolved
 
 
-def _repeated(framework: Operations, step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any) -> Any:
+def _repeated(
+    framework: Operations,
+    step: Callable[[Any], Any],
+    state: Any,
+    counts: Sequence[int],
+    which: int | Tensor,
+    differentiable: bool,
+) -> Any:
     if isinstance(which, Tensor):
-        return framework.repeated_one_of(step, state, counts, which.native())
+        return framework.repeated_one_of(step, state, counts, which.native(), differentiable)
     return framework.repeated(step, state, counts[which])

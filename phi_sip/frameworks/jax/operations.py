@@ -81,8 +81,12 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     return state
 
 
-def repeated_one_of(step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any) -> Any:
-    """Chooses among loops of fixed length, as JAX has no reverse mode for others."""
+def repeated_one_of(
+    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+) -> Any:
+    """For derivatives it chooses among loops of fixed length, as JAX has no reverse mode for others."""
+    if not differentiable:
+        return jax.lax.fori_loop(0, jnp.asarray(counts)[which], lambda _, value: step(value), state)
 
     def loop(count: int) -> Callable[[Any], Any]:
         return lambda start: jax.lax.scan(lambda value, _: (step(value), None), start, None, length=count)[0]

@@ -141,7 +141,9 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     return state
 
 
-def repeated_one_of(step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any) -> Any:
+def repeated_one_of(
+    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+) -> Any:
     return repeated(step, state, counts[int(which)])
 
 
