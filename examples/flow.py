@@ -51,7 +51,7 @@ from phi_sip.records import TrainingRecord, save_records
 
 FLOW = {"tensorflow": "phi.tf.flow", "torch": "phi.torch.flow", "jax": "phi.jax.flow"}
 TIMES = (1, 2, 6)  # inversions that the inverse alone makes, one after the other
-TEST = 10**9  # step of the samples that no training sees
+TEST, TEST_SAMPLES = 10**9, 64  # step and number of the samples that no training sees
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def train(name: str, seed: int, rate: float, options: argparse.Namespace, consol
 
 
 def test_sample(options: argparse.Namespace, seed: int) -> Sample:
-    return sample(options.data, options.resolution, 64, seed, TEST)
+    return sample(options.data, options.resolution, TEST_SAMPLES, seed, TEST)
 
 
 def answer(run: Run, options: argparse.Namespace) -> tuple[Sample, Field]:
@@ -273,7 +273,7 @@ def report(runs: Sequence[Run], options: argparse.Namespace, console: Console) -
         own = [run for run in runs if run.method == name]
         steps = f"{np.mean([len(run.record.seconds) for run in own]):.0f}"
         rows.append([name, f"{own[0].rate:g}", steps, *spread([run.errors for run in own])])
-    table = Table(title=f"{options.seconds:g} s each, {64} samples not seen before, {len(seeds)} seeds")
+    table = Table(title=f"{options.seconds:g} s each, {TEST_SAMPLES} samples not seen before, {len(seeds)} seeds")
     for name in rows[0]:
         table.add_column(name, justify="left" if name == "method" else "right")
     for row in rows[1:]:
@@ -305,7 +305,7 @@ def draw(runs: Sequence[Run], levels: dict[str, list[float]], options: argparse.
     shown = {last: alone(given, options)[last]} | {run.method: answer(run, options)[1] for run in runs}
     markers = {name: cells(given.physics.forward(x)) for name, x in shown.items()}
     scales = {"x_l2": l2(given.x.values), "y_l2": l2(given.physics.marker - given.y.values)}
-    lines = {name: dict(zip(scales, errors, strict=True)) for name, errors in levels.items() if name.startswith(NAME)}
+    lines = {name: dict(zip(scales, errors, strict=True)) for name, errors in levels.items() if name.endswith(" 6 ×")}
     figures = {
         "velocity": plot_velocities(cells(given.x), {name: cells(x) for name, x in shown.items()}),
         "marker": plot_markers(cells(given.physics.marker), cells(given.y), markers),
