@@ -49,8 +49,10 @@ from .physics.heterogeneous_heat import HeterogeneousHeat
 from .physics.masked import Masked
 from .physics.navier_stokes import NavierStokes
 from .physics.poisson import Poisson
+from .physics.projected import Projected
 from .physics.rotated_sine import RotatedSine
 from .physics.sensors import Sensors
+from .physics.subspace import AffineSubspace
 from .physics.wave import Wave
 from .plugins.registry import (
     available_inputs,
@@ -107,6 +109,7 @@ __version__: str
 
 __all__ = [
     "LBFGS",
+    "AffineSubspace",
     "Batch",
     "BoundaryError",
     "Burgers",
@@ -171,6 +174,7 @@ __all__ = [
     "PoissonNoise",
     "PowerLaw",
     "ProbabilisticDamping",
+    "Projected",
     "PublishedDamping",
     "RandomTransform",
     "RecordError",

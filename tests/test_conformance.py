@@ -15,6 +15,7 @@ from phiml.backend import NUMPY
 from phiml.math import batch, channel, extrapolation, instance, spatial
 
 from phi_sip import (
+    AffineSubspace,
     Burgers,
     Composite,
     Correction,
@@ -34,6 +35,7 @@ from phi_sip import (
     Poisson,
     PowerLaw,
     ProbabilisticDamping,
+    Projected,
     PublishedDamping,
     RotatedSine,
     Sensors,
@@ -115,6 +117,17 @@ def flow() -> IncompressibleFlow:
     return IncompressibleFlow(math.wrap(marker, batch("batch"), spatial("x,y")), 0.25, 4)
 
 
+def family() -> AffineSubspace:
+    """Fields of two parameters, each sample its own."""
+    rng = np.random.default_rng(4)
+    return AffineSubspace([periodic(smooth(rng, 3, 12, 10)) for _ in range(2)], periodic(smooth(rng, 3, 12, 10)))
+
+
+def of_family() -> Any:
+    first, second = family().basis
+    return family()(first - 0.5 * second)
+
+
 def body(*samples: int) -> Any:
     """A diffusivity that varies tenfold and more, 0 in one cell; the same for all samples, or not."""
     values = np.exp(0.7 * np.random.default_rng(3).standard_normal((*samples, 12, 10)))
@@ -173,6 +186,9 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "burgers-1d": (lambda: Burgers(0.5, 0.1, 2), field(3, 24)),
     "burgers-2d": (lambda: Burgers(0.2, 0.1, 1, 1e-4), velocity(3, 12, 10)),
     "flow": (flow, swirl(3, 16, 12)),
+    "projected": (lambda: Projected(HeatEquation(0.5, 1.0, 1e-4, EmpiricalBayes()), family()), of_family),
+    "projected-flow": (lambda: Projected(flow(), AffineSubspace([swirl(3, 16, 12)()])), swirl(3, 16, 12)),
+    "projected-iterative": (lambda: Projected(Evolution(saturate, 0.01, 4), family()), of_family),
     "composite": (lambda: Composite(HeatEquation(0.05, 0.5), Evolution(saturate, 0.01, 4)), field(3, 12, 10)),
     "composite-known": (
         lambda: Composite(*[HeatEquation(0.05, 0.5, 1e-4, EmpiricalBayes()) for _ in range(2)]),
@@ -220,6 +236,8 @@ WITHOUT_UNCERTAINTY = (
     "burgers-1d",
     "burgers-2d",
     "flow",
+    "projected-flow",
+    "projected-iterative",
     "composite",
     "exponential",
     "rotated-sine",
@@ -248,6 +266,7 @@ WITH_POSTERIOR = (
     "sensors",
     "sensors-each",
     "composite-known",
+    "projected",
 )
 EXACT = {case for case in CASES if case.startswith(("poisson", "helmholtz")) and not case.endswith("-noise")}
 

@@ -21,6 +21,7 @@ from phiml.math import Tensor, batch, channel, extrapolation, spatial
 from test_conformance import CASES, SOLVERS
 
 from phi_sip import (
+    AffineSubspace,
     Composite,
     EmpiricalBayes,
     Evolution,
@@ -30,6 +31,7 @@ from phi_sip import (
     IncompressibleFlow,
     InvertiblePhysics,
     Masked,
+    Projected,
     PublishedDamping,
     RotatedSine,
     SipUpdate,
@@ -121,6 +123,11 @@ def turned_physics(physics: Any, turned: Turned) -> Any:
         return Masked(physics.physics, turned(physics.mask))
     if isinstance(physics, IncompressibleFlow):
         return IncompressibleFlow(turned(physics.marker), physics.time_step, physics.steps)
+    if isinstance(physics, Projected):
+        family = physics.project
+        origin = None if family.origin is None else turned(family.origin)
+        project = AffineSubspace([turned(field) for field in family.basis], origin)
+        return Projected(turned_physics(physics.physics, turned), project)
     if isinstance(physics, HeterogeneousHeat):
         return dataclasses.replace(physics, diffusivity=turned(physics.diffusivity))
     if isinstance(physics, HeatEquation):
@@ -149,7 +156,7 @@ def test_physics_and_inverses_go_by_name_in_any_order(case, turned):
 def check_by_name(case: str, turned: Turned) -> None:
     make_physics, make_x = CASES[case]
     physics = make_physics()
-    with NUMPY if physics.has_inverse and not isinstance(physics, Composite) else TORCH:
+    with NUMPY if physics.has_inverse and not isinstance(physics, (Composite, Projected)) else TORCH:
         x = make_x()
         y = physics.forward(x)
         expected = sip_inverse(physics, y, trees.scale(x, 0.9))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from phi_sip.plots.style import LEVELS, STYLES, show_cells
+from phi_sip.plots.style import COLORS, DASHES, LEVELS, show_cells
 from phi_sip.records import TrainingRecord
 
 
@@ -66,7 +66,7 @@ def plot_errors_over_time(
     records: Sequence[TrainingRecord], scales: Mapping[str, float], levels: Mapping[str, Mapping[str, float]]
 ) -> Figure:
     """
-    Draws relative errors on unseen samples against the wall time of training.
+    Draws relative errors in training against its processor time.
 
     Args:
         records: Runs to compare.
@@ -76,14 +76,15 @@ def plot_errors_over_time(
     labels = {"x_l2": "velocity error ‖x − x*‖ / ‖x*‖", "y_l2": "marker error ‖y − y*‖ / ‖m(0) − y*‖"}
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, (quantity, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
-        for record, (color, style) in zip(records, STYLES, strict=False):
+        for i, record in enumerate(records):
+            color, style = COLORS[i % len(COLORS)], DASHES[i % len(DASHES)]
             values = np.sqrt(np.asarray(getattr(record, quantity)) / scales[quantity])
             seconds = np.cumsum(record.seconds)
             axes.plot(seconds, values, color=color, lw=0.6, alpha=0.3)
             axes.plot(seconds, _running_mean(values), color=color, linestyle=style, lw=2, label=record.method)
         for i, (name, errors) in enumerate(levels.items()):
             axes.axhline(errors[quantity], color="0.35", linestyle=LEVELS[i % len(LEVELS)], lw=1.4, label=name)
-        axes.set(xlabel="wall time of training in s", ylabel=label, ylim=(0, 1.1))
+        axes.set(xlabel="processor time of training in s", ylabel=label, ylim=(0, 1.6))
         axes.grid(True, alpha=0.25)
     axes.legend(fontsize=8)
     return figure

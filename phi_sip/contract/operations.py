@@ -78,6 +78,14 @@ class Operations(Protocol):
         Where it is compiled, it is compiled as a loop, in a time that does not depend on `count`.
         """
 
+    def repeated_one_of(
+        self, step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+    ) -> Any:
+        """
+        Computes what `repeated` does, `counts[which]` times, where `which`, a native integer, is known only when what
+        is compiled runs. It need not have derivatives if it is not `differentiable`, and may be compiled sooner then.
+        """
+
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
 

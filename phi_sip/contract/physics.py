@@ -121,6 +121,14 @@ class InvertiblePhysics(ABC):
         return None
 
     @property
+    def solver_of_parts(self) -> Any:
+        """
+        The numerical solver, an `InverseSolver`, by which `inverse` inverts the physics in the fields of this one.
+        Default: `None`, each as it is inverted by itself.
+        """
+        return None
+
+    @property
     def measures_noise(self) -> bool:
         """Whether `inverse` measures the noise in y*, so that `noise_energy` is not known: `noise_std` says how."""
         return isinstance(getattr(self, "noise_std", None), NoiseMeasurement)

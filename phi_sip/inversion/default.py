@@ -130,4 +130,4 @@ def _solvers(physics: InvertiblePhysics, solver: InverseSolver | None) -> Iterat
         value = getattr(physics, field.name)
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, InvertiblePhysics):
-                yield from _solvers(part, None)
+                yield from _solvers(part, physics.solver_of_parts)

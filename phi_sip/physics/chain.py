@@ -10,7 +10,7 @@ import numpy as np
 from phiml import math
 from phiml.math import Tensor, batch
 
-from ..contract.physics import Correction, InvertiblePhysics
+from ..contract.physics import Correction, Draw, InvertiblePhysics
 from ..contract.step import SAMPLES
 from ..inversion.default import correct
 from ..states import trees
@@ -88,7 +88,8 @@ class Chain:
         *others, last = self.links
         if all(link.physics.inverse_is_exact and link.correction.draw is None for link in others):
             return last.correction.uncertainty
-        return None if self.draw is None else self._deviation
+        draw = self.draw
+        return None if draw is None else lambda: deviation(draw, self.links[-1].state)
 
     def _draw(self, count: int, generator: np.random.Generator) -> Any:
         first = next(i for i, link in enumerate(self.links) if link.correction.draw is not None)
@@ -99,15 +100,22 @@ class Chain:
             states = link.draw(states, generator)
         return states
 
-    def _deviation(self) -> Any:
-        """Computes the root mean square distance of draws from the state that was found, always of the same ones."""
-        generator, state = np.random.default_rng(0), self.links[-1].state
 
-        def square(drawn: Tensor, center: Tensor) -> Tensor:
-            return math.mean((drawn - center) ** 2, SAMPLES)
+def deviation(draw: Draw, state: Any) -> Any:
+    """
+    Computes the root mean square distance of 256 draws from a state, always of the same ones.
 
-        parts = [trees.tree_map(square, self._draw(AT_ONCE, generator), state) for _ in range(DRAWS // AT_ONCE)]
-        return trees.tree_map(lambda *squares: math.sqrt(sum(squares) / len(squares)), *parts)
+    Args:
+        draw: Draws states of its distribution, see `Correction`.
+        state: Its mean.
+    """
+    generator = np.random.default_rng(0)
+
+    def square(drawn: Tensor, center: Tensor) -> Tensor:
+        return math.mean((drawn - center) ** 2, SAMPLES)
+
+    parts = [trees.tree_map(square, draw(AT_ONCE, generator), state) for _ in range(DRAWS // AT_ONCE)]
+    return trees.tree_map(lambda *squares: math.sqrt(sum(squares) / len(squares)), *parts)
 
 
 def _renamed(states: Any, old: str, new: str) -> Any:

@@ -91,6 +91,21 @@ class PeriodicDerivatives:
         """π / dx per axis."""
         return {axis: np.pi / float(self.field.dx.vector[axis]) for axis in self.field.resolution.names}
 
+    def courant(self, velocity: Tensor, dt: float | Tensor) -> Tensor:
+        """
+        Computes dt max Σ_a |u_a| k_a with k_a = ⅔ π / dx_a. `runge_kutta_4` is stable up to `STABLE_COURANT`.
+
+        Args:
+            velocity: u per cell, along `vector` if there are several axes.
+            dt: Time step.
+
+        Returns:
+            One number per batch entry.
+        """
+        speeds = [abs(velocity.vector[a] if "vector" in velocity.shape else velocity) for a in self.highest_wavenumbers]
+        parts = [speed * k for speed, k in zip(speeds, self.highest_wavenumbers.values(), strict=True)]
+        return (2 / 3) * dt * math.max(sum(parts[1:], parts[0]), velocity.shape.spatial)
+
     def check_courant(self, owner: str, velocity: Tensor, dt: float | Tensor) -> None:
         """
         Checks the stability of `runge_kutta_4` for advection with the resolved modes.
@@ -98,9 +113,7 @@ class PeriodicDerivatives:
         Raises:
             ParameterError: if dt max Σ_a |u_a| k_a > 2.8 with k_a = ⅔ π / dx_a.
         """
-        speeds = [abs(velocity.vector[a] if "vector" in velocity.shape else velocity) for a in self.highest_wavenumbers]
-        parts = [speed * k for speed, k in zip(speeds, self.highest_wavenumbers.values(), strict=True)]
-        courant = (2 / 3) * dt * math.max(sum(parts[1:], parts[0]), velocity.shape.spatial)
+        courant = self.courant(velocity, dt)
         if courant.available and bool((courant > STABLE_COURANT).any):
             worst = float(math.max(courant, courant.shape))
             raise ParameterError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 from phiml import math
 from phiml.math import Shape, Tensor, channel, rename_dims, stack
 
+from ..contract.operations import Operations
 from ..frameworks import operations_of
 from .derivatives import PeriodicDerivatives, runge_kutta_4
+from .substeps import COUNTS, ONE, Substeps
 
 Q = "quantity"
 
@@ -62,11 +64,6 @@ class VorticityTransport:
         mean, c = self.encode(velocity)
         return self.velocity(mean, c[{Q: 0}])
 
-    def divergence_free(self, coefficients: Tensor) -> Tensor:
-        """Computes c − k (k·c) / |k|², the divergence-free part of coefficients along the dim `derivative`."""
-        k = self.space.wavevector
-        return coefficients - k * math.sum(k * coefficients, "derivative") * self._inverse_square
-
     def curl(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Computes mean and vorticity coefficients of a vector field with coefficients along the dim `derivative`."""
         mean = math.real(coefficients[dict.fromkeys(self.space.basis.resolution.names, 0)])
@@ -81,6 +78,8 @@ class VorticityTransport:
         steps: int,
         viscosity: float | Tensor = 0.0,
         force: Tensor | None = None,
+        substeps: Substeps = ONE,
+        differentiable: bool = True,
     ) -> Tensor:
         """
         Computes c after n steps of dt, on native tensors, which takes a fifth of the time.
@@ -92,7 +91,10 @@ class VorticityTransport:
             steps: n.
             viscosity: ν, a number or a tensor with batch dims. Friction is exact, so it limits no time step.
             force: Coefficients of f, the same for all quantities; default 0.
+            substeps: In how many parts each step is taken, see `substeps`; default one.
+            differentiable: Whether derivatives are taken through it; if not, JAX compiles it sooner.
         """
+        dt = dt / substeps.count
         parameters = (mean, c, math.wrap(dt), math.wrap(viscosity), math.wrap(0.0) if force is None else force)
         batch = math.merge_shapes(*(parameter.shape.batch for parameter in parameters))
         groups = [batch, c.shape[Q], *self.space.basis.modes]
@@ -105,10 +107,30 @@ class VorticityTransport:
         if isinstance(viscosity, Tensor) or viscosity != 0:
             damping = math.exp(-0.5 * viscosity * dt * self.space.k_squared)
             decay = self._per_mode(math.cast(math.convert(damping, backend), c.dtype), batch)
-        end = operations_of(backend).repeated(
-            lambda native: runge_kutta_4(rate, native, step, decay), c.native(groups), steps
+        counts = [steps * count for count in COUNTS]
+        end = _repeated(
+            operations_of(backend),
+            lambda native: runge_kutta_4(rate, native, step, decay),
+            c.native(groups),
+            counts,
+            substeps.which,
+            differentiable,
         )
         return math.reshaped_tensor(end, groups, convert=False)
+
+    def substeps(self, owner: str, mean: Tensor, c: Tensor, dt: float | Tensor) -> Substeps:
+        """
+        Returns in how many parts a time step is to be taken.
+
+        Args:
+            owner: Who asks, for the message.
+            mean, c: State at the start, see `run`.
+            dt: Time step > 0.
+
+        Raises:
+            ParameterError: if the flow is too fast for any number of them.
+        """
+        return Substeps.of(owner, self.space.courant(self.velocity(mean, c[{Q: 0}]), dt))
 
     def _per_mode(self, values: Tensor, batch: Shape) -> Any:
         """Returns values of the modes on the native axes (batch, quantity, k…)."""
@@ -145,12 +167,26 @@ class VorticityTransport:
     @cached_property
     def _induced(self) -> Tensor:
         """(∂_y, −∂_x) (−∇²)⁻¹: from ω to u − ū."""
-        return -self._curl * self._inverse_square
+        return -self._curl * self.inverse_square
 
     @cached_property
-    def _inverse_square(self) -> Tensor:
+    def inverse_square(self) -> Tensor:
+        """1 / |k|², 0 for the constant."""
         return math.safe_div(1.0, math.sum(self.space.wavevector**2, "derivative"))
 
     @cached_property
     def _resolved_nabla(self) -> Tensor:
         return self.space.nabla * self.space.resolved
+
+
+def _repeated(
+    framework: Operations,
+    step: Callable[[Any], Any],
+    state: Any,
+    counts: Sequence[int],
+    which: int | Tensor,
+    differentiable: bool,
+) -> Any:
+    if isinstance(which, Tensor):
+        return framework.repeated_one_of(step, state, counts, which.native(), differentiable)
+    return framework.repeated(step, state, counts[which])

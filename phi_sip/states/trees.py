@@ -167,6 +167,12 @@ def add(a: Any, b: Any) -> Any:
         return tree_map(lambda u, v: u + v, a, b)
 
 
+def multiply(a: Any, b: Any) -> Any:
+    """Returns the product a · b per cell and component, with the geometry and in the precision of `a`."""
+    with math.precision(precision_of(a)):
+        return tree_map(lambda u, v: u * v, a, b)
+
+
 def scale(a: Any, factor: Any) -> Any:
     """
     Returns a · factor, with `factor` a number or a `Tensor` that broadcasts against every leaf, in the precision of

@@ -81,6 +81,19 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     return state
 
 
+def repeated_one_of(
+    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+) -> Any:
+    """For derivatives it chooses among loops of fixed length, as JAX has no reverse mode for others."""
+    if not differentiable:
+        return jax.lax.fori_loop(0, jnp.asarray(counts)[which], lambda _, value: step(value), state)
+
+    def loop(count: int) -> Callable[[Any], Any]:
+        return lambda start: jax.lax.scan(lambda value, _: (step(value), None), start, None, length=count)[0]
+
+    return jax.lax.switch(which, [loop(count) for count in counts], state)
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = jnp.linalg.eigh(matrices)
     return values, vectors

@@ -128,6 +128,13 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     return state
 
 
+def repeated_one_of(
+    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+) -> Any:
+    count = tf.gather(tf.constant(counts), which)
+    return tf.while_loop(lambda _: True, lambda value: (step(value),), (state,), maximum_iterations=count)[0]
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = tf.linalg.eigh(matrices)
     return values, vectors

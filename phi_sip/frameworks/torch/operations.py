@@ -141,6 +141,12 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     return state
 
 
+def repeated_one_of(
+    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+) -> Any:
+    return repeated(step, state, counts[int(which)])
+
+
 def eigh(matrices: Any) -> tuple[Any, Any]:
     values, vectors = torch.linalg.eigh(matrices)
     return values, vectors
