@@ -75,6 +75,22 @@ class InvertiblePhysics(ABC):
         return None
 
     @property
+    def x_scale(self) -> Any:
+        """
+        Characteristic sizes s > 0 of the values of a state whose parts differ in unit, e.g. their standard deviations
+        over the states that are to be found: in a tuple or dict as the state has, one number for each of its parts, or
+        a `Tensor` of dims of the part. Default: `None`, 1 for all.
+
+        Numerical inverses look for x / s, so that units do not matter to them. Losses of states, the proxy loss of
+        training and `x_l2`, are ½ ‖x‖² of differences, with n values in a part, and N in the largest one:
+
+            ‖x‖² = Σ_parts N/n Σ_values (x / s)²
+
+        so that one number counts as much as a field. For a state of one part it is ‖x / s‖².
+        """
+        return None
+
+    @property
     def inverse_options(self) -> Mapping[str, Any]:
         """
         What was given that only `inverse` obeys, by name, e.g. a rule that works in the modes of the physics. Numerical

@@ -20,6 +20,7 @@ from ..spectral import SpectralBasis
 from ..states import trees
 from ..states.checks import check_same_grid
 from ..states.order import by_name, in_canonical_order
+from ..states.scales import StateScales
 from .callbacks import Arrays
 from .inverse_alone import inverse_alone, unless_it_fails
 from .predictions import Predictions
@@ -83,9 +84,9 @@ class Validation:
         states = self._predictions.states()
         for batch, x in zip(self._batches, states, strict=True):
             with math.precision(trees.precision_of(batch.y_target)):
-                y_errors += _losses(self._physics.forward(x), batch.y_target)
+                y_errors += _values(trees.l2_loss(trees.subtract(self._physics.forward(x), batch.y_target)))
                 known = x_errors is not None and batch.x_true is not None
-                x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
+                x_errors = [*(x_errors or []), *self._x_errors(x, batch.x_true)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
         y_l2, risk = _mean("y_l2", y_errors), None if self._risk is None else self._risk.of(states)
         return ValidationRecord(step, elapsed, y_l2, x_l2, risk), {**self._samples(states[0]), **self._alone}
@@ -112,6 +113,9 @@ class Validation:
         self._alone = {"x_alone": samples["x"]} if "x" in samples else {}
         errors = {quantity: getattr(record, quantity) for quantity in QUANTITIES}
         return {quantity: error for quantity, error in errors.items() if error is not None}
+
+    def _x_errors(self, x: Any, x_true: Any) -> list[float]:
+        return _values(StateScales(self._physics.x_scale).loss(trees.subtract(x, x_true)))
 
     def _samples(self, x: Any) -> Arrays:
         y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
@@ -158,8 +162,7 @@ def _mean(quantity: str, errors: list[float]) -> float:
     return float(np.mean(errors))
 
 
-def _losses(a: Any, b: Any) -> list[float]:
-    loss = trees.l2_loss(trees.subtract(a, b))
+def _values(loss: Tensor) -> list[float]:
     return [float(value) for value in loss.numpy(loss.shape).ravel()]
 
 
