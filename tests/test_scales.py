@@ -22,6 +22,7 @@ from phi_sip import (
     DifferentiablePhysics,
     Evolution,
     GaussNewton,
+    HeatEquation,
     InvertiblePhysics,
     Labels,
     LevenbergMarquardt,
@@ -41,7 +42,6 @@ from phi_sip.states.scales import StateScales
 CELLS, SAMPLES, RATE = 8, 4, 1e-2
 SCALE = {"u": 0.5, "b": 20.0}
 GAIN = {"u": 3.0, "b": 0.1}
-COMPILED = [False, True]
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,12 @@ def differences(update, x):
     return array(update.x["u"]) - array(x["u"]), update.x["b"].numpy("batch") - x["b"].numpy("batch")
 
 
-@pytest.mark.parametrize("compile", COMPILED)
 @pytest.mark.parametrize("targets", [Labels(), None], ids=["labels", "inverse"])
 @pytest.mark.parametrize("scale", [None, SCALE], ids=["default", "scaled"])
-def test_loss_and_gradient_are_those_of_the_norm(framework, scale, targets, compile):
-    """Σ_parts N/n Σ (x/s)²: the field has 8 values and the number one, N = 8."""
-    if compile and framework.name == "torch":
-        pytest.skip("PyTorch runs step by step")
-    update, bias, _ = updated(framework, Gains(scale), targets=targets, compile=compile or None)
+def test_loss_and_gradient_are_those_of_the_norm(framework, scale, targets):
+    """Σ_parts N/n Σ (x/s)²: the field has 8 values and the number one, N = 8. Step by step with labels, else compiled."""
+    compile = True if targets is None and framework.name != "torch" else None
+    update, bias, _ = updated(framework, Gains(scale), targets=targets, compile=compile)
     s = scale or {"u": 1.0, "b": 1.0}
     du, db = differences(update, state())
     loss = 0.5 * np.sum(du**2, 1) / s["u"] ** 2 + 0.5 * CELLS * db**2 / s["b"] ** 2
@@ -145,10 +143,11 @@ def test_gradient_of_the_weights_is_ordinary_training_whatever_the_scales(framew
 def test_parts_of_the_batch_have_the_scales_of_their_samples(framework):
     s = np.array([1.0, 4.0, 0.5, 2.0])
     physics = Gains({"u": 1.0, "b": math.tensor(10 * s, batch("batch"))})
-    update, bias, moved = updated(framework, physics)
+    compile = framework.name != "torch" or None
+    update, bias, moved = updated(framework, physics, compile=compile)
     du, db = differences(update, state())
     np.testing.assert_allclose(bias, -RATE * np.array([np.sum(du), 10 * CELLS * np.sum(db / (10 * s) ** 2)]), rtol=1e-3)
-    parts, _, by_parts = updated(framework, physics, micro_batches=2)
+    parts, _, by_parts = updated(framework, physics, micro_batches=2, compile=compile)
     np.testing.assert_allclose(values(parts, "loss"), values(update, "loss"), rtol=1e-5)
     for a, b in zip(moved, by_parts, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7)
@@ -281,8 +280,17 @@ SOLVERS = [
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: solver.name)
-def test_units_of_a_part_do_not_matter(framework, double, solver):
+def test_units_of_a_part_do_not_matter(on_torch, double, solver):
     """Given its size in these units, each iteration takes the same steps, long before it has converged."""
+    check_units(solver)
+
+
+@pytest.mark.slow_on("tensorflow")
+def test_units_do_not_matter_where_iterations_are_compiled(compiling, double):
+    check_units(LevenbergMarquardt(iterations=2, inner_iterations=3))
+
+
+def check_units(solver) -> None:
     linear = isinstance(solver, ConjugateGradient)
     found = []
     for unit in (1.0, UNIT):
@@ -320,6 +328,50 @@ def test_a_part_in_small_units_is_found_with_its_size_only(on_torch, double, sol
         errors.append(np.abs(flat(step.x_target) - flat(x))[:, :CELLS].max())
     assert errors[1] < 1e-2
     assert errors[1] < 0.1 * errors[0]
+
+
+# --- heat with a diffusivity that is not known
+
+
+def heat(x):
+    nu = math.exp(x["log_nu"])
+    return {"early": HeatEquation(nu, 0.5).forward(x["u"]), "u": HeatEquation(nu, 2.0).forward(x["u"])}
+
+
+def unknown(seed: int = 0):
+    rng = np.random.default_rng(seed)
+    u = periodic(1 + smooth(rng, 2, CELLS))
+    return {"u": u, "log_nu": math.tensor(rng.uniform(-0.7, 0.7, 2), batch("batch"))}
+
+
+@pytest.mark.slow_on("tensorflow")
+def test_an_unknown_diffusivity_is_found(framework, double):
+    physics, x = DifferentiablePhysics(heat, x_scale={"u": 0.5, "log_nu": 0.4}), unknown()
+    y = physics.forward(x)
+    step = sip_inverse(physics, y, {"u": y["early"], "log_nu": x["log_nu"] * 0})
+    difference = step.x_target["log_nu"].numpy("batch") - x["log_nu"].numpy("batch")
+    assert np.abs(difference).max() < 2e-2
+    assert np.abs(array(step.x_target["u"]) - array(x["u"])).max() < 0.1
+
+
+@pytest.mark.slow
+def test_an_update_for_it_is_compiled(compiling):
+    found = []
+    for compile in (False, True):
+        net = compiling.u_net(1, 2, in_spatial=1, batch_norm=False)
+        physics = DifferentiablePhysics(heat, x_scale={"u": 0.5, "log_nu": 0.4})
+        predict = predictor(net)
+
+        def prediction(y, predict=predict):
+            x = predict(y)
+            return {"u": x["u"], "log_nu": 0.01 * x["b"]}
+
+        y = physics.forward(unknown())
+        update = sip_update_weights(net, compiling.sgd(net, 1e-2), physics, y, predict=prediction, compile=compile)
+        found.append((update.loss.numpy("batch"), compiling.weights(net)))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-3)
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
 def test_validation_reports_the_norm(on_torch, tmp_path):

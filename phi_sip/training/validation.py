@@ -84,9 +84,9 @@ class Validation:
         states = self._predictions.states()
         for batch, x in zip(self._batches, states, strict=True):
             with math.precision(trees.precision_of(batch.y_target)):
-                y_errors += _values(trees.l2_loss(trees.subtract(self._physics.forward(x), batch.y_target)))
+                y_errors += _losses(self._physics.forward(x), batch.y_target)
                 known = x_errors is not None and batch.x_true is not None
-                x_errors = [*(x_errors or []), *self._x_errors(x, batch.x_true)] if known else None
+                x_errors = [*(x_errors or []), *self._x_losses(x, batch.x_true)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
         y_l2, risk = _mean("y_l2", y_errors), None if self._risk is None else self._risk.of(states)
         return ValidationRecord(step, elapsed, y_l2, x_l2, risk), {**self._samples(states[0]), **self._alone}
@@ -114,15 +114,17 @@ class Validation:
         errors = {quantity: getattr(record, quantity) for quantity in QUANTITIES}
         return {quantity: error for quantity, error in errors.items() if error is not None}
 
-    def _x_errors(self, x: Any, x_true: Any) -> list[float]:
+    def _x_losses(self, x: Any, x_true: Any) -> list[float]:
+        """Computes ½ ‖x − x_true‖² in the norm of states."""
         return _values(StateScales(self._physics.x_scale).loss(trees.subtract(x, x_true)))
 
     def _samples(self, x: Any) -> Arrays:
-        y_target, x_true = (_first(tree, SHOWN) for tree in self._batches[0])
-        if not _is_grid(y_target):
+        first = self._batches[0]
+        if not _is_grid(first.y_target):
             return {}
+        y_target, x_true = _first(first.y_target, SHOWN), _first_states(first.x_true)
         with math.precision(trees.precision_of(y_target)):
-            x = trees.tree_map(lambda values: _first(values, SHOWN), x)
+            x = _first_states(x)
             return samples_of(sip_inverse(self._physics, y_target, x, solver=self._solver), y_target, x_true)
 
 
@@ -162,8 +164,16 @@ def _mean(quantity: str, errors: list[float]) -> float:
     return float(np.mean(errors))
 
 
+def _losses(a: Any, b: Any) -> list[float]:
+    return _values(trees.l2_loss(trees.subtract(a, b)))
+
+
 def _values(loss: Tensor) -> list[float]:
     return [float(value) for value in loss.numpy(loss.shape).ravel()]
+
+
+def _first_states(tree: Any) -> Any:
+    return None if tree is None else trees.tree_map(lambda values: _first(values, SHOWN), tree)
 
 
 def _first(tree: Any, count: int) -> Any:
