@@ -9,7 +9,7 @@ the network is shown what the inverse makes of y, and adds to it. All train for 
 each with the learning rate of its own that did best with the first seed. Errors are those on samples not seen before.
 Writes a figure, `records.json` and `summary.md` to the output folder. Ctrl-C keeps what was done so far.
 
-    python examples/unknown_parameter.py                    # 4 minutes on one core
+    python examples/unknown_parameter.py                    # 5 minutes on one core
     python examples/unknown_parameter.py --seconds 20       # a quarter of an hour
     python examples/unknown_parameter.py --quick            # seconds, to see that everything works
 """
@@ -299,7 +299,7 @@ def report(
     (options.output / "summary.md").write_text("\n".join(lines) + "\n")
     if any(run.u for run in runs):
         curves = {name: [run for run in runs if run.method == name and run.u] for name in METHODS}
-        plot_errors(curves, alone).savefig(options.output / "errors.png", dpi=150)
+        plot_errors(curves, alone[NAME]).savefig(options.output / "errors.png", dpi=150)
     console.print(f"The figure, records.json and summary.md are in {options.output}")
 
 
@@ -319,7 +319,7 @@ def row_of(name: str, runs: list[Run]) -> tuple[str, ...] | None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--framework", choices=FLOW, default="jax")
-    parser.add_argument("--seconds", type=float, default=5.0, help="processor time per network (default 5)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="processor time per network (default 4)")
     parser.add_argument("--seeds", type=int, default=3, help="networks per method (default 3)")
     parser.add_argument("--noise", type=float, default=1e-3, help="σ > 0 (default 1e-3)")
     parser.add_argument("--cells", type=int, default=32, help="a multiple of 8 (default 32)")

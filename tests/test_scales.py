@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from fields import array, periodic, smooth
-from phi.field import CenteredGrid, StaggeredGrid
+from phi.field import StaggeredGrid
 from phi.geom import Box
 from phiml import math
 from phiml.backend import NUMPY
@@ -104,7 +104,7 @@ def differences(update, x):
 @pytest.mark.parametrize("targets", [Labels(), None], ids=["labels", "inverse"])
 @pytest.mark.parametrize("scale", [None, SCALE], ids=["default", "scaled"])
 def test_loss_and_gradient_are_those_of_the_norm(framework, scale, targets):
-    """Σ_parts N/n Σ (x/s)²: the field has 8 values and the number one, N = 8. Step by step with labels, else compiled."""
+    """Σ_parts N/n Σ (x/s)²: the field has 8 values, the number one, N = 8. With labels step by step, else compiled."""
     compile = True if targets is None and framework.name != "torch" else None
     update, bias, _ = updated(framework, Gains(scale), targets=targets, compile=compile)
     s = scale or {"u": 1.0, "b": 1.0}
