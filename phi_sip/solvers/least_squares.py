@@ -46,7 +46,7 @@ class LeastSquares:
 
         Args:
             physics, y_target, x, y: See `InverseSolver.solve`.
-            scaled: Whether rows of x are in units of `physics.x_scale`, in which ‖row‖ is the norm of states.
+            scaled: Whether rows of x are in units of `physics.x_scale`.
 
         Raises:
             UnsupportedError: if a leaf is not real floating point.

@@ -103,7 +103,7 @@ def _by_size(x: Any, power: float) -> Any:
     if all(size == largest for size in sizes):
         return x
     with math.precision(trees.precision_of(x)):
-        return trees.tree_map(lambda values: values * as_tensor((largest / _size(values)) ** power), x)
+        return trees.tree_map(lambda values: values * as_tensor((largest / max(1, _size(values))) ** power), x)
 
 
 def _size(values: Tensor) -> int:
