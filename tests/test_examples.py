@@ -197,6 +197,18 @@ def test_own_simulation(tmp_path):
     assert "the inverse alone: x loss" in result.stdout
 
 
+def test_unknown_parameter(tmp_path):
+    flags = ["--quick", "--framework", "torch"]
+    result = subprocess.run(command(tmp_path, *flags, script="unknown_parameter.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    check_figures(tmp_path, ("errors",))
+    rows = [line.split("|")[1:4] for line in (tmp_path / "summary.md").read_text().splitlines()[2:]]
+    u, nu = ({name.strip(): float((row[i].split() or ["nan"])[0]) for name, *row in rows} for i in (0, 1))
+    assert u["SIP on the inverse"] < 1.05 * u["SIP on the inverse, ν known"]
+    assert nu["SIP on the inverse"] < 5
+    assert nu["inverse alone"] < 1
+
+
 def test_coupled_oscillators(tmp_path):
     result = subprocess.run(
         command(tmp_path, "--quick", script="coupled_oscillators.py"), capture_output=True, text=True

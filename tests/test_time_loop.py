@@ -1,4 +1,4 @@
-"""Time steps that are compiled as a loop: the same numbers and derivatives as step by step, in a time that does not grow."""
+"""Time steps that are compiled as a loop: the numbers and derivatives of single steps, in a time that does not grow."""
 
 from __future__ import annotations
 

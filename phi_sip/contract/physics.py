@@ -77,6 +77,22 @@ class InvertiblePhysics(ABC):
         return None
 
     @property
+    def x_scale(self) -> Any:
+        """
+        Characteristic sizes s > 0 of the values of a state whose parts differ in unit, e.g. their standard deviations
+        over the states that are to be found: in a tuple or dict as the state has, one number for each of its parts, or
+        a `Tensor` of dims of the part. Default: `None`, 1 for all.
+
+        Numerical inverses look for x / s, so that units do not matter to them. Losses of states, the proxy loss of
+        training and `x_l2`, are ½ ‖x‖² of differences, with n values in a part, and N in the largest one:
+
+            ‖x‖² = Σ_parts N/n Σ_values (x / s)²
+
+        so that one number counts as much as a field. For a state of one part it is ‖x / s‖².
+        """
+        return None
+
+    @property
     def inverse_options(self) -> Mapping[str, Any]:
         """
         What was given that only `inverse` obeys, by name, e.g. a rule that works in the modes of the physics. Numerical
@@ -107,7 +123,7 @@ class InvertiblePhysics(ABC):
         cells of the state, in the order of the fields of the physics. A physics that knows better says what they are,
         and in which form: `{"log diffusivity": math.log(self.diffusivity)}`.
 
-        Default: all fields that hold a number, a tensor or a `Field`, but `noise_std`; of physics within
+        Default: all fields that hold a number, a tensor or a `Field`, but `noise_std` and `x_scale`; of physics within
         physics, and of mappings, theirs, as `physics.diffusivity` and `arguments.viscosity`.
         """
         return dict(_parameters(self))
@@ -244,7 +260,7 @@ def _parameters(item: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from ((f"{prefix}.{name}", value) for name, value in item.network_parameters.items())
     elif isinstance(item, InvertiblePhysics):
         for entry in fields(item):
-            if entry.name != "noise_std":
+            if entry.name not in ("noise_std", "x_scale"):  # which say how it is inverted, not what happens
                 yield from _parameters(getattr(item, entry.name, None), entry.name)
     elif isinstance(item, (Real, Tensor, Field)) and not isinstance(item, bool):
         yield prefix, item

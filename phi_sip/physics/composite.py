@@ -86,6 +86,11 @@ class Composite(InvertiblePhysics):
         return self.stages[0].rule_of_state
 
     @property
+    def x_scale(self) -> Any:
+        """That of the first stage."""
+        return self.stages[0].x_scale
+
+    @property
     def measures_noise(self) -> bool:
         """Whether the last stage measures the noise, as its output is observed."""
         return self.stages[-1].measures_noise

@@ -10,6 +10,7 @@ from phiml.math import Tensor
 
 from ..errors import UnsupportedError
 from ..regularization import Regularization
+from ..states.scales import StateScales
 from .fitted import FittedPrior
 
 
@@ -37,10 +38,14 @@ class DifferentiablePhysics(FittedPrior):
         regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
             if `noise_std` does not say it; or another rule that needs no closed form, see `MaximumAPosteriori`. For
             functions whose state is one field. Default: none.
+        x_scale: Characteristic sizes of the values of a state whose parts differ in unit, e.g.
+            `{"u": 1.0, "log_nu": 0.4}`, see `InvertiblePhysics.x_scale`. Default: 1 for all. In any case each part
+            counts by its mean square, so that one number counts as much as a field.
 
     Raises:
         UnsupportedError: if `function` cannot be called.
-        ParameterError: if `noise_std` is negative or not finite, or `regularization` needs a closed form.
+        ParameterError: if `noise_std` is negative or not finite, `regularization` needs a closed form, or `x_scale`
+            holds anything but finite numbers > 0.
     """
 
     name: ClassVar[str] = "differentiable"
@@ -50,6 +55,7 @@ class DifferentiablePhysics(FittedPrior):
     noise_std: float | Tensor | None = None
     linear: bool = False
     regularization: Regularization | None = None
+    x_scale: Any = None
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -58,6 +64,7 @@ class DifferentiablePhysics(FittedPrior):
                 f"simulates, y = f(x), without calling it."
             )
         self._check_noise_and_prior()
+        StateScales(self.x_scale)
 
     @property
     def is_linear(self) -> bool:

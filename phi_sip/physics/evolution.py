@@ -16,6 +16,7 @@ from ..errors import UnsupportedError
 from ..regularization import Regularization
 from ..states import trees
 from ..states.checks import check_count, check_parameter
+from ..states.scales import StateScales
 from .fitted import FittedPrior
 from .time_loop import repeated
 
@@ -107,11 +108,13 @@ class Evolution(Reversible, FittedPrior):
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, at which numerical inverses stop; a number, or a
             tensor with batch dims. Default: not known.
         regularization: `EmpiricalBayes()` or another rule, see `DifferentiablePhysics`. Default: no prior.
+        x_scale: Characteristic sizes of the values of a state whose parts differ in unit, see
+            `InvertiblePhysics.x_scale`. Default: 1 for all.
 
     Raises:
         UnsupportedError: if `step` cannot be called.
-        ParameterError: if `time_step` is not a positive number or `steps` not an integer ≥ 1, or for `noise_std` and
-            `regularization` as `DifferentiablePhysics` does.
+        ParameterError: if `time_step` is not a positive number or `steps` not an integer ≥ 1, or for `noise_std`,
+            `regularization` and `x_scale` as `DifferentiablePhysics` does.
 
     Example:
         physics = Evolution(lambda v, dt: advect.semi_lagrangian(v, v, dt), time_step=0.5, steps=8)
@@ -125,6 +128,7 @@ class Evolution(Reversible, FittedPrior):
     steps: int
     noise_std: float | Tensor | None = None
     regularization: Regularization | None = None
+    x_scale: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,6 +137,7 @@ class Evolution(Reversible, FittedPrior):
                 f"Evolution: step is a {type(self.step).__name__}. Give a function step(state, dt) -> state."
             )
         self._check_noise_and_prior()
+        StateScales(self.x_scale)
 
     def advance(self, state: Any, dt: float | Tensor) -> Any:
         """Computes `step(state, dt)`."""

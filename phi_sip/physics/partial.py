@@ -38,6 +38,11 @@ class PartialObservation(InvertiblePhysics):
         """σ of the physics, where it is observed; `None` if it says none."""
         return getattr(self.physics, "noise_std", None)
 
+    @property
+    def x_scale(self) -> Any:
+        """That of the physics."""
+        return self.physics.x_scale
+
     def admissible(self, x: Any) -> Any:
         """Returns the nearest state that the physics allows."""
         return self.physics.admissible(x)

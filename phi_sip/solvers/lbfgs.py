@@ -52,7 +52,7 @@ class LBFGS(InverseSolver):
 
     def solve(self, physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> Correction:
         """Computes the correction of x, see `InverseSolver.solve`."""
-        problem = LeastSquares.of(physics, y_target, x, y)
+        problem = LeastSquares.of(physics, y_target, x, y, scaled=True)
         backend, entries = problem.backend, problem.states.entries
         columns = instance("_unknowns")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..contract.physics import InvertiblePhysics
 from ..errors import UnsupportedError
 from ..frameworks import operations_of
 from ..states import trees
+from ..states.scales import StateScales
 from .derivatives import differentiating_backend
 from .vectors import Vectors
 
@@ -39,9 +40,13 @@ class LeastSquares:
     precision: int
 
     @staticmethod
-    def of(physics: InvertiblePhysics, y_target: Any, x: Any, y: Any) -> LeastSquares:
+    def of(physics: InvertiblePhysics, y_target: Any, x: Any, y: Any, *, scaled: bool = False) -> LeastSquares:
         """
         Returns the problem for states like `x` and observations like `y`.
+
+        Args:
+            physics, y_target, x, y: See `InverseSolver.solve`.
+            scaled: Whether rows of x are in units of `physics.x_scale`.
 
         Raises:
             UnsupportedError: if a leaf is not real floating point.
@@ -51,7 +56,8 @@ class LeastSquares:
         backend = differentiating_backend(x)
         entries = math.merge_shapes(*(leaf.shape.batch for tree in (y_target, x, y) for leaf in trees.leaves(tree)))
         precision = max(trees.precision_of(x), trees.precision_of(y))
-        return LeastSquares(physics, Vectors(x, entries, backend), Vectors(y, entries, backend), precision)
+        states = Vectors(x, entries, backend, StateScales(physics.x_scale) if scaled else None)
+        return LeastSquares(physics, states, Vectors(y, entries, backend), precision)
 
     @property
     def backend(self) -> Backend:
@@ -135,7 +141,8 @@ def run(
     precision = problem.precision
 
     def algorithm(physics: InvertiblePhysics) -> Algorithm:
-        return make(LeastSquares(physics, states, observations, precision))
+        scales = None if states.scales is None else StateScales(physics.x_scale)
+        return make(LeastSquares(physics, replace(states, scales=scales), observations, precision))
 
     def settings() -> Hashable:
         return keys.of_value((make, method)), problem.states.signature, problem.observations.signature, precision

@@ -30,7 +30,7 @@ def minimize(
             one row per batch entry; ‖n‖² is what the noise may explain, two standard deviations above its mean.
         physics, y_target, x, y: See `InverseSolver.solve`.
     """
-    problem = LeastSquares.of(physics, y_target, x, y)
+    problem = LeastSquares.of(physics, y_target, x, y, scaled=True)
     start, target = problem.states.pack(x), problem.observations.pack(y_target)
     return correction(problem, x, *run(make, method, problem, start, target, explained(problem, y)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from phiml import math
@@ -15,6 +15,7 @@ from ..compilation.inputs import that_remembers_nothing
 from ..contract.physics import InvertiblePhysics
 from ..frameworks import operations_of
 from ..states import trees
+from ..states.scales import StateScales
 from .derivatives import differentiating_backend
 from .least_squares import LeastSquares, check_real, not_repeatable
 from .vectors import Vectors
@@ -56,6 +57,7 @@ class Simulation:
             return None
         entries = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(x)))
         states, precision = Vectors(x, entries, backend).without_values(), trees.precision_of(x)
+        states = replace(states, scales=StateScales(physics.x_scale))
         made: list[Vectors] = []
 
         def simulate(rows: Any) -> Any:

@@ -12,6 +12,7 @@ from phiml.math import Shape
 from ..compilation.inputs import without_values
 from ..compilation.keys import of_state
 from ..states import order, trees
+from ..states.scales import StateScales
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +25,18 @@ class Vectors:
         template: State that gives structure, geometry and dims; its values do not matter.
         entries: Batch dims of the rows; all that any state of the problem has.
         backend: Framework of the matrices.
+        scales: Units of the values; default: those of the states.
     """
 
     template: Any
     entries: Shape
     backend: Backend
+    scales: StateScales | None = None
 
     def pack(self, tree: Any) -> Any:
         """Returns the native matrix (entries, values) of a state like the template."""
+        if self.scales is not None:
+            tree = self.scales.relative(tree)
         parts = []
         for leaf, like in zip(trees.leaves(tree, self.template), trees.leaves(self.template), strict=True):
             whole = order.components_by_name(math.expand(math.convert(leaf, self.backend), self.entries))
@@ -48,7 +53,8 @@ class Vectors:
             found = math.reshaped_tensor(flat, [self.entries, *columns], convert=False)
             leaves.append(order.in_order_of(found, like.shape))
             start = stop
-        return trees.with_leaves(self.template, leaves)
+        state = trees.with_leaves(self.template, leaves)
+        return state if self.scales is None else self.scales.absolute(state)
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ from ..contract.update import SipUpdate, UpdateRequest
 from ..inversion.observed import InvertedObservation
 from ..states import trees
 from ..states.checks import check_same_grid
+from ..states.scales import StateScales
 from .prediction import BAD_SAMPLES, prediction
 from .verdict import Verdict
 
@@ -46,7 +47,8 @@ class Part:
         if self.request.x_true is None:
             return update
         x_true = trees.to_backend(self.request.x_true, self.trainable.backend)
-        return replace(update, x_l2=trees.l2_loss(trees.subtract(update.x, x_true)))
+        scales = StateScales(self.request.physics.x_scale)
+        return replace(update, x_l2=scales.loss(trees.subtract(update.x, x_true)))
 
     def observe(self, y_target: Any) -> Observed:
         """Returns other observations of the same physics, on the backend of the network."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from phiml import math
@@ -13,6 +13,7 @@ from ..contract.trainable import Objective
 from ..contract.update import SipUpdate
 from ..inversion.operator import OVERFLOW
 from ..states import trees
+from ..states.scales import StateScales
 from ..states.workers import failing_together
 from ..targets import LocalInverse
 from .part import Part
@@ -22,7 +23,9 @@ def target_gradient(part: Part) -> tuple[SipUpdate, Objective]:
     """
     Adds the gradient of the proxy loss of one micro-batch to those of the weights:
 
-        xᵢ = f(yᵢ; θ),   Δxᵢ from the target,   ∂L/∂θ = −Σᵢ Δxᵢ · ∂xᵢ/∂θ
+        xᵢ = f(yᵢ; θ),   Δxᵢ from the target,   L = Σᵢ ½ ‖Δxᵢ‖²,   ∂L/∂θ = −Σᵢ Δxᵢ · ∂xᵢ/∂θ
+
+    in the norm of states, see `InvertiblePhysics.x_scale`.
 
     Args:
         part: The micro-batch.
@@ -31,7 +34,7 @@ def target_gradient(part: Part) -> tuple[SipUpdate, Objective]:
         What the update did, and the proxy loss as a function of the weights.
     """
     request, trainable = part.request, part.trainable
-    target = request.targets or LocalInverse()
+    target, scales = request.targets or LocalInverse(), StateScales(request.physics.x_scale)
     with failing_together():
         y_target = part.observation()
     with failing_together(), math.precision(trees.precision_of(y_target)):
@@ -52,13 +55,13 @@ def target_gradient(part: Part) -> tuple[SipUpdate, Objective]:
         for dx in corrections:
             part.expect_finite(f"The correction of {type(request.physics).__name__}", dx, OVERFLOW)
         y = _simulated(part, answer, corrected if lesson.answer is None else ())
-    pull_back([trees.scale(dx, -1) for dx in corrections], part.share)
+    pull_back([trees.scale(scales.derivative(dx), -1) for dx in corrections], part.share)
     targets = [trees.add(x, dx) for x, dx in zip(answers, corrections, strict=True)]
-    loss, _ = _proxy_losses(corrections)
+    loss = _summed(scales.loss(dx) for dx in corrections)
     residual = trees.subtract(trees.in_order_of(y_target, y), y)
     update = SipUpdate(loss, answer, trees.in_order_of(y, y_target), targets[0], trees.l2_loss(residual))
     total = math.sum(update.loss, update.loss.shape)
-    return update, Objective(predict, lambda xs: _proxy_loss(xs, targets), total)
+    return update, Objective(predict, lambda xs: _proxy_loss(scales, xs, targets), total)
 
 
 def _simulated(part: Part, answer: Any, corrected: Sequence[Corrected]) -> Any:
@@ -67,12 +70,13 @@ def _simulated(part: Part, answer: Any, corrected: Sequence[Corrected]) -> Any:
     return trees.stop_gradient(part.request.physics.forward(answer)) if known is None else known
 
 
-def _proxy_losses(differences: Sequence[Any]) -> tuple[Tensor, Sequence[Any]]:
-    losses = [trees.l2_loss(difference) for difference in differences]
-    return sum(losses[1:], losses[0]), differences
-
-
-def _proxy_loss(answers: Sequence[Any], targets: Sequence[Any]) -> tuple[Tensor, Any]:
+def _proxy_loss(scales: StateScales, answers: Sequence[Any], targets: Sequence[Any]) -> tuple[Tensor, Any]:
     """Computes Σᵢ ½ ‖xᵢ − x̃ᵢ‖², summed over the batch, and its gradient in all xᵢ."""
-    loss, differences = _proxy_losses([trees.subtract(x, to) for x, to in zip(answers, targets, strict=True)])
-    return math.sum(loss, loss.shape), list(differences)
+    differences = [trees.subtract(x, to) for x, to in zip(answers, targets, strict=True)]
+    loss = _summed(scales.loss(difference) for difference in differences)
+    return math.sum(loss, loss.shape), [scales.derivative(difference) for difference in differences]
+
+
+def _summed(losses: Iterable[Tensor]) -> Tensor:
+    first, *others = losses
+    return sum(others, first)

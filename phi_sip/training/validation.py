@@ -20,7 +20,14 @@ from ..spectral import SpectralBasis
 from ..states import trees
 from ..states.checks import check_same_grid
 from ..states.order import by_name, in_canonical_order
-from .batch_physics import PhysicsBatch
+        first = self._batches[0]
+        if not _is_grid(first.y_target):
+            return {}
+        y_target, x_true = _first(first.y_target, SHOWN), _first_states(first.x_true)
+        physics = part_of(first.physics, _places(first.y_target, SHOWN))
+        with math.precision(trees.precision_of(y_target)):
+            x = _first_states(x)
+            return samples_of(sip_inverse(physics, y_target, x, solver=self._solver), y_target, x_true)
 from .callbacks import Arrays
 from .inverse_alone import inverted_alone, is_comparable, unless_it_fails
 from .predictions import Predictions
@@ -86,7 +93,7 @@ class Validation:
             with math.precision(trees.precision_of(batch.y_target)):
                 y_errors += _losses(batch.physics.forward(x), batch.y_target)
                 known = x_errors is not None and batch.x_true is not None
-                x_errors = [*(x_errors or []), *_losses(x, batch.x_true)] if known else None
+                x_errors = [*(x_errors or []), *_x_losses(batch, x)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
         y_l2, risk = _mean("y_l2", y_errors), None if self._risk is None else self._risk.of(states)
         return ValidationRecord(step, elapsed, y_l2, x_l2, risk), {**self._samples(states[0]), **self._alone}
@@ -114,6 +121,7 @@ class Validation:
         return {quantity: error for quantity, error in errors.items() if error is not None}
 
     def _samples(self, x: Any) -> Arrays:
+<<<<<<< HEAD
         batch = self._batches[0]
         y_target, x_true = (_first(tree, SHOWN) for tree in (batch.y_target, batch.x_true))
         if not _is_grid(y_target):
@@ -122,6 +130,15 @@ class Validation:
         with math.precision(trees.precision_of(y_target)):
             x = trees.tree_map(lambda values: _first(values, SHOWN), x)
             return samples_of(sip_inverse(physics, y_target, x, solver=self._solver), y_target, x_true)
+=======
+        first = self._batches[0]
+        if not _is_grid(first.y_target):
+            return {}
+        y_target, x_true = _first(first.y_target, SHOWN), _first_states(first.x_true)
+        with math.precision(trees.precision_of(y_target)):
+            x = _first_states(x)
+            return samples_of(sip_inverse(self._physics, y_target, x, solver=self._solver), y_target, x_true)
+>>>>>>> wtd
 
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:
@@ -160,14 +177,26 @@ def _mean(quantity: str, errors: list[float]) -> float:
     return float(np.mean(errors))
 
 
+def _x_losses(batch: PhysicsBatch, x: Any) -> list[float]:
+    """Computes ½ ‖x − x_true‖² in the norm of states."""
+    return _values(StateScales(batch.physics.x_scale).loss(trees.subtract(x, batch.x_true)))
+
+
 def _losses(a: Any, b: Any) -> list[float]:
-    loss = trees.l2_loss(trees.subtract(a, b))
+    return _values(trees.l2_loss(trees.subtract(a, b)))
+
+
+def _values(loss: Tensor) -> list[float]:
     return [float(value) for value in loss.numpy(loss.shape).ravel()]
 
 
-def _first(tree: Any, count: int) -> Any:
-    sizes = {} if tree is None else _places(tree, count)
-    return tree[sizes] if sizes else tree
+def _first_states(tree: Any) -> Any:
+    return None if tree is None else trees.tree_map(lambda values: _first(values, SHOWN), tree)
+
+
+def _first(values: Any, count: int) -> Any:
+    sizes = _places(values, count)
+    return values[sizes] if sizes else values
 
 
 def _places(value: Any, count: int) -> dict[str, slice]:
