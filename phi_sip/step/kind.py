@@ -40,6 +40,7 @@ def kind_of(computation: Hashable, trainable: CompilingTrainable, request: Updat
         *(keys.of_parameters(getattr(request, name), opaque, logs) for name in PARAMETERS),
         keys.of_value((request.predict, [plugin.function for plugin in inverting_plugins()]), opaque, logs),
         request.micro_batches,
+        request.clip_norm,
     )
     return (*states, keys.of_tensors([math.wrap(request.step_size)])), others
 
