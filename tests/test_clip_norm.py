@@ -135,7 +135,7 @@ def test_torch(case):
 
 
 def test_torch_sparse():
-    """`torch.nn.utils.clip_grad_norm_` refuses sparse gradients: they are clipped as the dense ones of the same table."""
+    """`torch.nn.utils.clip_grad_norm_` refuses sparse gradients: they are clipped as dense ones of the same table."""
     with TORCH:
         net, other = WithTable(), WithTable()
         other.table.sparse = False
@@ -270,9 +270,7 @@ def test_a_gradient_that_is_not_finite_is_refused(framework):
         net = framework.u_net(in_spatial=1, batch_norm=False)
         before = framework.weights(net)
         with pytest.raises(NonFiniteError, match="gradient of the weights"):
-            sip_update_weights(
-                net, framework.sgd(net), Doubling(), observation(), predict=predict, clip_norm=NORM
-            )
+            sip_update_weights(net, framework.sgd(net), Doubling(), observation(), predict=predict, clip_norm=NORM)
     assert_close(framework.weights(net), before, 0)
 
 

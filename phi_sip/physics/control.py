@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from phiml import math
 from phiml.backend import choose_backend
 from phiml.math import Tensor, channel
@@ -50,11 +51,12 @@ class Control(InvertiblePhysics):
         start: u_0, a state of `physics`; batch dims allowed.
         steps: n ≥ 1.
         cost: c ≥ 0; a number, or a tensor with batch dims.
-        time_step: Δt > 0, for which f_t acts; a number, or a tensor with batch dims. With 1, f_t is what is added to the
-            state.
+        time_step: Δt > 0, for which f_t acts; a number, or a tensor with batch dims. With 1, f_t is what is added to
+            the state.
         act: Function (u_t, f_t) ↦ state on which P acts, in place of u_t + Δt f_t, e.g. for forces that reach a part of
             the domain only. f_t may then have any form.
-        trajectory: Whether all states u_1, …, u_n are observed, along the dim `time`, so that a whole path is asked for.
+        trajectory: Whether all states u_1, …, u_n are observed, along the dim `time`, so that a whole path is asked
+        for.
 
     Raises:
         UnsupportedError: if `physics` is not an `InvertiblePhysics`, `start` no state, or `act` cannot be called; by
@@ -88,11 +90,13 @@ class Control(InvertiblePhysics):
         if self.act is not None and not callable(self.act):
             raise UnsupportedError(f"Control: act is a {type(self.act).__name__}. Give a function act(state, force).")
         if self.act is not None and (isinstance(self.time_step, Tensor) or self.time_step != 1):
-            raise ParameterError("Control: time_step has no effect with act=..., which says how forces act: use it there.")
+            raise ParameterError(
+                "Control: time_step has no effect with act=..., which says how forces act: use it there."
+            )
         if any(TIME in leaf.shape for leaf in trees.leaves(self.start)):
             raise GridMismatchError(
-                f"Control: start is {trees.describe(self.start)}, but '{TIME}' is the dim along which forces follow each "
-                f"other. Rename that of start."
+                f"Control: start is {trees.describe(self.start)}, but '{TIME}' is the dim along which forces follow "
+                f"each other. Rename that of start."
             )
         check_finite("Control: start", self.start, "Remove or repair these samples.")
 
@@ -149,7 +153,7 @@ class Control(InvertiblePhysics):
             reached = path if self.trajectory else end
             if not self._costs:
                 return reached
-            return reached, trees.scale(x, math.sqrt(math.cast(math.wrap(self.cost), math.DType(float, precision))))
+            return reached, trees.scale(x, _in_precision(self.cost, precision) ** 0.5)
 
     def rollout(self, policy: Policy, y_target: Any, *, stop_gradients: bool = False) -> Any:
         """
@@ -163,14 +167,15 @@ class Control(InvertiblePhysics):
             −∂L/∂θ = Σ_t Δf_t · df_t/dθ
 
         Args:
-            policy: Maps a state, the target, and the part of the steps that is left, a number as `Tensor`, to a force. It
-                is compiled as the body of a loop: its answer depends on nothing else.
-            y_target: Observation y*, as given to `predict`. With `trajectory` the policy is given the state to be reached
-                by its step.
+            policy: Maps a state, the target, and the part of the steps that is left, a number as `Tensor`, to a force.
+                It is compiled as the body of a loop: its answer depends on nothing else.
+            y_target: Observation y*, as given to `predict`. With `trajectory` the policy is given the state to be
+                reached by its step.
             stop_gradients: Whether the derivative of f_t is taken at the state u_t as it is, ∂f_t/∂θ, and not through
                 the actions before it, which have brought it about. Derivatives through many answers of a network to its
-                own actions grow or vanish with the number of steps, and overflow; those of the physics, which are in Δf,
-                do not. With `solver="gradient"` these are the updates that are called gradient stopping in the source.
+                own actions grow or vanish with the number of steps, and overflow; those of the physics, which are in
+                Δf, do not. With `solver="gradient"` these are the updates that are called gradient stopping in the
+                source.
 
         Returns:
             All forces, with the channel dim `time`: a state x.
@@ -185,8 +190,8 @@ class Control(InvertiblePhysics):
         start = self._start_like(target)
         with math.precision(precision):
             backend = choose_backend(*trees.natives(target))
-            left = math.convert(math.cast(math.linspace(1, 1 / self.steps, channel(**{TIME: self.steps})),
-                                          math.DType(float, precision)), backend)
+            part = np.linspace(1, 1 / self.steps, self.steps, dtype=f"float{precision}")
+            left = math.convert(math.wrap(part, channel(TIME)), backend)
             inputs = {"left": left, **({"target": target} if self.trajectory else {})}
 
             def step(state: Any, given: Any) -> tuple[Any, Any]:
@@ -210,7 +215,7 @@ class Control(InvertiblePhysics):
     def _acted_on(self, state: Any, force: Any) -> Any:
         if self.act is not None:
             return self.act(state, force)
-        factor = math.cast(math.wrap(self.time_step), math.DType(float, trees.precision_of(state)))
+        factor = _in_precision(self.time_step, trees.precision_of(state))
         return trees.add(state, trees.scale(force, factor))
 
     def _start_like(self, tree: Any) -> Any:
@@ -225,9 +230,14 @@ class Control(InvertiblePhysics):
         if [set(leaf.shape.non_batch.names) for leaf in trees.leaves(force)] != expected:
             raise NetworkOutputError(
                 f"The policy returned {trees.describe(force)} for the state {trees.describe(state)}, to which it is "
-                f"added. Return a force with the dims of the state; a network's answer to one channel has a dim for it, "
-                f"which is left out by [{{'out': 0}}]."
+                f"added. Return a force with the dims of the state: a channel dim of the answer that the state "
+                f"has not is left out by answer['dim', 0]."
             )
+
+
+def _in_precision(value: float | Tensor, precision: int) -> float | Tensor:
+    """Returns a parameter that rounds nothing which it multiplies."""
+    return math.cast(value, math.DType(float, precision)) if isinstance(value, Tensor) else value
 
 
 @hookimpl

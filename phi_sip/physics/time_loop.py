@@ -19,8 +19,8 @@ TimeStep = Callable[[Any, Any], tuple[Any, Any]]
 
 def in_time(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, Any]:
     """
-    Computes (u_{t+1}, k_t) = step(u_t, a_t) for t < n. Where it is compiled, it is compiled as a loop; the first step is
-    taken before it, as it tells the dims of all states.
+    Computes (u_{t+1}, k_t) = step(u_t, a_t) for t < n. Where it is compiled, it is compiled as a loop; the first step
+    is taken before it, as it tells the dims of all states.
 
     Args:
         step: Maps a state and an input to the next state and what is kept of the step, a state or an empty tuple.

@@ -41,8 +41,8 @@ def make_update(
             `trainable.add_gradients`. Returns what the update did, and its loss as a function of the weights, `None` if
             there is none: then optimizers that evaluate the loss again, and several workers, are refused.
         uses: Names of arguments that `gradient` uses, of `step_size`, `solver`, `compile` and `targets`. Others are
-            refused if they ask for something. `predict`, `inputs`, `x_true`, `micro_batches` and `clip_norm` work for any
-            gradient.
+            refused if they ask for something. `predict`, `inputs`, `x_true`, `micro_batches` and `clip_norm` work for
+            any gradient.
 
     Returns:
         What the update did, for the whole batch.
@@ -81,7 +81,7 @@ def make_update(
 
 
 def _clipped(trainable: Trainable, request: UpdateRequest, objectives: Sequence[Objective]) -> Sequence[Objective]:
-    """Clips the gradient, if that is asked for. The loss cannot be evaluated again then: no gradient of it is clipped."""
+    """Clips the gradient, if that is asked for. Then no optimizer may evaluate the loss again, as that is not clipped."""
     if request.clip_norm is None:
         return objectives
     trainable.clip_gradients(request.clip_norm)

@@ -80,8 +80,8 @@ def sip_update_weights(
         micro_batches: In how many parts of the batch the gradient is computed, one after the other, so that a part
             needs less memory. The weights are updated once. What is fitted to a batch, as statistics of batch
             normalization or a pooled filter, is fitted to each part.
-        clip_norm: c > 0. A gradient of the weights that is longer is shortened, g ← g · min(1, c / ‖g‖), with the norm of
-            all weights together, as by `torch.nn.utils.clip_grad_norm_`, `tf.clip_by_global_norm` and
+        clip_norm: c > 0. A gradient of the weights that is longer is shortened, g ← g · min(1, c / ‖g‖), with the norm
+            of all weights together, as by `torch.nn.utils.clip_grad_norm_`, `tf.clip_by_global_norm` and
             `optax.clip_by_global_norm`: once all micro-batches and workers have been added, before the optimizer.
             The loss is a sum over the batch, so ‖g‖ grows with it. Default: as it is.
         inputs: What the network is shown, by name or as objects, one after the other in its channels: `"y"`, the

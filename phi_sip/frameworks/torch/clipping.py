@@ -10,7 +10,8 @@ import torch
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def clip(parameters: Sequence[torch.Tensor], norm: float) -> None:
     """
-    Shortens the gradient g of all parameters together, which may be sparse or complex, in place: g ← g · min(1, c / ‖g‖).
+    Shortens the gradient g of all parameters together, which may be sparse or complex, in place: g ← g · min(1, c /
+    ‖g‖).
 
     The norm is computed of g / max |g|, as squares of large gradients would overflow.
 
