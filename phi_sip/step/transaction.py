@@ -81,7 +81,7 @@ def make_update(
 
 
 def _clipped(trainable: Trainable, request: UpdateRequest, objectives: Sequence[Objective]) -> Sequence[Objective]:
-    """Clips the gradient, if that is asked for. Then no optimizer may evaluate the loss again, as that is not clipped."""
+    """Clips the gradient, if that is asked for. Then no optimizer may evaluate the loss again: it is not clipped."""
     if request.clip_norm is None:
         return objectives
     trainable.clip_gradients(request.clip_norm)
