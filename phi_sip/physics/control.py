@@ -55,8 +55,7 @@ class Control(InvertiblePhysics):
             the state.
         act: Function (u_t, f_t) ↦ state on which P acts, in place of u_t + Δt f_t, e.g. for forces that reach a part of
             the domain only. f_t may then have any form.
-        trajectory: Whether all states u_1, …, u_n are observed, along the dim `time`, so that a whole path is asked
-        for.
+        trajectory: Whether all states u_1, …, u_n are observed, along the dim `time`: then a whole path is asked for.
 
     Raises:
         UnsupportedError: if `physics` is not an `InvertiblePhysics`, `start` no state, or `act` cannot be called; by
@@ -173,9 +172,9 @@ class Control(InvertiblePhysics):
                 reached by its step.
             stop_gradients: Whether the derivative of f_t is taken at the state u_t as it is, ∂f_t/∂θ, and not through
                 the actions before it, which have brought it about. Derivatives through many answers of a network to its
-                own actions grow or vanish with the number of steps, and overflow; those of the physics, which are in
-                Δf, do not. With `solver="gradient"` these are the updates that are called gradient stopping in the
-                source.
+                own actions grow or vanish with the number of steps, and may overflow; those of a dissipative process,
+                which are in Δf, do not. With `solver="gradient"` these are the updates that the source calls gradient
+                stopping.
 
         Returns:
             All forces, with the channel dim `time`: a state x.
