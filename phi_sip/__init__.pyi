@@ -38,6 +38,7 @@ from .noise import ColoredNoise, MultiplicativeNoise, NoiseLaw, NoisePerCell, Ou
 from .noise.resolve import available_noise, get_noise
 from .physics.burgers import Burgers
 from .physics.composite import Composite
+from .physics.control import Control
 from .physics.darcy import Darcy
 from .physics.differentiable import DifferentiablePhysics
 from .physics.evolution import Evolution, Reversible, TimeStepping
@@ -119,6 +120,7 @@ __all__ = [
     "ColoredNoise",
     "Composite",
     "ConjugateGradient",
+    "Control",
     "Correction",
     "CrossValidated",
     "Darcy",

@@ -18,6 +18,7 @@ from phi_sip import (
     AffineSubspace,
     Burgers,
     Composite,
+    Control,
     Correction,
     Darcy,
     EmpiricalBayes,
@@ -100,6 +101,16 @@ def moving(*shape: int, boundary: Any = extrapolation.PERIODIC) -> Callable[[], 
     """Waves (u, u_t)."""
     rng = np.random.default_rng(0)
     return lambda: tuple(grid(smooth(rng, *shape), None, boundary) for _ in range(2))
+
+
+def in_three_steps(*shape: int) -> Callable[[], Any]:
+    """Forces, one after the other."""
+
+    def make() -> Any:
+        force = field(*shape)()
+        return force.with_values(math.stack([force.values * f for f in (1.0, -0.5, 0.2)], channel("time")))
+
+    return make
 
 
 def velocity(*shape: int) -> Callable[[], Any]:
@@ -224,6 +235,11 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "darcy-source-periodic": (lambda: Darcy(coefficient=medium()), source(3, 12, 10)),
     "darcy-source-noise": (lambda: Darcy(coefficient=medium(), noise_std=0.05), bounded(3, 12, 10, boundary=0)),
     "navier-stokes": (lambda: NavierStokes(0.1, 0.25, 4, forcing=checkered()), field(3, 12, 10)),
+    "control": (lambda: Control(HeatEquation(0.5, 0.5), field(3, 12)(), 3), in_three_steps(3, 12)),
+    "control-burgers": (
+        lambda: Control(Burgers(0.5, 0.1, 1), field(3, 12)(), 3, cost=0.1, time_step=0.5),
+        in_three_steps(3, 12),
+    ),
 }
 
 
@@ -251,6 +267,8 @@ WITHOUT_UNCERTAINTY = (
     "darcy-source-periodic",
     "darcy-source-noise",
     "navier-stokes",
+    "control",
+    "control-burgers",
 )
 
 
@@ -273,7 +291,7 @@ EXACT = {case for case in CASES if case.startswith(("poisson", "helmholtz")) and
 
 # One of each physics; with other settings it computes alike on all frameworks.
 EVERYWHERE = {"heat-mixed", "masked", "evolution", "wave-1d", "composite", "exponential"}
-EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "helmholtz-2d", "darcy-source"}
+EVERYWHERE |= {"rotated-sine", "poisson-2d", "heat-edges", "helmholtz-2d", "darcy-source", "control"}
 ALIKE = pytest.mark.slow_on("tensorflow", "jax")
 
 

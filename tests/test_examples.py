@@ -75,6 +75,22 @@ def test_noise_example(tmp_path):
     assert "inverse alone, total variation, x ≥ 0" in losses
 
 
+def test_control_example(tmp_path):
+    """Networks that act at every step, beside the forces of each sample optimized by themselves, which need none."""
+    flags = ["--quick", "--problems", "heat", "state"]
+    result = subprocess.run(command(tmp_path, *flags, script="control.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    check_figures(tmp_path, ("heat", "errors"))
+    found = json.loads((tmp_path / "errors.json").read_text())
+    assert list(found) == ["heat", "state"]
+    assert found["heat"]["levels"]["inverse alone"] < 1e-3
+    for problem in found.values():
+        assert set(problem["runs"]) == {"SIP", "DP", "DP, clipped", "labels"}
+        assert len(problem["runs"]["DP"]["rates"]) == 3
+        assert all(np.isfinite(run["curves"][0][-1][2]) for run in problem["runs"].values())
+    assert (tmp_path / "summary.md").read_text().count("\n") == 2 + 2 * 5
+
+
 ALONE = [f"inverse alone, {n} ×" for n in (1, 2, 6)]
 PROJECTED = [f"inverse alone, projected, {n} ×" for n in (1, 2, 6)]
 IN_FAMILY = ["the family, nothing inverted", *PROJECTED, "the nearest of the family"]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 PullBackOfTensors = Callable[[Sequence[Any]], list[Any]]
 Linear = Callable[[Any], Any]
 Step = Callable[[Any, Any, Any], Any]
+ScanStep = Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]
 
 
 class SymmetricSystem(Protocol):
@@ -84,6 +85,24 @@ class Operations(Protocol):
         """
         Computes what `repeated` does, `counts[which]` times, where `which`, a native integer, is known only when what
         is compiled runs. It need not have derivatives if it is not `differentiable`, and may be compiled sooner then.
+        """
+
+    def scan(
+        self, step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
+    ) -> tuple[list[Any], list[Any]]:
+        """
+        Computes (state, outputs_i) = step(state, inputs_i) for i < count, of lists of native tensors; it can be
+        differentiated. Where it is compiled, it is compiled as a loop, in a time that does not depend on `count`.
+
+        Args:
+            step: Returns the next state, of the same shapes and types, and what is kept of the step, like `first`.
+            state: Before these steps.
+            first: What was kept of a step before these.
+            inputs: inputs_i is row i of each of them.
+            count: Number of steps.
+
+        Returns:
+            The state after the last step, and what was kept, each with one row for each step; `first` is row 0.
         """
 
     def eigh(self, matrices: Any) -> tuple[Any, Any]:

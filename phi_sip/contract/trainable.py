@@ -10,6 +10,7 @@ from typing import Any
 
 from phiml.backend import Backend
 
+from ..errors import UnsupportedError
 from ..states.workers import Workers
 from .update import UpdateRequest
 
@@ -41,9 +42,10 @@ class Trainable(ABC):
 
         x, pull_back = record(predict)
         pull_back(∂L/∂x, share)         adds ∂L/∂θ to `gradients`
+        clip_gradients(c)               g ← g · min(1, c / ‖g‖), if that is asked for
         apply(objectives)               θ ← optimizer(gradients)
 
-    `save` and `restore` bracket these three, so that an update that fails leaves nothing behind.
+    `save` and `restore` bracket these, so that an update that fails leaves nothing behind.
 
     Args:
         backend: PhiML's backend of the framework.
@@ -122,6 +124,25 @@ class Trainable(ABC):
     @abstractmethod
     def add_gradients(self, gradients: Sequence[Any]) -> None:
         """Adds native tensors, one per weight, `None` for zero, to `gradients`."""
+
+    def clip_gradients(self, norm: float) -> None:
+        """
+        Shortens the gradient that is longer than c, the norm being that of all weights together:
+
+            g ← g · min(1, c / ‖g‖),   ‖g‖² = Σ over all weights of |∂L/∂θ|²
+
+        A gradient that is not finite stays as it is. Where workers train together, it is their sum that is meant; where
+        the optimizer scales the loss, ∂L/∂θ without its scale.
+
+        Args:
+            norm: c > 0.
+
+        Raises:
+            UnsupportedError: if the framework cannot.
+        """
+        raise UnsupportedError(
+            f"clip_norm: {type(self).__name__} does not clip gradients. Leave it out, or give an optimizer that does."
+        )
 
     @abstractmethod
     def apply(self, objectives: Sequence[Objective]) -> None:

@@ -66,6 +66,7 @@ class UpdateRequest:
     targets: TrainingTarget | None = None
     draws: Any = None
     seen: Sequence[Any] | None = None
+    clip_norm: float | None = None
 
     def check_uses(self, uses: Collection[str], owner: str) -> None:
         """

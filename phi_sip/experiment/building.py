@@ -100,6 +100,7 @@ class Built:
                 step_size=plan.step_size,
                 solver=plan.solver,
                 micro_batches=plan.micro_batches,
+                clip_norm=plan.clip_norm,
                 inputs=self.inputs,
                 targets=self.targets,
                 teacher=self.teacher,

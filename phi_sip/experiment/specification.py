@@ -180,6 +180,7 @@ class Training(Table):
         solver: Numerical inverse by name; without it the physics' own. `gradient` is training through the physics.
         step_size: η.
         micro_batches: Parts of a batch.
+        clip_norm: Norm to which the gradient of the weights is shortened, see `sip_update_weights`.
         guard: Whether the trained inverse keeps, of what the network adds to the inverse, only what the validation
             samples do not speak against, see `fit_guard`.
         interval: Whether the trained inverse says within which interval the true states are, see `fit_interval`; the
@@ -197,6 +198,7 @@ class Training(Table):
     solver: str | None = None
     step_size: Positive = 1.0
     micro_batches: Count = 1
+    clip_norm: Positive | None = None
     guard: bool = False
     interval: bool = False
     targets: str | Arguments = "local-inverse"

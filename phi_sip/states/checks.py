@@ -64,6 +64,15 @@ def check_parameter(
         raise ParameterError(f"{owner}: {name} = {value}, but it must be {'> 0' if positive else '≥ 0'}.")
 
 
+def check_clip_norm(owner: str, norm: float | None) -> None:
+    """Raises `ParameterError` if the norm to which gradients are clipped is not `None` and no positive number."""
+    if norm is None:
+        return
+    if isinstance(norm, Tensor):
+        raise ParameterError(f"{owner}: clip_norm is a Tensor. Give one number, as the weights have one gradient.")
+    check_parameter(owner, "clip_norm", norm, positive=True)
+
+
 def _check_names_axes(owner: str, name: str, dims: Shape) -> None:
     if dims.names != ("vector",) or not dims.get_item_names("vector"):
         raise ParameterError(

@@ -51,6 +51,7 @@ def kind_of(
         ),
         keys.of_value((request.predict, [plugin.function for plugin in inverting_plugins()]), opaque, logs),
         request.micro_batches,
+        request.clip_norm,
     )
     return (*states, keys.of_tensors([math.wrap(request.step_size)])), others
 

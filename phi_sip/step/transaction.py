@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 from phiml import math
 
@@ -27,6 +28,7 @@ def make_update(
     Makes one update, whatever rule its gradient comes from:
 
         for each micro-batch:  gradients += gradient(part)
+        gradients ← gradients · min(1, clip_norm / ‖gradients‖)
         θ ← optimizer(gradients)
 
     If anything fails or is not finite, weights, optimizer state and batch statistics are put back as they were. Within
@@ -39,7 +41,8 @@ def make_update(
             `trainable.add_gradients`. Returns what the update did, and its loss as a function of the weights, `None` if
             there is none: then optimizers that evaluate the loss again, and several workers, are refused.
         uses: Names of arguments that `gradient` uses, of `step_size`, `solver`, `compile` and `targets`. Others are
-            refused if they ask for something. `predict`, `inputs`, `x_true` and `micro_batches` work for any gradient.
+            refused if they ask for something. `predict`, `inputs`, `x_true`, `micro_batches` and `clip_norm` work for
+            any gradient.
 
     Returns:
         What the update did, for the whole batch.
@@ -64,7 +67,7 @@ def make_update(
             update = joined(request, [part.with_truth(update) for part, update, _ in made])
             _check_connected(trainable)
             if verdict.is_gradient_finite():
-                trainable.apply(objectives)
+                trainable.apply(_clipped(trainable, request, objectives))
                 verdict.expect(trainable.is_state_finite(), lambda: NonFiniteError(_NON_FINITE_STATE))
                 for what, loss in (("The proxy loss", update.loss), ("The misfit y_l2", update.y_l2)):
                     verdict.expect_finite(what, loss, f"Nothing was changed: a square overflows. {DIVERGED}")
@@ -75,6 +78,23 @@ def make_update(
         except BaseException:
             trainable.restore()
             raise
+
+
+def _clipped(trainable: Trainable, request: UpdateRequest, objectives: Sequence[Objective]) -> Sequence[Objective]:
+    """Clips the gradient, if that is asked for. Then no optimizer may evaluate the loss again: it is not clipped."""
+    if request.clip_norm is None:
+        return objectives
+    trainable.clip_gradients(request.clip_norm)
+    optimizer = type(trainable.optimizer).__name__
+
+    def refuse() -> Any:
+        raise UnsupportedError(
+            f"clip_norm = {request.clip_norm:g} bounds the one gradient of an update, but {optimizer} evaluates the "
+            f"loss again within its step, as line searches do, and looks for the gradient of that. Nothing was "
+            f"changed. Leave out clip_norm: such optimizers choose the length of the step by themselves."
+        )
+
+    return [replace(objective, predict=refuse) for objective in objectives]
 
 
 def _check_connected(trainable: Trainable) -> None:
@@ -95,6 +115,6 @@ _NON_FINITE_GRADIENT = (
     "overflow in single precision, or use a smaller step_size."
 )
 _NON_FINITE_STATE = (
-    "The optimizer made weights or its own state non-finite and was undone. Lower the learning rate or clip the "
-    "gradient."
+    "The optimizer made weights or its own state non-finite and was undone. Lower the learning rate, or clip the "
+    "gradient: clip_norm=..., e.g. its usual norm."
 )

@@ -18,7 +18,7 @@ from ..frameworks import framework_for
 from ..inputs import resolve_inputs
 from ..inversion.operator import resolve_solver
 from ..plugins.manager import DISABLE_VARIABLE, get_plugin_manager
-from ..states.checks import check_count, check_parameter
+from ..states.checks import check_clip_norm, check_count, check_parameter
 from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
 from .predict_function import check_predict
@@ -41,6 +41,7 @@ def sip_update_weights(
     training: bool | None = None,
     compile: bool | None = None,
     micro_batches: int = 1,
+    clip_norm: float | None = None,
     inputs: Sequence[str | NetworkInput] | None = None,
     targets: str | TrainingTarget | None = None,
     teacher: Teacher | None = None,
@@ -82,6 +83,10 @@ def sip_update_weights(
         micro_batches: In how many parts of the batch the gradient is computed, one after the other, so that a part
             needs less memory. The weights are updated once. What is fitted to a batch, as statistics of batch
             normalization or a pooled filter, is fitted to each part.
+        clip_norm: c > 0. A gradient of the weights that is longer is shortened, g ← g · min(1, c / ‖g‖), with the norm
+            of all weights together, as by `torch.nn.utils.clip_grad_norm_`, `tf.clip_by_global_norm` and
+            `optax.clip_by_global_norm`: once all micro-batches and workers have been added, before the optimizer.
+            The loss is a sum over the batch, so ‖g‖ grows with it. Default: as it is.
         inputs: What the network is shown, by name or as objects, one after the other in its channels: `"y"`, the
             observation (default); `"estimate"`, the answer x̂ of the inverse alone, to which the network then adds:
             x = x̂ + net(y*, x̂); `"linear"`, `"uncertainty"`, and those of plugins. For two such of one channel each a
@@ -101,7 +106,7 @@ def sip_update_weights(
             trained.
         GridMismatchError: if P(x) and `y_target`, or x and `x_true`, cannot be compared.
         UnsupportedError: if no plugin knows the network, the optimizer is not of its framework, was made for another
-            network, or needs more than gradients and the loss.
+            network, or needs more than gradients and the loss; if it evaluates the loss again and `clip_norm` is given.
         ParameterError: if arguments contradict each other, the batch cannot be divided by `micro_batches`, or `teacher`
             is that of another network.
 
@@ -119,6 +124,7 @@ def sip_update_weights(
         raise ParameterError("training=... has no effect with predict=...: pass it on where predict calls the network.")
     check_parameter("sip_update_weights", "step_size", step_size, positive=True)
     check_count("sip_update_weights", "micro_batches", micro_batches)
+    check_clip_norm("sip_update_weights", clip_norm)
     trainable = framework_for(net).trainable(net, optimizer, training)
     if teacher is not None:
         check_teacher(teacher, trainable, target, x_true)
@@ -138,6 +144,7 @@ def sip_update_weights(
         shown,
         target,
         draws,
+        clip_norm=clip_norm,
     )
     trainable.check(request)
     if teacher is not None:

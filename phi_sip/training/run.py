@@ -17,6 +17,7 @@ from ..inputs import Observation, resolve_inputs
 from ..interrupts import interrupts_between_steps
 from ..inversion.operator import resolve_solver
 from ..states import trees
+from ..states.checks import check_clip_norm
 from ..step.predict_function import check_predict
 from ..targets import LocalInverse, resolve_target
 from ..teacher import Teacher
@@ -67,6 +68,7 @@ def train(
     training: bool | None = None,
     compile: bool | None = None,
     micro_batches: int = 1,
+    clip_norm: float | None = None,
     inputs: Sequence[str | NetworkInput] | None = None,
     targets: str | TrainingTarget | None = None,
     teacher: Teacher | None = None,
@@ -115,6 +117,7 @@ def train(
         training: As in `sip_update_weights`.
         compile: As in `sip_update_weights`.
         micro_batches: As in `sip_update_weights`.
+        clip_norm: As in `sip_update_weights`.
         inputs: As in `sip_update_weights`. Call `start_from_estimate` before a new run with `"estimate"`.
         targets: As in `sip_update_weights`.
         teacher: As in `sip_update_weights`; it is kept in checkpoints. Validations are of its averaged weights, which
@@ -158,7 +161,8 @@ def train(
     told = check_callbacks(callbacks)
     facts = check_plain("train", "made_by", {} if made_by is None else made_by)
     options = {"step_size": step_size, "training": training, "compile": compile, "micro_batches": micro_batches}
-    options["targets"] = resolve_target(targets)
+    check_clip_norm("train", clip_norm)
+    options |= {"clip_norm": clip_norm, "targets": resolve_target(targets)}
     if teacher is not None:
         teacher.check(net)
     solver, seen = resolve_solver(solver), resolve_inputs(inputs)
@@ -197,6 +201,7 @@ def _identity(
             "keep_best": plan.keep_best,
             "step_size": identity_of(task.options["step_size"]),
             "micro_batches": task.options["micro_batches"],
+            "clip_norm": task.options["clip_norm"],
             "training": identity_of(task.options["training"]),
             "predict": identity_of(task.predict),
             "targets": identity_of(task.options["targets"] or LocalInverse()),

@@ -35,9 +35,11 @@ class Case:
     batch_norm: bool = False
     physics: Any = PHYSICS
     micro_batches: int = 1
+    clip_norm: float | None = None
 
 
-AS_ONE = (Case("sgd"), Case("adam", optimizer="adam", physics=POOLED))
+CLIPPED = Case("clipped", clip_norm=0.5)  # each update: of the sum over all workers, not of their parts
+AS_ONE = (Case("sgd"), Case("adam", optimizer="adam", physics=POOLED), CLIPPED)
 MICRO_BATCHES = Case("micro-batches", micro_batches=2)
 BATCH_NORM = Case("batch norm", optimizer="adam", batch_norm=True, physics=POOLED)
 

@@ -62,7 +62,8 @@ class Training:
         """One step with the data of each device."""
         mine = values[WORKER] if KIND == "processes" else np.concatenate(values)
         y_target = field(jax.make_array_from_process_local_data(ALONG_BATCH, mine))
-        update = sip_update_weights(self.net, self.optimizer, self.case.physics, y_target)
+        options = {"clip_norm": self.case.clip_norm}
+        update = sip_update_weights(self.net, self.optimizer, self.case.physics, y_target, **options)
         assert np.isfinite(float(update.loss.mean))
 
     def data(self, step: int) -> list[np.ndarray]:

@@ -95,6 +95,7 @@ class Training:
             self.case.physics,
             field(values),
             training=True if self.case.batch_norm else None,
+            clip_norm=self.case.clip_norm,
         )
         return update.applied.native()
 

@@ -70,7 +70,8 @@ class Training:
 
     def update(self, values: np.ndarray) -> None:
         y_target = field(torch.from_numpy(values))
-        sip_update_weights(self.net, self.optimizer, self.case.physics, y_target, micro_batches=self.case.micro_batches)
+        options = {"micro_batches": self.case.micro_batches, "clip_norm": self.case.clip_norm}
+        sip_update_weights(self.net, self.optimizer, self.case.physics, y_target, **options)
 
     def data(self, step: int) -> np.ndarray:
         return observed(self.case.physics, step, RANK) if RANKS > 1 else whole(self.case.physics, step)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.scipy.fft
 import numpy as np
 
-from ...contract.operations import SymmetricSystem
+from ...contract.operations import ScanStep, SymmetricSystem
 
 COMPILES = True
 COMPILES_OPERATIONS = True
@@ -92,6 +92,19 @@ def repeated_one_of(
         return lambda start: jax.lax.scan(lambda value, _: (step(value), None), start, None, length=count)[0]
 
     return jax.lax.switch(which, [loop(count) for count in counts], state)
+
+
+def scan(
+    step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
+) -> tuple[list[Any], list[Any]]:
+    if any(isinstance(value, jax.core.Tracer) for value in (*state, *first, *inputs)):
+        end, rows = jax.lax.scan(lambda now, row: step(now, row), state, inputs, length=count)
+        return end, [jnp.concatenate([one[None], more]) for one, more in zip(first, rows, strict=True)]
+    outputs = [first]
+    for i in range(count):
+        state, output = step(state, [values[i] for values in inputs])
+        outputs.append(output)
+    return state, [jnp.stack(rows) for rows in zip(*outputs, strict=True)]
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from ...errors import ParameterError, SipError, UnsupportedError
 from ...states import trees
 from ...text.printable import sentence
 from .call import call_stax
+from .clipping import clipped
 from .optax import OptaxOptimizer
 from .phiml_optimizer import PhiMLOptimizer
 
@@ -137,6 +138,9 @@ class JaxTrainable(CompilingTrainable):
     def after_gradients(self, values: list[Any]) -> list[Any]:
         done = [gradient for gradient in self.gradients if gradient is not None]
         return list(jax.lax.optimization_barrier((values, done))[0])
+
+    def clip_gradients(self, norm: float) -> None:
+        self.gradients = clipped(self.gradients, norm)
 
     def apply(self, objectives: Sequence[Objective]) -> None:
         tree = tree_unflatten(tree_structure(self.net.parameters), self.gradients)

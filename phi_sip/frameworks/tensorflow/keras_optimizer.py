@@ -27,9 +27,6 @@ class KerasOptimizer:
         optimizer: As the user has given it.
         net: Network that it trains.
 
-    Attributes:
-        lowers_scale: Whether it deals with gradients that overflow by its scale of the loss.
-
     Raises:
         UnsupportedError: if it is no Keras optimizer.
     """
@@ -42,7 +39,11 @@ class KerasOptimizer:
                 f"keras.optimizers."
             )
         self._optimizer, self._net = optimizer, net
-        self.lowers_scale = hasattr(optimizer, "dynamic_scale")
+
+    @property
+    def lowers_scale(self) -> bool:
+        """Whether it deals with gradients that overflow by its scale of the loss, which it has once it is built."""
+        return hasattr(self._optimizer, "dynamic_scale")
 
     def variables(self) -> list[Any]:
         """Returns its state, and what it was built for: it may know weights of other networks, and change them."""

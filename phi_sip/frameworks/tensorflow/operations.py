@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...contract.operations import SymmetricSystem
+from ...contract.operations import ScanStep, SymmetricSystem
 
 COMPILES = True
 COMPILES_OPERATIONS = False
@@ -133,6 +133,27 @@ def repeated_one_of(
 ) -> Any:
     count = tf.gather(tf.constant(counts), which)
     return tf.while_loop(lambda _: True, lambda value: (step(value),), (state,), maximum_iterations=count)[0]
+
+
+def scan(
+    step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
+) -> tuple[list[Any], list[Any]]:
+    if not tf.inside_function():
+        outputs = [first]
+        for i in range(count):
+            state, output = step(state, [values[i] for values in inputs])
+            outputs.append(output)
+        return state, [tf.stack(rows) for rows in zip(*outputs, strict=True)]
+    arrays = [tf.TensorArray(one.dtype, count + 1, element_shape=one.shape).write(0, one) for one in first]
+    inputs = [tf.convert_to_tensor(values) for values in inputs]
+
+    def body(i: Any, now: list[Any], kept: list[Any]) -> tuple[Any, list[Any], list[Any]]:
+        following, output = step(now, [values[i] for values in inputs])
+        following = [tf.ensure_shape(value, old.shape) for value, old in zip(following, now, strict=True)]
+        return i + 1, following, [array.write(i + 1, value) for array, value in zip(kept, output, strict=True)]
+
+    _, end, arrays = tf.while_loop(lambda i, *_: i < count, body, (0, state, arrays), maximum_iterations=count)
+    return end, [array.stack() for array in arrays]
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from ...compilation.identity import identities
 from ...contract.trainable import CompiledStep, CompilingTrainable, Objective, Predict, PullBack, Step
 from ...states import trees
 from .call import call_keras
+from .clipping import clipped
 from .keras_optimizer import KerasOptimizer
 from .replicas import Replicas, assign
 from .values import add, all_finite, finite, joined, sum_of
@@ -133,6 +134,10 @@ class TensorFlowTrainable(CompilingTrainable):
     def after_gradients(self, values: list[Any]) -> list[Any]:
         with tf.control_dependencies([gradient for gradient in self.gradients if gradient is not None]):
             return [tf.identity(value) for value in values]
+
+    def clip_gradients(self, norm: float) -> None:
+        reduce = None if self.workers is None else self.workers.sum
+        self.gradients = clipped(self.gradients, norm * self._scale, reduce)
 
     def apply(self, objectives: Sequence[Objective]) -> None:
         self._stepper.step(self.gradients)

@@ -17,6 +17,7 @@ from ...states import trees
 from ...text.printable import sentence
 from .at_once import all_equal, all_finite
 from .call import call_module, evaluating, modules_of
+from .clipping import clip
 from .ranks import Ranks
 from .snapshots import Snapshot
 
@@ -101,6 +102,10 @@ class TorchTrainable(Trainable):
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             if gradient is not None:
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        self.gradients = [parameter.grad for parameter in self.parameters]
+
+    def clip_gradients(self, norm: float) -> None:
+        clip(self.parameters, norm)
         self.gradients = [parameter.grad for parameter in self.parameters]
 
     def apply(self, objectives: Sequence[Objective]) -> None:
