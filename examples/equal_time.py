@@ -126,10 +126,10 @@ def compare(problems: Mapping[str, Problem], options: argparse.Namespace) -> Non
     torch.set_num_threads(1)
     console = Console()
     chosen = {name: problems[name] for name in options.problems}
+    counts = ", ".join(f"{len(problem.methods)} methods on {name}" for name, problem in chosen.items())
     console.print(
-        f"{', '.join(f'{len(p.methods)} methods on {name}' for name, p in chosen.items())}: {options.seeds} networks "
-        f"each, {options.seconds:g} s of processor time per network, and {options.tuning_seconds:g} s for each learning "
-        f"rate to try"
+        f"{counts}: {options.seeds} networks each, {options.seconds:g} s of processor time per network, and "
+        f"{options.tuning_seconds:g} s for each learning rate to try"
     )
     results: Results = {name: {} for name in chosen}
     columns = (TextColumn("{task.description:>40}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -254,8 +254,8 @@ def report(problems: Mapping[str, Problem], results: Results, options: argparse.
 
 def error_alone(problem: Problem, seed: int) -> tuple[float, float]:
     """
-    The error of the inverse that SIP uses, without a network, on the first samples that networks see, and the seconds of
-    processor time that it takes.
+    The error of the inverse that SIP uses, without a network, on the first samples that networks see, and its seconds
+    of processor time.
     """
     physics, y_target, x_true = problem.make_sample(seed, 0, problem.batch)
     start = time.process_time()

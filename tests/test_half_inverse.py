@@ -15,6 +15,7 @@ import torch
 from fields import array, periodic, smooth
 from phi.torch import TORCH
 from phiml import math
+from phiml.backend import NUMPY
 from phiml.math import Tensor, batch, channel
 
 import phi_sip
@@ -37,6 +38,7 @@ from phi_sip.descriptions.from_data import construct
 from phi_sip.descriptions.to_data import describe
 from phi_sip.frameworks import training_framework
 from phi_sip.step.half_inverse import HalfInverseUpdate
+from phi_sip.step.half_inversion import HalfInversion
 
 SIZE = 3
 MATRIX = np.array([[1.0, 0.4, 0.0], [-0.3, 0.05, 0.2], [0.0, 0.1, -2.0]])
@@ -84,7 +86,9 @@ def network(framework, layers: list[int], weights: list[np.ndarray]) -> tuple[An
         net = phiml.nn.mlp(SIZE, SIZE, layers, activation="tanh")
     native = [w.T if framework.name == "torch" else w for w in weights]
     known = training_framework(framework.name)
-    known.set_weights(net, [np.reshape(w, old.shape).astype(old.dtype) for w, old in zip(native, known.weights(net), strict=True)])
+    known.set_weights(
+        net, [np.reshape(w, old.shape).astype(old.dtype) for w, old in zip(native, known.weights(net), strict=True)]
+    )
     return net, weights
 
 
@@ -163,6 +167,26 @@ def test_exponent_1_solves_a_linear_problem_in_one_step(samples, on_torch):
     first, second = (sip_update_weights(net, optimizer, Mixing(), y, targets=HalfInverse(1.0, 1e-7)) for _ in range(2))
     assert float(first.loss.mean) > 0.1
     assert float(second.loss.mean) < 1e-20
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+@pytest.mark.parametrize("sizes", [(40, 90), (90, 40)], ids=["fewer values than weights", "more"])
+def test_it_is_accurate_down_to_the_truncation(sizes, exponent):
+    """Singular values from 1 to 1e-7, of which those above 1e-6 are kept."""
+    rng, least = np.random.default_rng(0), min(sizes)
+    left, right = (np.linalg.qr(rng.normal(size=(n, least)))[0] for n in sizes)
+    jacobian, residual = (left * np.geomspace(1, 1.23e-7, least)) @ right.T, rng.normal(size=(sizes[0], 1))
+    u, s, vt = np.linalg.svd(jacobian, full_matrices=False)
+    kept = s > 1e-6 * s[0]
+    expected = vt[kept].T @ (s[kept, None] ** -exponent * (u[:, kept].T @ residual))
+    found = []
+    for parts in (1, 2):
+        inversion = HalfInversion(HalfInverse(exponent, 1e-6), NUMPY, *sizes)
+        for rows, left_over in zip(np.split(jacobian, parts), np.split(residual, parts), strict=True):
+            inversion.add(rows, left_over)
+        found.append(inversion.change())
+    for change in found:
+        assert np.linalg.norm(change - expected) < 2e-4 * np.linalg.norm(expected)
 
 
 def bent(framework) -> tuple[Any, Any]:

@@ -118,16 +118,16 @@ class Trainable(ABC):
 
     def record_rows(self, compute: Callable[[], Any]) -> tuple[Any, PullBackRows]:
         """
-        Evaluates the network and records how its answer depends on the weights, for rules that need rows of the Jacobian
-        ∂x/∂θ rather than one gradient.
+        Evaluates the network and records how its answer depends on the weights, for rules that need rows of the
+        Jacobian ∂x/∂θ rather than one gradient.
 
         Args:
             compute: Evaluates the network, and returns its answer x as one native tensor.
 
         Returns:
             x, without derivative information, and a function that is called once. It takes cotangents v₁, v₂, …, a
-            native tensor (rows, *shape of x), and returns for each weight the native tensor (rows, *shape of the weight)
-            of vᵢᵀ ∂x/∂θ, or `None` if x does not depend on it. It adds nothing to `gradients`.
+            native tensor (rows, *shape of x), and returns vᵢᵀ ∂x/∂θ for each weight: a native tensor (rows, *shape of
+            the weight), or `None` if x does not depend on it. It adds nothing to `gradients`.
 
         Raises:
             UnsupportedError: if the framework does not give rows (default), weights are complex, or layers add losses.

@@ -19,36 +19,36 @@ class HalfInverse(TrainingTarget):
 
         y = P(f(y*; θ)),   J = ∂y/∂θ = U Λ Vᵀ,   Δθ = V Λ^(−κ) Uᵀ (y* − y),   θ ← optimizer(−Δθ)
 
-    J holds the derivatives of all observed values of the batch, one row for each, by all weights, so network and physics
-    are inverted together. κ = ½ is the published rule. κ = −1 is the gradient of L = ½ ‖y − y*‖², summed over the
-    batch: ordinary training through the physics. κ = 1 is the Gauss–Newton step, which solves a linear least-squares
-    problem at once. Between them small singular values are neither left behind nor blown up.
+    J has one row for each observed value of the batch and one column for each weight: network and physics are inverted
+    together. κ = ½ is the published rule. κ = −1 is the gradient of L = ½ ‖y − y*‖², summed over the batch, which is
+    ordinary training through the physics. κ = 1 is the Gauss–Newton step, which solves a linear least-squares problem
+    at once. Between the two, directions with small singular values are neither forgotten nor blown up.
 
-    With stochastic gradient descent (SGD) of rate η the weights change by η Δθ, as published. The published loss is
-    Σ (y − y*)², averaged over a batch of B samples: its rate η is 2 η / B here. Other optimizers, such as Adam, take −Δθ
-    for a gradient. Optimizers that evaluate the loss again are refused.
+    With stochastic gradient descent (SGD) of rate η the weights change by η Δθ. The published loss is ‖y − y*‖²,
+    averaged over a batch of B samples, so a published rate of η is 2 η / B here. Other optimizers, such as Adam, take
+    −Δθ for the gradient. Those that evaluate the loss again are refused.
 
-    The update is made from eigenvalues: Δθ = Jᵀ K^(−(1+κ)/2) (y* − y) with K = J Jᵀ, or its equal with K = Jᵀ J where
-    there are fewer weights than observed values. K is summed and decomposed in double precision, so that its part of the
-    error, at most 2e-16 / τ² of the update, is less than what rounding in a network of single precision leaves.
+    Δθ is computed as Jᵀ K^(−(1+κ)/2) (y* − y) from the eigenvalues of K = J Jᵀ, or as K^(−(1+κ)/2) Jᵀ (y* − y) from
+    those of K = Jᵀ J where there are fewer weights than observed values. K is summed and decomposed in double
+    precision, so that Δθ is accurate to about 2e-16 / τ²: 2e-4 at τ = 1e-6, and some per cent at 1e-7, where rounding
+    in a network of single precision does as much.
 
-    An update costs one backward pass of the physics for each value of one observation, one of the network for each value
-    of the batch, and the decomposition of K: it suits physics with few observed values and small networks. All of J is
-    needed at once. With `micro_batches` its rows are computed part by part, so that passes through network and physics
-    need less memory; what is kept of them are as many numbers as J has, or as Jᵀ J has if these are fewer, and the
-    update is that of the whole batch. Batch normalization uses the statistics of each part, as in any update. Samples
-    must not influence each other in the physics; in the network they may.
+    An update takes one backward pass of the physics for each value of one observation, one of the network for each
+    value of the batch, and the eigenvalues of K. So it suits physics with few observed values, and small networks.
+    With `micro_batches` the rows of J are computed part by part, so that the passes through network and physics need
+    less memory. All of them are kept, or their sum Jᵀ J where there are fewer weights, and the update is that of the
+    whole batch. Batch normalization uses the statistics of each part, as in any update. Samples must not influence each
+    other in the physics; in the network they may.
 
-    `SipUpdate.loss` is L, and `x_target` is x itself, as no state is aimed at. `solver` and `step_size` are refused.
+    `SipUpdate.loss` is L, and its `x_target` is x, as no state is aimed at. `solver` and `step_size` are refused.
 
     Args:
         exponent: κ in [−1, 1].
-        truncation: τ in [1e-7, 1). Singular values of at most τ times the largest one are left out. In single precision
-            singular values below 1e-7 of the largest are rounding errors.
+        truncation: τ in [1e-7, 1). Singular values of at most τ times the largest one are left out.
 
     Raises:
-        ParameterError: if an argument is out of its range; by an update, if J does not fit into the memory that is left.
-        UnsupportedError: by an update, if the framework does not give Jacobians, weights are complex, layers of a Keras
+        ParameterError: if an argument is out of its range; by an update, if J does not fit into memory.
+        UnsupportedError: by an update, if the framework gives no Jacobian, weights are complex, layers of a Keras
             network add losses, or several workers train together.
 
     Source: Schnell, Holl, Thuerey, "Half-Inverse Gradients for Physical Deep Learning", ICLR 2022 (arXiv 2203.10131).
