@@ -243,7 +243,7 @@ PROBLEMS = {
         oscillator_sample,
         lambda seed: dense_network((4, 20, 20, 20, NonlinearOscillators.steps), torch.nn.ReLU, seed),
         predict_signal,
-        methods((1.5e-2, 5e-2, 1.5e-1), 1e-6),
+        methods((5e-3, 1.5e-2, 5e-2), 1e-6),
         batch=512,
         batches={"HIG, SGD": 128},
         measured="y_l2",

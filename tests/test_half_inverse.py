@@ -354,6 +354,25 @@ def test_a_zero_jacobian_changes_nothing(on_torch):
     assert torch.equal(net.linear.weight, before)
 
 
+def test_a_weight_that_is_a_number(on_torch):
+    """x = a y*: J = A y* has one column, and Δa = (J · Δy) / |J|^(1+κ)."""
+
+    class Gain(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
+
+        def forward(self, native):
+            return self.a * native
+
+    net, y_target = Gain(), values(4)
+    optimizer = torch.optim.SGD(net.parameters(), 1.0)
+    sip_update_weights(net, optimizer, Mixing(), observations(4, precision=64), targets=HalfInverse())
+    column = y_target @ MATRIX.T
+    change = (column * (y_target - 0.3 * column)).sum() / np.linalg.norm(column) ** 1.5
+    assert float(net.a.detach()) == pytest.approx(0.3 + change, rel=1e-9)
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_weights_that_nothing_depends_on(frozen, on_torch):
     """They stay as they are; without any other weights nothing can be learned."""

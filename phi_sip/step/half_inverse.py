@@ -135,4 +135,4 @@ class HalfInverseGradient:
         """Returns values in the shape and type of a weight."""
         backend = self._trainable.backend
         with phimath.precision(64):
-            return backend.cast(backend.reshape(values, shape or (1,)), dtype)
+            return backend.cast(backend.reshape(values, shape) if shape else values[0, 0], dtype)
