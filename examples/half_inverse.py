@@ -11,8 +11,8 @@ runs with another seed, and the same processor time. Beside them the inverse alo
 Levenberg–Marquardt from no force, for each sample, and the exact inverse of the Laplacian. Writes a figure,
 `records.json` and `summary.md` to the output folder. Ctrl-C keeps what was done so far. Needs PyTorch.
 
-    python examples/half_inverse.py                                         # 9 minutes
-    python examples/half_inverse.py --problems Poisson "quantum dipole"     # a quarter of an hour
+    python examples/half_inverse.py                                         # 4 minutes of processor time
+    python examples/half_inverse.py --problems Poisson "quantum dipole"     # 10 minutes
     python examples/half_inverse.py --quick                                 # seconds, to see that everything works
 """
 
