@@ -102,7 +102,7 @@ from .step.interval import fit_interval
 from .step.predict_state import predict_state
 from .step.start import start_from_estimate
 from .step.update import sip_update_weights
-from .targets import Labels, LocalInverse, RandomTransform, SelfSimulated
+from .targets import HalfInverse, Labels, LocalInverse, RandomTransform, SelfSimulated
 from .teacher import Teacher
 from .training import Callback, EarlyStopping, RunRecord, StoppingRule, Target, WallTime, read_run, train
 
@@ -139,6 +139,7 @@ __all__ = [
     "GeneralizedCrossValidation",
     "GridMismatchError",
     "Guard",
+    "HalfInverse",
     "HeatEquation",
     "Helmholtz",
     "HeterogeneousHeat",

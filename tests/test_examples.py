@@ -152,19 +152,39 @@ def test_bad_flags_of_rotated_sine_example(tmp_path):
 
 
 def test_optimizer_comparison(tmp_path):
-    result = subprocess.run(
-        command(tmp_path, "--quick", script="compare_optimizers.py"), capture_output=True, text=True
-    )
+    problems = ["heat conduction", "rotated sine", "nonlinear oscillators", "Poisson"]
+    flags = ["--quick", "--problems", *problems]
+    result = subprocess.run(command(tmp_path, *flags, script="compare_optimizers.py"), capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     records = load_records(tmp_path / "records.json")
-    assert len({record.method for record in records}) == 8
-    assert len(records) == 8 * 2 * 2  # methods, physics, seeds
+    assert len({record.method for record in records}) == 9
+    assert len(records) == (8 + 9 * 3) * 2  # methods, but half-inverse gradients on heat, and seeds
     for record in records:
         assert len(record.x_l2) == len(record.y_l2) == len(record.seconds) > 0
     check_figures(tmp_path, ("comparison",))
     summary = (tmp_path / "summary.md").read_text()
     methods = {*(record.method for record in records), "the inverse alone"}
-    assert all(summary.count(f"| {method} |") == 2 for method in methods)
+    assert all(summary.count(f"| {method} |") == 4 - (method == "HIG, SGD") for method in methods)
+    assert all(problem in summary for problem in problems)
+
+
+def test_half_inverse_gradients(tmp_path):
+    flags = ["--quick", "--problems", "nonlinear oscillators", "Poisson", "quantum dipole"]
+    result = subprocess.run(command(tmp_path, *flags, script="half_inverse.py"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    records = load_records(tmp_path / "records.json")
+    assert [record.method for record in records] == 3 * [name for name in METHODS_OF_HALF_INVERSE for _ in range(2)]
+    for record in records:
+        assert len(record.y_l2) == len(record.seconds) > 0
+        assert np.isfinite(record.y_l2).all()
+    check_figures(tmp_path, ("comparison",))
+    summary = (tmp_path / "summary.md").read_text()
+    assert all(summary.count(f"| {name} |") == 3 for name in (*METHODS_OF_HALF_INVERSE, "the inverse alone"))
+    *_, alone = [line for line in summary.split("quantum dipole")[0].splitlines() if "the inverse alone" in line]
+    assert float(alone.split("|")[5].split("±")[0]) < 1e-8, "that of Poisson's equation is exact"
+
+
+METHODS_OF_HALF_INVERSE = ("HIG, SGD", "DP, Adam", "SIP, Adam")
 
 
 SMALL = {

@@ -61,42 +61,51 @@ def _plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def level(record: TrainingRecord, end: int | None = None) -> float:
+def level(record: TrainingRecord, quantity: str = "x_l2", end: int | None = None) -> float:
     """
-    Returns the error ½ ‖x − x*‖² that a run has come to: the mean over the last tenth of its steps.
+    Returns the error that a run has come to: the mean over the last tenth of its steps.
 
     Args:
         record: Run.
+        quantity: `"x_l2"` or `"y_l2"`.
         end: Number of steps to look at. Default: all.
     """
-    values = record.x_l2[:end]
+    values = getattr(record, quantity)[:end]
     return float(np.mean(values[-max(1, len(values) // 10) :]))
 
 
-def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]], alone: Mapping[str, float]) -> Figure:
+def plot_comparison(
+    problems: Mapping[str, Sequence[TrainingRecord]], alone: Mapping[str, float], quantities: Mapping[str, str]
+) -> Figure:
     """
-    Draws the smoothed error ½ ‖x − x*‖² over time and over steps, on logarithmic scales.
+    Draws the smoothed error over time and over steps, on logarithmic scales.
 
     The geometric mean and the range of the runs of each method are shown.
 
     Args:
         problems: Runs per problem; those of one method have the same name.
         alone: Error of the inverse alone per problem.
+        quantities: Error that is drawn per problem, `"x_l2"` or `"y_l2"`.
     """
+    methods = list(dict.fromkeys(record.method for records in problems.values() for record in records))
     figure = Figure(figsize=(11, 3.6 * len(problems) + 0.6), layout="constrained")
     grid = figure.subplots(len(problems), 2, sharey="row", squeeze=False)
     for row, (problem, records) in zip(grid, problems.items(), strict=True):
-        for i, method in enumerate(dict.fromkeys(record.method for record in records)):
+        quantity = quantities[problem]
+        for i, method in enumerate(methods):
             runs = [record for record in records if record.method == method]
+            if not runs:
+                continue
             style: dict[str, Any] = {
                 "color": COLORS[i],
                 "linestyle": DASHES[i % len(DASHES)],
                 "label": method,
                 "lw": 3 if i == 0 else 1.6,
             }
-            _range(row[0], [np.cumsum(run.seconds) for run in runs], runs, style)
-            _range(row[1], [np.arange(1.0, len(run.x_l2) + 1) for run in runs], runs, style)
-        row[0].set(ylabel=LABELS["x_l2"], xlabel="seconds of processor time")
+            errors = [np.asarray(getattr(run, quantity)) for run in runs]
+            _range(row[0], [np.cumsum(run.seconds) for run in runs], errors, style)
+            _range(row[1], [np.arange(1.0, len(found) + 1) for found in errors], errors, style)
+        row[0].set(ylabel=LABELS[quantity], xlabel="seconds of processor time")
         row[1].set(xlabel="training step")
         for axes in row:
             draw_level(axes, alone[problem], "the inverse alone")
@@ -104,20 +113,21 @@ def plot_comparison(problems: Mapping[str, Sequence[TrainingRecord]], alone: Map
             for axis in (axes.xaxis, axes.yaxis):
                 _plain_numbers(axis)
             axes.grid(True, which="both", alpha=0.2)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    shown = {label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
-def _range(axes: Axes, places: Sequence[np.ndarray], runs: Sequence[TrainingRecord], style: dict[str, Any]) -> None:
+def _range(axes: Axes, places: Sequence[np.ndarray], errors: Sequence[np.ndarray], style: dict[str, Any]) -> None:
     """Draws the mean and the range of several runs, as far as all of them go and are finite."""
-    steps = [int(np.isfinite(run.x_l2).sum()) for run in runs]
+    steps = [int(np.isfinite(found).sum()) for found in errors]
     if not all(steps):
         return
     start, end = max(p[0] for p in places), min(p[n - 1] for p, n in zip(places, steps, strict=True))
     x = np.geomspace(start, max(end, start), 200)
     curves = []
-    for place, run, n in zip(places, runs, steps, strict=True):
-        curves.append(np.interp(np.log(x), np.log(place[:n]), _running_mean(np.log(run.x_l2[:n]))))
+    for place, found, n in zip(places, errors, steps, strict=True):
+        curves.append(np.interp(np.log(x), np.log(place[:n]), _running_mean(np.log(found[:n]))))
     axes.fill_between(x, np.exp(np.min(curves, 0)), np.exp(np.max(curves, 0)), color=style["color"], alpha=0.15, lw=0)
     axes.plot(x, np.exp(np.mean(curves, 0)), **style)
 

@@ -61,6 +61,12 @@ class Operations(Protocol):
         which may be used any number of times.
         """
 
+    def vmap(self, function: Callable[[Any], list[Any]], stack: Any) -> list[Any]:
+        """
+        Computes a function of each of the native tensors along the first axis of `stack`, all at once where the
+        framework can. What it returns has this axis in front.
+        """
+
     def linearize(self, function: Callable[[Any], Any], x: Any) -> tuple[Any, Linear, Linear]:
         """Returns f(x), d ↦ J d and v ↦ Jᵀ v with J = ∂f/∂x; both maps may be used any number of times."""
 

@@ -16,6 +16,7 @@ from .update import UpdateRequest
 
 Predict = Callable[[], Any]
 PullBack = Callable[[Any, float], None]
+PullBackRows = Callable[[Any], list[Any]]
 CACHE = "_phi_sip_compiled"  # attribute of an optimizer: its compiled updates
 CompiledStep = Callable[[list[Any]], tuple[Any, list[Any]]]
 
@@ -116,6 +117,27 @@ class Trainable(ABC):
             losses that the network adds by itself count by it.
         """
 
+    def record_rows(self, compute: Callable[[], Any]) -> tuple[Any, PullBackRows]:
+        """
+        Evaluates the network and records how its answer depends on the weights, for rules that need rows of the
+        Jacobian ∂x/∂θ rather than one gradient.
+
+        Args:
+            compute: Evaluates the network, and returns its answer x as one native tensor.
+
+        Returns:
+            x, without derivative information, and a function that is called once. It takes cotangents v₁, v₂, …, a
+            native tensor (rows, *shape of x), and returns vᵢᵀ ∂x/∂θ for each weight: a native tensor (rows, *shape of
+            the weight), or `None` if x does not depend on it. It adds nothing to `gradients`.
+
+        Raises:
+            UnsupportedError: if the framework does not give rows (default), weights are complex, or layers add losses.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} gives gradients only, but this update needs the derivatives of each value by all "
+            f"weights. Train on TensorFlow, PyTorch or JAX, or by another rule."
+        )
+
     @property
     @abstractmethod
     def weights(self) -> list[Any]:
@@ -174,9 +196,13 @@ class Trainable(ABC):
         """Whether a graph is being made, in which values are not known."""
         return False
 
-    def after_gradients(self, values: list[Any]) -> list[Any]:
-        """Returns the same native tensors; in a graph they are computed only after `gradients`, to save memory."""
+    def after(self, values: list[Any], done: list[Any]) -> list[Any]:
+        """Returns the same native tensors; in a graph they are computed only after others, to save memory."""
         return values
+
+    def after_gradients(self, values: list[Any]) -> list[Any]:
+        """Returns the same native tensors; in a graph they are computed only after `gradients`."""
+        return self.after(values, [gradient for gradient in self.gradients if gradient is not None])
 
     def restore_unless(self, flags: Sequence[Any], gradient_is_finite: Any) -> Any:
         """

@@ -185,7 +185,8 @@ class Training(Table):
             samples do not speak against, see `fit_guard`.
         interval: Whether the trained inverse says within which interval the true states are, see `fit_interval`; the
             network is then evaluated on half as many cells.
-        targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, or a table with a `type`.
+        targets: What the network is drawn to: `local-inverse`, `self-simulated`, `labels`, `half-inverse`, or a table
+            with a `type`.
         teacher: The average of the weights, which `self-simulated` learns from, and which becomes the trained inverse.
         stop: What ends it earlier.
     """

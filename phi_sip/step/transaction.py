@@ -22,7 +22,11 @@ Gradient = Callable[[Part], tuple[SipUpdate, Objective | None]]
 
 
 def make_update(
-    trainable: Trainable, request: UpdateRequest, gradient: Gradient, uses: Collection[str] = ()
+    trainable: Trainable,
+    request: UpdateRequest,
+    gradient: Gradient,
+    uses: Collection[str] = (),
+    finish: Callable[[], None] | None = None,
 ) -> SipUpdate:
     """
     Makes one update, whatever rule its gradient comes from:
@@ -43,6 +47,7 @@ def make_update(
         uses: Names of arguments that `gradient` uses, of `step_size`, `solver`, `compile` and `targets`. Others are
             refused if they ask for something. `predict`, `inputs`, `x_true`, `micro_batches` and `clip_norm` work for
             any gradient.
+        finish: Called after all micro-batches, for rules that add what they have found only when they have seen all.
 
     Returns:
         What the update did, for the whole batch.
@@ -61,6 +66,8 @@ def make_update(
         try:
             with interruptible():
                 made = [(part, *gradient(part)) for part in parts]
+                if finish is not None:
+                    finish()
             objectives = [objective for *_, objective in made if objective is not None]
             if trainable.workers is not None and len(objectives) < len(made):
                 raise UnsupportedError(_NOT_REDUCED)

@@ -20,14 +20,8 @@ from ..spectral import SpectralBasis
 from ..states import trees
 from ..states.checks import check_same_grid
 from ..states.order import by_name, in_canonical_order
-        first = self._batches[0]
-        if not _is_grid(first.y_target):
-            return {}
-        y_target, x_true = _first(first.y_target, SHOWN), _first_states(first.x_true)
-        physics = part_of(first.physics, _places(first.y_target, SHOWN))
-        with math.precision(trees.precision_of(y_target)):
-            x = _first_states(x)
-            return samples_of(sip_inverse(physics, y_target, x, solver=self._solver), y_target, x_true)
+from ..states.scales import StateScales
+from .batch_physics import PhysicsBatch
 from .callbacks import Arrays
 from .inverse_alone import inverted_alone, is_comparable, unless_it_fails
 from .predictions import Predictions
@@ -121,24 +115,14 @@ class Validation:
         return {quantity: error for quantity, error in errors.items() if error is not None}
 
     def _samples(self, x: Any) -> Arrays:
-<<<<<<< HEAD
-        batch = self._batches[0]
-        y_target, x_true = (_first(tree, SHOWN) for tree in (batch.y_target, batch.x_true))
-        if not _is_grid(y_target):
-            return {}
-        physics = part_of(batch.physics, _places(batch.y_target, SHOWN))
-        with math.precision(trees.precision_of(y_target)):
-            x = trees.tree_map(lambda values: _first(values, SHOWN), x)
-            return samples_of(sip_inverse(physics, y_target, x, solver=self._solver), y_target, x_true)
-=======
         first = self._batches[0]
         if not _is_grid(first.y_target):
             return {}
         y_target, x_true = _first(first.y_target, SHOWN), _first_states(first.x_true)
+        physics = part_of(first.physics, _places(first.y_target, SHOWN))
         with math.precision(trees.precision_of(y_target)):
             x = _first_states(x)
-            return samples_of(sip_inverse(self._physics, y_target, x, solver=self._solver), y_target, x_true)
->>>>>>> wtd
+            return samples_of(sip_inverse(physics, y_target, x, solver=self._solver), y_target, x_true)
 
 
 def samples_of(step: SipStep, y_target: Field, x_true: Field | None) -> Arrays:

@@ -45,6 +45,10 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
     return outputs, pullback
 
 
+def vmap(function: Callable[[Any], list[Any]], stack: Any) -> list[Any]:
+    return list(jax.vmap(function)(stack))
+
+
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """Returns f(x), d ↦ J d by forward mode, and v ↦ Jᵀ v as the transpose of it."""
     x = jnp.asarray(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -15,13 +15,23 @@ from phiml.backend.jax.stax_nets import JaxOptimizer
 
 from ...compilation import keys
 from ...compilation.identity import identities
-from ...contract.trainable import CACHE, CompiledStep, CompilingTrainable, Objective, Predict, PullBack, Step
+from ...contract.trainable import (
+    CACHE,
+    CompiledStep,
+    CompilingTrainable,
+    Objective,
+    Predict,
+    PullBack,
+    PullBackRows,
+    Step,
+)
 from ...contract.update import UpdateRequest
 from ...errors import ParameterError, SipError, UnsupportedError
 from ...states import trees
 from ...text.printable import sentence
 from .call import call_stax
 from .clipping import clipped
+from .operations import vmap
 from .optax import OptaxOptimizer
 from .phiml_optimizer import PhiMLOptimizer
 
@@ -127,6 +137,34 @@ class JaxTrainable(CompilingTrainable):
 
         return x, pull_back
 
+    def record_rows(self, compute: Callable[[], Any]) -> tuple[Any, PullBackRows]:
+        parameters = self.net.parameters
+        if any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in tree_leaves(parameters)):
+            raise UnsupportedError(
+                "The network has complex parameters, of which no real Jacobian is known. Nothing was changed. Train by "
+                "another rule, or keep real and imaginary parts as two parameters."
+            )
+        connected = False
+
+        def run(current: Any) -> Any:
+            nonlocal connected
+            self.net.parameters = current
+            try:
+                output = compute()
+            finally:
+                self.net.parameters = parameters
+            connected = isinstance(output, jax.core.Tracer)
+            return output
+
+        output, pull = jax.vjp(run, parameters)
+
+        def pull_back(cotangents: Any) -> list[Any]:
+            if not connected:
+                return [None for _ in tree_leaves(parameters)]
+            return vmap(lambda cotangent: tree_leaves(pull(cotangent)), cotangents)
+
+        return output, pull_back
+
     @property
     def weights(self) -> list[Any]:
         return list(tree_leaves(self.net.parameters))
@@ -135,8 +173,7 @@ class JaxTrainable(CompilingTrainable):
         before = self.gradients or [None] * len(gradients)
         self.gradients = [b if a is None else a if b is None else a + b for a, b in zip(gradients, before, strict=True)]
 
-    def after_gradients(self, values: list[Any]) -> list[Any]:
-        done = [gradient for gradient in self.gradients if gradient is not None]
+    def after(self, values: list[Any], done: list[Any]) -> list[Any]:
         return list(jax.lax.optimization_barrier((values, done))[0])
 
     def clip_gradients(self, norm: float) -> None:

@@ -38,6 +38,10 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> NoReturn:
     )
 
 
+def vmap(function: Callable[[Any], list[Any]], stack: Any) -> list[Any]:
+    return [np.stack(results) for results in zip(*map(function, stack), strict=True)]
+
+
 def linearize(function: Callable[[Any], Any], x: Any) -> NoReturn:
     vjp(function, [x])
 

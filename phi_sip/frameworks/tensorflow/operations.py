@@ -62,6 +62,10 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
     return outputs, pullback
 
 
+def vmap(function: Callable[[Any], list[Any]], stack: Any) -> list[Any]:
+    return list(tf.vectorized_map(function, stack))
+
+
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """
     Returns f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +12,13 @@ from phi.tf import TENSORFLOW
 
 from ...compilation import keys
 from ...compilation.identity import identities
-from ...contract.trainable import CompiledStep, CompilingTrainable, Objective, Predict, PullBack, Step
+from ...contract.trainable import CompiledStep, CompilingTrainable, Objective, Predict, PullBack, PullBackRows, Step
+from ...errors import UnsupportedError
 from ...states import trees
 from .call import call_keras
 from .clipping import clipped
 from .keras_optimizer import KerasOptimizer
+from .operations import vmap
 from .replicas import Replicas, assign
 from .values import add, all_finite, finite, joined, sum_of
 from .variables import Values, clear_losses, copies, has_made_all, make_all, put_back, variables_of_network
@@ -118,6 +120,36 @@ class TensorFlowTrainable(CompilingTrainable):
 
         return trees.with_natives(x, [tf.stop_gradient(value) for value in outputs]), pull_back
 
+    def record_rows(self, compute: Callable[[], Any]) -> tuple[Any, PullBackRows]:
+        clear_losses(self.net)
+        with tf.GradientTape(persistent=True) as tape:
+            output = compute()
+            adds_losses = bool(getattr(self.net, "losses", []))
+        clear_losses(self.net)
+        variables = self.weights
+        if adds_losses or any(variable.dtype.is_complex for variable in map(tf.convert_to_tensor, variables)):
+            raise UnsupportedError(
+                f"{'Layers of the network add losses' if adds_losses else 'The network has complex weights'}, of which "
+                f"the derivatives of its answers say nothing. Nothing was changed. Leave them out, or train by another "
+                f"rule."
+            )
+
+        def pull_back(cotangents: Any) -> list[Any]:
+            nonlocal tape
+            recorded = tape
+            found = recorded.gradient(output, variables, output_gradients=cotangents[0])
+            connected = [v for v, gradient in zip(variables, found, strict=True) if gradient is not None]
+
+            def row(cotangent: Any) -> list[Any]:
+                gradients = recorded.gradient(output, connected, output_gradients=cotangent)
+                return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+            rows = iter(vmap(row, cotangents) if connected else [])
+            del tape
+            return [None if gradient is None else next(rows) for gradient in found]
+
+        return tf.stop_gradient(output), pull_back
+
     @property
     def weights(self) -> list[Any]:
         return list(self.net.trainable_variables)
@@ -131,8 +163,8 @@ class TensorFlowTrainable(CompilingTrainable):
         before = self.gradients or [None] * len(gradients)
         self.gradients = [add(a, b) for a, b in zip(before, gradients, strict=True)]
 
-    def after_gradients(self, values: list[Any]) -> list[Any]:
-        with tf.control_dependencies([gradient for gradient in self.gradients if gradient is not None]):
+    def after(self, values: list[Any], done: list[Any]) -> list[Any]:
+        with tf.control_dependencies(done):
             return [tf.identity(value) for value in values]
 
     def clip_gradients(self, norm: float) -> None:

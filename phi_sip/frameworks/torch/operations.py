@@ -79,6 +79,13 @@ def vjp(function: Callable[..., list[Any]], inputs: Sequence[Any]) -> tuple[list
     return outputs, pullback
 
 
+def vmap(function: Callable[[Any], list[Any]], stack: Any) -> list[Any]:
+    try:
+        return list(torch.vmap(function)(stack))
+    except RuntimeError:  # derivatives that are written by hand have no rule for it; what is wrong fails again
+        return [torch.stack(results) for results in zip(*map(function, stack), strict=True)]
+
+
 def linearize(function: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """
     Returns f(x), d ↦ J d by reverse mode applied twice and v ↦ Jᵀ v by reverse mode, neither of which simulates again.

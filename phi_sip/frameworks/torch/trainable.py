@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from phi.torch import TORCH
 
-from ...contract.trainable import Objective, Predict, PullBack, Trainable
+from ...contract.trainable import Objective, Predict, PullBack, PullBackRows, Trainable
 from ...contract.update import UpdateRequest
 from ...errors import ParameterError, SipError, UnsupportedError
 from ...states import trees
@@ -18,6 +18,7 @@ from ...text.printable import sentence
 from .at_once import all_equal, all_finite
 from .call import call_module, evaluating, modules_of
 from .clipping import clip
+from .operations import vmap
 from .ranks import Ranks
 from .snapshots import Snapshot
 
@@ -93,6 +94,28 @@ class TorchTrainable(Trainable):
             self.gradients = [parameter.grad for parameter in self.parameters]
 
         return self._detached(x), pull_back
+
+    def record_rows(self, compute: Callable[[], Any]) -> tuple[Any, PullBackRows]:
+        if any(parameter.is_complex() for parameter in self.parameters):
+            raise UnsupportedError(
+                "The network has complex weights, of which no real Jacobian is known. Nothing was changed. Train by "
+                "another rule, or keep real and imaginary parts as two weights."
+            )
+        output = compute()
+
+        def pull_back(cotangents: Any) -> list[Any]:
+            if not output.requires_grad:
+                return [None for _ in self.parameters]
+            found = torch.autograd.grad(output, self.parameters, cotangents[0], retain_graph=True, allow_unused=True)
+            connected = [p for p, gradient in zip(self.parameters, found, strict=True) if gradient is not None]
+
+            def row(cotangent: Any) -> list[Any]:
+                return [g.to_dense() for g in torch.autograd.grad(output, connected, cotangent, retain_graph=True)]
+
+            rows = iter(vmap(row, cotangents) if connected else [])
+            return [None if gradient is None else next(rows) for gradient in found]
+
+        return output.detach(), pull_back
 
     @property
     def weights(self) -> list[Any]:
