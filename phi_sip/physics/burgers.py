@@ -17,6 +17,7 @@ from ..spectral.derivatives import PeriodicDerivatives, runge_kutta_4
 from ..states import trees
 from ..states.checks import check_parameter
 from .evolution import check_time_steps
+from .time_loop import repeated
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ class Burgers(InvertiblePhysics):
         with math.precision(trees.precision_of(x)):
             c = space.basis.transform(x.values)
             decay = math.exp(-0.5 * self.viscosity * self.time_step * space.k_squared)
-            for _ in range(self.steps):
-                c = runge_kutta_4(lambda c: _convection(space, c), c, self.time_step, decay)
+            c = repeated(lambda c: runge_kutta_4(lambda c: _convection(space, c), c, self.time_step, decay), c, self.steps)
             return trees.with_values(x, space.basis.inverse(c))
 
     def _space(self, x: Field) -> PeriodicDerivatives:
