@@ -281,6 +281,13 @@ def test_known_parameters_run(tmp_path):
     assert all(float(ratio) == pytest.approx(1, abs=0.2) for shown, ratio in rows if "estimate" in shown)
 
 
+@pytest.mark.slow
+def test_own_simulation_runs(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "own_simulation.py"), "--quick", "--framework", "torch"]
+    said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert said.count("│ torch") == 2  # a function, and time steps
+
+
 def quick_figures(script: str, folder: Path, *options: str) -> Any:
     """What a script writes as JSON on tiny sizes."""
     command = [sys.executable, str(BENCHMARKS / script), "--quick", "--output", str(folder / "r.json"), *options]
