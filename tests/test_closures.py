@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fields import array, periodic, smooth
 from phiml import math
-from phiml.math import batch
+from phiml.math import batch, channel, dual, spatial
 
 from phi_sip import Batch, DifferentiablePhysics, HeatEquation, ProbabilisticDamping, sip_update_weights, train
 from phi_sip.compilation import keys
@@ -220,3 +220,24 @@ def test_a_function_that_keeps_itself_counts_by_value():
     with math.precision(64):
         assert not has_inputs(power(factors(1)))
         assert key(power(factors(1))) != key(power(factors(2)))
+
+
+def test_sparse_matrices_and_layouts_count_by_value():
+    """Their values are not known as arrays: such an update is made step by step, and no error ends it."""
+    matrix = math.to_format(math.tensor(np.eye(3), channel("i"), dual("i")), "coo")
+    layout = math.layout([1, "a"], channel("items"))
+    assert not has_inputs(lambda x: (x, matrix))
+    assert not has_inputs(lambda x: (x, layout))
+
+
+@pytest.mark.not_on("torch")  # where nothing is compiled
+def test_updates_with_a_sparse_matrix_in_a_closure(framework):
+    x = math.tensor(np.random.default_rng(0).standard_normal((2, 4, 4)), batch("batch"), spatial("x,y"))
+    matrix = math.to_format(math.tensor(2 * np.eye(4), channel("x_out"), dual("x")), "coo")
+    net = framework.u_net(batch_norm=False, levels=1, filters=2)
+
+    def simulate(x):
+        return math.rename_dims(matrix @ x, "x_out", spatial("x"))
+
+    update = sip_update_weights(net, framework.sgd(net, 1e-6), DifferentiablePhysics(simulate), 2 * x)
+    assert bool(update.applied)

@@ -236,11 +236,15 @@ CASES: dict[str, tuple[Callable[[], InvertiblePhysics], Callable[[], Any]]] = {
     "darcy-source-noise": (lambda: Darcy(coefficient=medium(), noise_std=0.05), bounded(3, 12, 10, boundary=0)),
     "navier-stokes": (lambda: NavierStokes(0.1, 0.25, 4, forcing=checkered()), field(3, 12, 10)),
     "control": (lambda: Control(HeatEquation(0.5, 0.5), field(3, 12)(), 3), in_three_steps(3, 12)),
-    "control-burgers": (
-        lambda: Control(Burgers(0.5, 0.1, 1), field(3, 12)(), 3, cost=0.1, time_step=0.5),
+    "control-nonlinear": (
+        lambda: Control(DifferentiablePhysics(waning), field(3, 12)(), 3, cost=0.1, time_step=0.5),
         in_three_steps(3, 12),
     ),
 }
+
+
+def waning(u: Field) -> Field:
+    return u.with_values(u.values - 0.1 * u.values**3)
 
 
 WITHOUT_UNCERTAINTY = (
@@ -268,7 +272,7 @@ WITHOUT_UNCERTAINTY = (
     "darcy-source-noise",
     "navier-stokes",
     "control",
-    "control-burgers",
+    "control-nonlinear",
 )
 
 

@@ -11,11 +11,11 @@ import torch
 from fields import array, periodic, smooth
 from frameworks import TABLE
 from phi import field
-from phi.field import Field
+from phi.field import CenteredGrid, Field
 from phi.physics import diffuse
 from phiml import math, nn
 from phiml.backend import NUMPY
-from phiml.math import batch, channel, spatial
+from phiml.math import batch, channel, extrapolation, spatial
 
 from phi_sip import (
     Burgers,
@@ -350,7 +350,7 @@ def test_updates_are_the_same_compiled(compiling, stop):
     np.testing.assert_allclose(*found, atol=2e-4 * np.abs(found[0]).max())
 
 
-@pytest.mark.slow_on("jax")
+@ALIKE
 def test_starts_are_divided_with_the_batch(framework):
     """Micro-batches; the forces of each sample begin at its own start."""
     physics, target = Control(FRONTS, line(1, 4), STEPS), line(6, 4)
@@ -508,3 +508,33 @@ def test_a_horizon_at_which_the_gradient_of_phiflow_is_not_finite_trains(on_torc
         weights, losses = updated_weights(by_sip)
         assert all(np.isfinite(w).all() for w in weights)
         assert np.mean(losses[-3:]) < np.mean(losses[:3])
+
+
+def swapped(u: Field) -> Field:
+    """A step after which the other boundary holds."""
+    other = 0 if u.boundary == extrapolation.PERIODIC else extrapolation.PERIODIC
+    return CenteredGrid(u.values, other, bounds=u.bounds, resolution=u.resolution) + 0.1 * field.laplace(u).values
+
+
+def widened(u: Field) -> Field:
+    """A step after which the cells are larger."""
+    wide = CenteredGrid(u.values, u.boundary, bounds=u.bounds.scaled(1.1), resolution=u.resolution)
+    return wide + 0.1 * field.laplace(u).values
+
+
+@pytest.mark.slow_on("tensorflow")
+@pytest.mark.parametrize("step", [swapped, widened], ids=["boundary", "bounds"])
+def test_steps_that_change_grid_or_boundary(framework, double, step):
+    physics = Control(DifferentiablePhysics(step), line(1), 4, act=lambda u, f: u.with_values(u.values + f))
+    no_force = math.zeros(line(1).values.shape, channel(time=4))
+    expected = line(1)
+    for _ in range(4):
+        expected = step(expected)
+    run = math.jit_compile if framework.name != "torch" else lambda function: function
+    found = run(lambda f: physics.forward(f).values)(math.convert(no_force, framework.backend))
+    np.testing.assert_allclose(array(line(1).with_values(found)), array(expected), rtol=1e-10, atol=1e-12)
+    reached = physics.forward(no_force)
+    assert reached.boundary == expected.boundary
+    assert float(reached.dx.mean) == pytest.approx(float(expected.dx.mean))
+    with pytest.raises(GridMismatchError, match="from step to step"):
+        dataclasses.replace(physics, trajectory=True).forward(no_force)

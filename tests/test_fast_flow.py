@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fields import array, periodic
+from fields import array, periodic, smooth
 from phiml import math
 from phiml.math import batch, spatial
 from test_evolution import markers, relative, swirl
 
-from phi_sip import IncompressibleFlow, NonFiniteError, ParameterError, sip_inverse, sip_update_weights
+from phi_sip import (
+    Burgers,
+    IncompressibleFlow,
+    NonFiniteError,
+    ParameterError,
+    TruncatedGaussNewton,
+    sip_inverse,
+    sip_update_weights,
+)
 from phi_sip.spectral.coarse_to_fine import CoarseToFine
 from phi_sip.spectral.derivatives import PeriodicDerivatives
 from phi_sip.spectral.optical_flow import OpticalFlow
@@ -35,6 +43,20 @@ def test_a_step_is_divided_as_often_as_the_fastest_sample_needs(framework, doubl
     divided = IncompressibleFlow(marker, dt, 2).forward(fast)
     shorter = IncompressibleFlow(marker, dt / count, 2 * count).forward(fast)
     np.testing.assert_allclose(array(divided), array(shorter), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [0.9, 3.0])
+def test_waves_that_are_too_steep_for_a_step_of_burgers(framework, double, factor):
+    u = periodic(smooth(np.random.default_rng(0), 2, 16))
+    courant = PeriodicDerivatives(u).courant(u.values, 0.5)
+    fast = u * (factor * 2.8 / float(math.max(courant, courant.shape)))
+    count = next(n for n in COUNTS if n >= factor)
+    divided, shorter = Burgers(1.0, 0.5, 2), Burgers(1.0, 0.5 / count, 2 * count)
+    expected = array(shorter.forward(fast))
+    np.testing.assert_allclose(array(divided.forward(fast)), expected, rtol=1e-12, atol=1e-12)
+    solver = TruncatedGaussNewton(1)  # compiled on TensorFlow and JAX
+    dx = [array(sip_inverse(physics, 0.9 * fast, fast, solver=solver).dx) for physics in (divided, shorter)]
+    np.testing.assert_allclose(dx[0], dx[1], rtol=1e-8, atol=1e-10)
 
 
 def test_a_fast_flow_is_inverted_as_with_shorter_steps(framework, double):

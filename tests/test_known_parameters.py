@@ -57,6 +57,7 @@ from phi_sip.training import read_run
 SIGMA = 1e-2
 RULE = ProbabilisticDamping()  # compiles quickly
 MEAN = HeatEquation(1.0, 1.0, SIGMA, RULE)
+BOUND = HeatEquation(1.0, 2.0)
 INPUTS = ("y", "estimate", "parameters")
 ROWS = {row.name: row for row in TABLE}
 
@@ -111,6 +112,8 @@ OBSERVED = InvertedObservation(MEAN, "y")
         (lambda y, *, physics: (y, physics), ("y", MEAN)),
         (functools.partial(lambda scale, y, p: (scale, y, p), 3.0), (3.0, "y", MEAN)),
         (functools.partial(lambda y, scale: (y, scale), scale=3.0), ("y", 3.0)),
+        (functools.partial(lambda y, physics: (y, physics), physics=BOUND), ("y", BOUND)),
+        (lambda y, physics=BOUND: (y, physics), ("y", BOUND)),
         (Callable1(), ("y", MEAN)),
         (Callable1().__call__, ("y", MEAN)),
     ],

@@ -18,6 +18,7 @@ from phi_sip import (
     LBFGS,
     Composite,
     ConjugateGradient,
+    Control,
     Correction,
     DifferentiablePhysics,
     Evolution,
@@ -28,6 +29,7 @@ from phi_sip import (
     LevenbergMarquardt,
     Masked,
     ParameterError,
+    Projected,
     SelfSimulated,
     TruncatedGaussNewton,
     get_solver,
@@ -236,6 +238,10 @@ def test_physics_of_physics_pass_the_scales_on():
     assert Masked(DifferentiablePhysics(lambda x: x["u"], noise_std=0.1, x_scale=SCALE), mask).x_scale is SCALE
     assert Composite(inner, DifferentiablePhysics(lambda u: 2 * u)).x_scale is SCALE
     assert Evolution(lambda x, dt: x, 1.0, 2, x_scale=SCALE).x_scale is SCALE
+    assert Projected(inner, lambda x: x).x_scale is SCALE
+    control = Control(inner, {"u": mask, "b": math.wrap(0.0)}, 2, time_step=0.5)
+    assert {name: float(scale) for name, scale in control.x_scale.items()} == {k: 2 * v for k, v in SCALE.items()}
+    assert Control(inner, {"u": mask, "b": math.wrap(0.0)}, 2, act=lambda x, f: x).x_scale is None
     assert Gains().x_scale is None
 
 

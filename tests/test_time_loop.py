@@ -52,6 +52,7 @@ def compiled(framework, function):
     return function if framework.name == "torch" else math.jit_compile(function)
 
 
+@pytest.mark.slow_on("tensorflow")
 @pytest.mark.parametrize("step", [spread, widened, heated], ids=lambda step: step.__name__)
 def test_compiled_steps_are_the_steps(framework, double, step):
     x = population()

@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from phi.field import Field
+from phiml import math
 from phiml.math import Tensor
 
 from .code import is_library, nested
@@ -34,7 +35,7 @@ def has_inputs(item: Any) -> bool:
     functions = [function for function in found if function is not None]
     if len(functions) < len(found) or any(map(_is_excluded, functions)):
         return False
-    return any(isinstance(part, (Tensor, Field)) for function in functions for part in _flat(_kept(function)))
+    return any(_is_input(part) for function in functions for part in _flat(_kept(function)))
 
 
 def looks_at_values(item: Any) -> None:
@@ -52,10 +53,8 @@ def with_inputs(function: Map, item: FunctionType) -> FunctionType:
     """
 
     def replaced(part: Any) -> Any:
-        if isinstance(part, Tensor):
-            return function(part)
-        if isinstance(part, Field):
-            return part.with_values(function(part.values))
+        if _is_input(part):
+            return part.with_values(function(part.values)) if isinstance(part, Field) else function(part)
         if type(part) is tuple:
             return tuple(map(replaced, part))
         return with_inputs(function, part) if _may_have_inputs(part) else part
@@ -76,11 +75,22 @@ def key_of_inputs(visitor: Visitor, item: FunctionType) -> tuple[Hashable, ...]:
     """Returns the key of what a function keeps. The tensors that `with_inputs` replaces count by dims and type only."""
 
     def key(part: Any) -> Hashable:
-        if isinstance(part, (Tensor, Field)) or _may_have_inputs(part):
+        if _is_input(part) or _may_have_inputs(part):
             return visitor.of(part)
         return (tuple, *map(key, part)) if type(part) is tuple else visitor.by_value(part)
 
     return key(item.__defaults__), *((name, key(value)) for name, value in _keywords(item).items()), key(cells_of(item))
+
+
+def _is_input(part: Any) -> bool:
+    """Tells whether something is a dense tensor of numbers, or a field of them. Sparse matrices count by value."""
+    values = part.values if isinstance(part, Field) else part
+    return (
+        isinstance(values, Tensor)
+        and not math.is_sparse(values)
+        and values.shape.is_uniform
+        and values.dtype.kind in (bool, int, float, complex)
+    )
 
 
 def _keywords(item: FunctionType) -> Mapping[str, Any]:

@@ -40,7 +40,11 @@ class Control(InvertiblePhysics):
 
         physics = Control(Burgers(0.1, 0.1, 1), start, steps=32, cost=1e-3)
         sip_update_weights(
-            net, optimizer, physics, physics.as_observation(target), predict=lambda y: physics.rollout(policy, y)
+            net,
+            optimizer,
+            physics,
+            physics.as_observation(target),
+            predict=lambda y, physics: physics.rollout(policy, y),
         )
 
     The steps are compiled as a loop. Forces have the channel dim `time`.
@@ -103,6 +107,13 @@ class Control(InvertiblePhysics):
     def is_linear(self) -> bool:
         """Whether the process is linear, and forces are added."""
         return self.physics.is_linear and self.act is None
+
+    @property
+    def x_scale(self) -> Any:
+        """What forces must be to change states by the sizes of the process in one step; `None` with `act`."""
+        if self.act is not None or self.physics.x_scale is None:
+            return None
+        return trees.tree_map(lambda scale: scale / self.time_step, self.physics.x_scale)
 
     @property
     def default_solver(self) -> str | None:

@@ -92,6 +92,11 @@ class Projected(InvertiblePhysics):
         return self.physics.rule_of_state
 
     @property
+    def x_scale(self) -> Any:
+        """That of the physics."""
+        return self.physics.x_scale
+
+    @property
     def measures_noise(self) -> bool:
         return self.physics.measures_noise
 

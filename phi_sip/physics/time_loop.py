@@ -11,7 +11,9 @@ from phiml.math import Tensor, channel
 
 from ..compilation import keys
 from ..compilation.objects import NoKeyError
+from ..errors import GridMismatchError
 from ..frameworks import operations_of
+from ..spectral.substeps import COUNTS, Substeps
 from ..states import order, trees
 
 WORTH_A_LOOP = 3  # fewer steps are compiled one by one
@@ -44,6 +46,29 @@ def repeated(advance: Callable[[Any], Any], state: Any, steps: int) -> Any:
     return state
 
 
+def repeated_in_parts(advance: Callable[[Tensor], Tensor], state: Tensor, steps: int, parts: Substeps) -> Tensor:
+    """
+    Computes `steps` time steps of a tensor, each taken in so many parts, with all derivatives.
+
+    Args:
+        advance: Makes one part of a step, and keeps dims and type.
+        state: First state.
+        steps: How many steps, at least 1.
+        parts: In how many parts each is taken.
+    """
+    if isinstance(parts.which, int):
+        return repeated(advance, state, steps * COUNTS[parts.which])
+    shape = state.shape
+
+    def step(native: Any) -> Any:
+        return order.native(advance(math.reshaped_tensor(native, [*shape], convert=False)), shape)
+
+    counts = [steps * count for count in COUNTS]
+    framework = operations_of(state.default_backend)
+    end = framework.repeated_one_of(step, order.native(state, shape), counts, parts.which.native(), True)
+    return math.reshaped_tensor(end, [*shape], convert=False)
+
+
 def _loop(advance: Callable[[Any], Any], state: Any, steps: int) -> Any:
     backend = choose_backend(*trees.natives(state))
     state = trees.in_canonical_order(trees.to_backend(state, backend))
@@ -61,8 +86,7 @@ def _loop(advance: Callable[[Any], Any], state: Any, steps: int) -> Any:
 
 def in_time(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, Any]:
     """
-    Computes (u_{t+1}, k_t) = step(u_t, a_t) for t < n. Where it is compiled, it is compiled as a loop; the first step
-    is taken before it, as it tells the dims of all states.
+    Computes (u_{t+1}, k_t) = step(u_t, a_t) for t < n. Where it is compiled, it is compiled as a loop, see `repeated`.
 
     Args:
         step: Maps a state and an input to the next state and what is kept of the step, a state or an empty tuple.
@@ -72,23 +96,51 @@ def in_time(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, A
 
     Returns:
         u_n, and what was kept, with the dim `time`.
+
+    Raises:
+        GridMismatchError: if grid, boundary or dims of what is kept change from step to step.
     """
+    if all(leaf.available for tree in (state, inputs) for leaf in trees.leaves(tree)):
+        return _one_by_one(step, state, inputs, count)
+    try:
+        return _scanned(step, state, inputs, count)
+    except (_ChangedError, NoKeyError):
+        return _one_by_one(step, state, inputs, count)
+
+
+def _one_by_one(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, Any]:
+    path: list[Any] = []
+    for t in range(count):
+        state, kept = step(state, at_time(inputs, t))
+        path.append(kept)
+    kinds = {keys.of_state(trees.in_canonical_order(kept)) for kept in path}
+    if len(kinds) > 1:
+        raise GridMismatchError(
+            f"The states of a path, {trees.describe(path[0])}, change their grid, boundary or dims from step to step, "
+            f"so that they are no sequence along the dim '{TIME}'. Observe the last state only."
+        )
+    rows = zip(*(trees.leaves(kept, path[0]) for kept in path), strict=True)
+    return state, trees.with_leaves(path[0], [math.stack(list(row), channel(TIME)) for row in rows])
+
+
+def _scanned(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, Any]:
     given = at_time(inputs, 0)
     state, kept = step(state, given)
     rows = [_with_time_first(leaf, like) for leaf, like in zip(trees.leaves(inputs), trees.leaves(given), strict=True)]
     backend = choose_backend(*trees.natives(state), *trees.natives(kept), *rows)
-
-    def natives(tree: Any, like: Any) -> list[Any]:
-        return [backend.as_tensor(native) for native in trees.natives(tree, like)]
+    state, kept = (trees.in_canonical_order(trees.to_backend(tree, backend)) for tree in (state, kept))
+    kinds = keys.of_state(state), keys.of_state(kept)
 
     def native_step(values: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-        following, output = step(trees.with_natives(state, values), trees.with_natives(given, row))
-        return natives(following, state), natives(output, kept)
+        made = step(trees.with_natives(state, values), trees.with_natives(given, row))
+        following, output = (trees.in_canonical_order(trees.to_backend(tree, backend)) for tree in made)
+        if (keys.of_state(following), keys.of_state(output)) != kinds:
+            raise _ChangedError
+        return trees.natives(following), trees.natives(output)
 
     remaining = [row[1:] for row in rows]
-    end, outputs = operations_of(backend).scan(
-        native_step, natives(state, state), natives(kept, kept), remaining, count - 1
-    )
+    framework = operations_of(backend)
+    end, outputs = framework.scan(native_step, trees.natives(state), trees.natives(kept), remaining, count - 1)
     time = channel(**{TIME: count})
     stacked = [
         math.reshaped_tensor(output, [time, *leaf.shape], convert=False)

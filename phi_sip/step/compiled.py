@@ -50,8 +50,7 @@ def computed(computation: Computation[R], trainable: Trainable, request: UpdateR
     try:
         kind = kind_of(computation, trainable, request, cache.logs)
     except NoKeyError as error:
-        why = f"it depends on {error}, whose state cannot be compared"
-        return _not_compiled(computation, trainable, request, why)
+        return _not_compiled(computation, trainable, request, _NO_KEY.format(error))
     way: Way | None = cache.find(kind)
     if way is None:
         return _of_new_kind(cache, kind, computation, trainable, request)
@@ -73,7 +72,10 @@ def _of_new_kind(
     elif request.compile is None and cache.differs_in_constants_only(but_constants):
         _warn(_NEW_CONSTANTS.format(computation.what, type(request.physics).__name__))
         return step_by_step(computation, trainable, request)
-    lists = keys.lists_in(code_in(request), opaque_in(trainable))
+    try:
+        lists = keys.lists_in(code_in(request), opaque_in(trainable))
+    except NoKeyError as error:
+        return _not_compiled(computation, trainable, request, _NO_KEY.format(error))
     compiled = CompiledComputation(computation, trainable, request)
     way: Way = compiled
     try:
@@ -126,6 +128,7 @@ def _not_compiled(
     return result
 
 
+_NO_KEY = "it depends on {}, whose state cannot be compared"
 _NEW_CONSTANTS = (
     "{} with {} is not compiled, as it differs from others in tensors that decide how to compute, such as a "
     "diffusivity by which the modes are chosen in which noise is measured: give noise_std"

@@ -87,7 +87,9 @@ class HalfInverseGradient:
                 y_target = trees.with_natives(y_target, natives)
             found = linearized(part, y_target)
             part.expect_finite("The simulated observation", found.y, OVERFLOW)
-            self._check_size(math.prod(found.residual.shape) * self._parts)
+            samples, values = found.residual.shape
+            unknowns = sum(leaf.shape.non_batch.volume for leaf in trees.leaves(found.x))
+            self._check_size(samples * values * self._parts, samples**2 * values * unknowns)
             self._add(part, found.rows(), found.residual)
             residual = trees.subtract(trees.in_order_of(y_target, found.y), found.y)
             loss = trees.l2_loss(residual)
@@ -104,15 +106,21 @@ class HalfInverseGradient:
             start = stop
         self._trainable.add_gradients(gradients)
 
-    def _check_size(self, values: int) -> None:
-        """Refuses a batch of so many observed values that does not fit into memory, before its rows are computed."""
+    def _check_size(self, values: int, pulled_back: int) -> None:
+        """
+        Refuses a batch that does not fit into memory, before its rows are computed.
+
+        Args:
+            values: Number of observed values of the whole batch.
+            pulled_back: See `HalfInversion.bytes_needed`.
+        """
         weights = sum(math.prod(weight.shape) for weight in self._trainable.weights)
-        needed, left = HalfInversion.bytes_needed(values, weights, self._parts), available()
+        needed, left = HalfInversion.bytes_needed(values, weights, self._parts, pulled_back), available()
         if needed > left:
             raise ParameterError(
                 f"HalfInverse needs the derivatives of {values} observed values by {weights} weights, which take "
                 f"{needed / 1e9:.3g} GB, but {left / 1e9:.3g} GB of memory are left. Nothing was changed. Take fewer "
-                f"samples in a batch, or a smaller network."
+                f"samples in a batch, more micro_batches, or a smaller network."
             )
 
     def _add(self, part: Part, rows: list[Any], residual: Any) -> None:

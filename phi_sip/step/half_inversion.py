@@ -35,10 +35,17 @@ class HalfInversion:
         self._sums: tuple[Any, Any] | None = None
 
     @staticmethod
-    def bytes_needed(values: int, weights: int, parts: int) -> int:
-        """Returns the memory that rows, K and its eigenvectors take."""
+    def bytes_needed(values: int, weights: int, parts: int, pulled_back: int) -> int:
+        """
+        Returns the memory that rows, K and its eigenvectors take, and what is pulled back through the network.
+
+        Args:
+            values, weights: See above.
+            parts: In how many parts the batch comes.
+            pulled_back: How many numbers are pulled back to the rows of one part.
+        """
         kept = values * weights if values <= weights else weights * values // parts
-        return DOUBLE * (kept + 3 * min(values, weights) ** 2)
+        return DOUBLE * (kept + 3 * min(values, weights) ** 2 + 2 * pulled_back)
 
     def add(self, jacobian: Any, residual: Any) -> None:
         """

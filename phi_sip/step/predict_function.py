@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..contract.inputs import Observed
+from ..contract.physics import InvertiblePhysics
 from ..errors import ParameterError, UnsupportedError
 
 PHYSICS = "physics"
@@ -31,7 +32,8 @@ def check_predict(predict: Any) -> None:
 def predicted_by(predict: Callable[..., Any], observed: Observed) -> Any:
     """
     Computes x by `predict(y)`, or by `predict(y, physics)` where it has a parameter named `physics`, or needs a second
-    one. A second parameter with a default keeps it.
+    one. A second parameter of another name keeps its default, and one named `physics` keeps a physics that is its
+    default, as in `functools.partial(predict, physics=mine)`.
 
     Args:
         predict: See `sip_update_weights`.
@@ -70,11 +72,17 @@ def _is_physics_by_place(parameters: list[inspect.Parameter]) -> bool:
     """Tells whether the second parameter is the physics: it has this name, or must be given."""
     if len(parameters) < 2 or parameters[1].kind not in _BY_PLACE:
         return False
-    return parameters[1].name == PHYSICS or parameters[1].default is inspect.Parameter.empty
+    second = parameters[1]
+    return second.default is inspect.Parameter.empty or (second.name == PHYSICS and not _is_bound(second))
 
 
 def _is_named(parameter: inspect.Parameter | None) -> bool:
-    return parameter is not None and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return parameter is not None and parameter.kind in named and not _is_bound(parameter)
+
+
+def _is_bound(parameter: inspect.Parameter) -> bool:
+    return isinstance(parameter.default, InvertiblePhysics)
 
 
 def _of_observation(predict: Callable[..., Any], y: Any, physics: Any) -> Any:

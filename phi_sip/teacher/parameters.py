@@ -15,6 +15,8 @@ from phiml import math
 from phiml.backend import choose_backend
 from phiml.math import Tensor
 
+from ..compilation import keys
+from ..compilation.objects import NoKeyError
 from ..states import order
 
 
@@ -42,6 +44,18 @@ def with_parameters(item: Any, arrays: Iterable[np.ndarray]) -> Any:
         return type(value)(array.item())
 
     return _mapped(read, item)
+
+
+def differ_in_parameters_only(a: Any, b: Any) -> bool:
+    """Tells whether two physics are the same but for `parameters_in`, as far as that can be told."""
+
+    def without(item: Any) -> Any:
+        return _mapped(lambda value: 0, item)
+
+    try:
+        return a is b or keys.of_value(without(a)) == keys.of_value(without(b))
+    except NoKeyError:
+        return False
 
 
 def with_sizes(item: Any, resize: Callable[[Tensor], Tensor]) -> Any:

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from ..compilation.inputs import closures_in
 from ..contract.inputs import NetworkInput
 from ..contract.physics import InvertiblePhysics
 from ..contract.solver import InverseSolver
@@ -19,6 +18,7 @@ from ..step.prediction import first_prediction
 from ..step.simulation import simulates
 from ..step.update import sip_update_weights
 from ..teacher import Teacher
+from ..teacher.parameters import differ_in_parameters_only
 from .batch_physics import PhysicsBatch
 
 
@@ -48,10 +48,11 @@ class TrainingTask:
     def update(self, batch: PhysicsBatch) -> SipUpdate:
         """Makes one update of the weights, for the physics of the batch."""
         is_compared = self.teacher is None or not simulates(self.options["targets"])
-        if not is_compared and batch.physics is not self.physics and closures_in(batch.physics):
+        if not is_compared and not differ_in_parameters_only(batch.physics, self.physics):
             raise UnsupportedError(
-                "The physics of the batch keeps tensors in a function, where the teacher cannot find them to save them "
-                "with what it has simulated. Give them as arguments: DifferentiablePhysics(function, {'nu': nu})."
+                "The physics of the batch differs from that of the run in what a function keeps, where the teacher "
+                "cannot find it to save it with what it has simulated. Give it as an argument: "
+                "DifferentiablePhysics(function, {'nu': nu})."
             )
         return sip_update_weights(
             self.state.net,

@@ -88,14 +88,18 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
 def repeated_one_of(
     step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
 ) -> Any:
-    """For derivatives it chooses among loops of fixed length, as JAX has no reverse mode for others."""
+    """
+    For derivatives it chooses among loops of fixed length, as JAX has no reverse mode for others. It makes room for
+    what each of them keeps, whichever is chosen: so all but the first keep nothing, and compute it again.
+    """
     if not differentiable:
         return jax.lax.fori_loop(0, jnp.asarray(counts)[which], lambda _, value: step(value), state)
 
     def loop(count: int) -> Callable[[Any], Any]:
         return lambda start: jax.lax.scan(lambda value, _: (step(value), None), start, None, length=count)[0]
 
-    return jax.lax.switch(which, [loop(count) for count in counts], state)
+    first, *others = (loop(count) for count in counts)
+    return jax.lax.switch(which, [first, *(jax.checkpoint(other) for other in others)], state)
 
 
 def scan(
