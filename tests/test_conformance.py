@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from fields import grid, periodic, smooth
+from phi.field import Field
 from phi.geom import Sphere
 from phiml import math
 from phiml.backend import NUMPY
@@ -21,6 +22,7 @@ from phi_sip import (
     Control,
     Correction,
     Darcy,
+    DifferentiablePhysics,
     EmpiricalBayes,
     Evolution,
     Exponential,
