@@ -33,7 +33,7 @@ class DifferentiablePhysics(FittedPrior):
             framework that can be traced: no decisions on values.
         arguments: Fixed keyword arguments, e.g. `{"viscosity": 0.1}`.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, in the units of y, at which numerical inverses stop; a
-            number, or a tensor with batch dims. Default: not known.
+            number, or a tensor with batch dims, or with dims of y*, where sensors differ. Default: not known.
         linear: Whether f(x) − f(0) is linear in x.
         regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
             if `noise_std` does not say it; or another rule that needs no closed form, see `MaximumAPosteriori`. For

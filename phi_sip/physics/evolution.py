@@ -106,7 +106,7 @@ class Evolution(Reversible, FittedPrior):
         time_step: dt > 0, a number, or a tensor with batch dims.
         steps: n ≥ 1.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, at which numerical inverses stop; a number, or a
-            tensor with batch dims. Default: not known.
+            tensor with batch dims, or with dims of y*, where sensors differ. Default: not known.
         regularization: `EmpiricalBayes()` or another rule, see `DifferentiablePhysics`. Default: no prior.
         x_scale: Characteristic sizes of the values of a state whose parts differ in unit, see
             `InvertiblePhysics.x_scale`. Default: 1 for all.

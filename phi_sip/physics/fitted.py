@@ -22,7 +22,8 @@ class FittedPrior(InvertiblePhysics):
     `_check_noise_and_prior` when created.
 
     Attributes:
-        noise_std: σ ≥ 0 of white noise in y*, at which numerical inverses stop; `None`: not known.
+        noise_std: σ ≥ 0 of white noise in y*, at which numerical inverses stop; a number, or a tensor with batch dims,
+            or with dims of y*, for noise that differs between its values; `None`: not known.
         regularization: A rule that needs no closed form, e.g. `EmpiricalBayes()`: the prior is fitted to each
             observation, together with σ if that is not known. `None`: no prior.
     """
@@ -54,11 +55,12 @@ class FittedPrior(InvertiblePhysics):
         return self.regularization is not None and self.noise_std is None
 
     def noise_energy(self, y: Any) -> Tensor | None:
-        """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
+        """Computes the mean of σ² times the number of values, where σ is given; `None` elsewhere."""
         if self.noise_std is None:
             return None
         values = sum(leaf.shape.non_batch.volume for leaf in trees.leaves(y))
-        return math.to_float(math.wrap(self.noise_std)) ** 2 * values
+        variance = math.to_float(math.wrap(self.noise_std)) ** 2
+        return math.mean(variance, variance.shape.non_batch) * values
 
     def _check_noise_and_prior(self) -> None:
         """
@@ -71,6 +73,6 @@ class FittedPrior(InvertiblePhysics):
         if isinstance(self.noise_std, str) and self.noise_std == "auto" and rule is not None:
             object.__setattr__(self, "noise_std", None)
         if self.noise_std is not None:
-            check_parameter(owner, "noise_std", self.noise_std)
+            check_parameter(owner, "noise_std", self.noise_std, per_value=True)
         if rule is not None:
             check_field_rule(owner, rule, is_linear=self.is_linear)

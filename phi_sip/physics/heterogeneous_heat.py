@@ -61,7 +61,7 @@ class HeterogeneousHeat(FittedPrior):
             the axes gives each axis its own.
         time: Duration t ≥ 0; a number, or a tensor with batch dims.
         noise_std: Standard deviation σ ≥ 0 of white noise in y*, in the units of y, at which numerical inverses stop; a
-            number, or a tensor with batch dims. Default: not known.
+            number, or a tensor with batch dims, or with dims of y*, where sensors differ. Default: not known.
         regularization: `EmpiricalBayes()`: the prior of a Gaussian field, fitted to each observation, together with σ
             if `noise_std` does not say it; or another rule that needs no closed form, see `MaximumAPosteriori`.
             Default: none.

@@ -134,11 +134,12 @@ class Sensors(PartialObservation):
             return trees.with_values(self.grid, zero)
 
     def noise_energy(self, y: Tensor) -> Tensor | None:
-        """Computes σ² times the number of values, where σ is given; `None` elsewhere."""
+        """Computes the mean of σ² times the number of values, where σ is given; `None` elsewhere."""
         std = self.noise_std
         if std is None or self.measures_noise:
             return None
-        return math.to_float(math.wrap(std)) ** 2 * y.shape.non_batch.volume
+        variance = math.to_float(math.wrap(std)) ** 2
+        return math.mean(variance, variance.shape.non_batch) * y.shape.non_batch.volume
 
 
 def _check_centered(what: str, field: Any, example: str) -> None:

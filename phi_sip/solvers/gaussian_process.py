@@ -21,6 +21,7 @@ from .least_squares import LeastSquares, check_linear
 from .noise_variance import told_variance
 from .observed_response import LARGEST, observed_response
 from .rules import prior_of
+from .uneven_noise import solved_in_units_of_noise
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class GaussianProcess(InverseSolver):
     The constant b of each component is that of generalized least squares; it is 0 where the values do not depend on it,
     or are fewer than two more. The field consists of cosines or sines per axis, on periodic axes of both. Modes,
     exponent α, scale τ, amplitude A and, unless the physics says it, σ are chosen for each observation by its marginal
-    likelihood, averaged over what it leaves open. x̃ depends on y* alone. Batch entries do not mix. The uncertainty is
-    the standard deviation of the posterior, of which `SipStep.posterior_samples` draws states.
+    likelihood, averaged over what it leaves open. Where the physics says a σ of each value, values are taken in units
+    of it. x̃ depends on y* alone. Batch entries do not mix. The uncertainty is the standard deviation of the posterior,
+    of which `SipStep.posterior_samples` draws states.
 
     It costs one vector–Jacobian product for each observed value, and n² and n³ operations for n values, once for each
     physics: what is found is kept. Where fields of the physics have batch dims, that is once for each entry. After
@@ -58,6 +60,9 @@ class GaussianProcess(InverseSolver):
         check_linear(self, physics)
         if not all(leaf.available for tree in (y_target, x) for leaf in trees.leaves(tree)):
             raise UnsupportedError("GaussianProcess runs on the processor, outside of graphs. Leave out compile=True.")
+        weighted = solved_in_units_of_noise(self, physics, y_target, x, y)
+        if weighted is not None:
+            return weighted
         prior = prior_of(self, physics)
         if prior.edges is not None or prior.filter is not None:
             raise UnsupportedError(

@@ -30,6 +30,7 @@ from .posterior_steps import WhitenedSolve, trial
 from .rules import prior_of
 from .split_search import SplitSearch
 from .split_steps import SplitSolve
+from .uneven_noise import solved_in_units_of_noise
 
 SETTLED = 0.1  # change of σ² that is none, as a part of it
 
@@ -104,6 +105,9 @@ class MaximumAPosteriori(InverseSolver):
             raise UnsupportedError(
                 "MaximumAPosteriori fits its prior on the processor, outside of graphs. Leave out compile=True."
             )
+        weighted = solved_in_units_of_noise(self, physics, y_target, x, y)
+        if weighted is not None:
+            return weighted
         grid = state_grid(x)
         problem = LeastSquares.of(physics, y_target, x, y)
         told = told_variance(self, physics, problem, y_target)

@@ -23,6 +23,7 @@ def check_parameter(
     signed: bool = False,
     per_axis: bool = False,
     per_cell: bool = False,
+    per_value: bool = False,
     other_dims: int = 0,
 ) -> None:
     """
@@ -36,6 +37,7 @@ def check_parameter(
         signed: Whether negative numbers are allowed.
         per_axis: Whether a channel dim `vector` that names the axes is allowed too.
         per_cell: Whether spatial dims are allowed too.
+        per_value: Whether all dims are allowed that observations may have.
         other_dims: How many channel dims of other names are allowed.
 
     Raises:
@@ -49,7 +51,7 @@ def check_parameter(
     dims = tensor.shape.non_batch.non_spatial if per_cell else tensor.shape.non_batch
     if per_axis and "vector" in dims.channel:
         _check_names_axes(owner, name, dims)
-    elif dims.rank > other_dims or (dims.spatial or "vector" in dims):
+    elif not per_value and (dims.rank > other_dims or dims.spatial or "vector" in dims):
         raise ParameterError(
             f"{owner}: {name} has the dims {dims}, but may vary between {'cells and ' * per_cell}batch entries only. "
             f"Make them batch dims, e.g. math.tensor([...], batch('batch'))."
