@@ -22,6 +22,7 @@ from phiml.math import Tensor, batch, channel
 import phi_sip
 from phi_sip import (
     Batch,
+    DifferentiablePhysics,
     GridMismatchError,
     HalfInverse,
     HeatEquation,
@@ -441,6 +442,16 @@ def test_what_does_not_fit_into_memory_is_refused(on_torch, monkeypatch):
     message = "derivatives of 300 observed values by 12 weights, which take 0.00147 GB, but 1e-05 GB"
     with pytest.raises(ParameterError, match=message):
         sip_update_weights(net, optimizer, Mixing(), observations(100), targets=HalfInverse())
+    assert torch.equal(net.linear.weight, before)
+
+
+def test_physics_of_more_samples_than_are_observed_is_refused(on_torch):
+    net = Double()
+    before = net.linear.weight.detach().clone()
+    sizes = math.tensor([1.0, 2.0, 3.0], batch("bodies"))
+    physics = DifferentiablePhysics(lambda x: x * sizes)
+    with pytest.raises(GridMismatchError, match="bodies=3"):
+        sip_update_weights(net, torch.optim.SGD(net.parameters(), 1.0), physics, observations(4), targets=HalfInverse())
     assert torch.equal(net.linear.weight, before)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from phiml import math
+from phiml.math import Shape
 
 from ..contract.trainable import PullBackRows
+from ..errors import GridMismatchError
 from ..frameworks import operations_of
 from ..solvers.least_squares import check_real
 from ..solvers.vectors import Vectors
@@ -47,6 +49,9 @@ def linearized(part: Part, y_target: Any) -> Linearized:
     Args:
         part: The micro-batch.
         y_target: Its observations.
+
+    Raises:
+        GridMismatchError: if P(x) and y* cannot be compared, or P(x) has batch dims that neither y* nor x have.
     """
     physics, backend = part.request.physics, part.trainable.backend
     predict, seen = part.prediction(y_target), math.merge_shapes(*(t.shape.batch for t in trees.leaves(y_target)))
@@ -64,6 +69,7 @@ def linearized(part: Part, y_target: Any) -> Linearized:
         y = trees.to_backend(physics.forward(states[-1].unpack(x)), backend)
         check_real(y)
         check_same_grid("y_target", y_target, f"the observation that {type(physics).__name__} simulates", y)
+        _check_entries(y, states[-1].entries, y_target)
         packed = Vectors(y, states[-1].entries, backend)
         observations.append(packed.without_values())
         return [packed.pack(y)]
@@ -81,6 +87,17 @@ def linearized(part: Part, y_target: Any) -> Linearized:
         return _rows(pull_back_rows, lambda v: pull([v]), backend, count, values, precision)
 
     return Linearized(x, trees.in_order_of(y, y_target), residual, rows)
+
+
+def _check_entries(y: Any, entries: Shape, y_target: Any) -> None:
+    """Raises `GridMismatchError` if a simulation has samples of which the observations know nothing."""
+    more = math.merge_shapes(*(leaf.shape.batch for leaf in trees.leaves(y))).without(entries)
+    if more:
+        raise GridMismatchError(
+            f"The physics has parameters along {more}, which y_target, {trees.describe(y_target)}, has not. Nothing "
+            f"was changed. Give each entry its observation: "
+            f"math.expand(y_target, batch({more.names[0]}={more.sizes[0]}))."
+        )
 
 
 def _rows(
