@@ -96,8 +96,8 @@ def test_training(double, tmp_path):
 
     net = TORCH.u_net(2, batch_norm=False)
     optimizer = TORCH.adam(net)
-    plan = {"validation": sample(1000), "folder": tmp_path, "progress": False, "predict": predict_by(net)}
     with TORCH.backend:
+        plan = {"validation": sample(1000), "folder": tmp_path, "progress": False, "predict": predict_by(net)}
         train(net, optimizer, PHYSICS, by_step(sample), steps=2, **plan)
         record = train(net, optimizer, PHYSICS, by_step(sample), steps=4, **plan)
     assert record.last_step == 4

@@ -112,15 +112,21 @@ def _one_by_one(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[An
     path: list[Any] = []
     for t in range(count):
         state, kept = step(state, at_time(inputs, t))
-        path.append(kept)
-    kinds = {keys.of_state(trees.in_canonical_order(kept)) for kept in path}
+        path.append(trees.in_canonical_order(kept))
+    kinds = {keys.of_state(kept) for kept in path}
     if len(kinds) > 1:
         raise GridMismatchError(
             f"The states of a path, {trees.describe(path[0])}, change their grid, boundary or dims from step to step, "
             f"so that they are no sequence along the dim '{TIME}'. Observe the last state only."
         )
     rows = zip(*(trees.leaves(kept, path[0]) for kept in path), strict=True)
-    return state, trees.with_leaves(path[0], [math.stack(list(row), channel(TIME)) for row in rows])
+    return state, trees.with_leaves(path[0], [_stacked(row) for row in rows])
+
+
+def _stacked(row: Sequence[Tensor]) -> Tensor:
+    """Returns tensors one after the other in time, which is stored first."""
+    time = channel(**{TIME: len(row)})
+    return order.reordered(math.stack(list(row), time), math.concat_shapes(time, row[0].shape))
 
 
 def _scanned(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, Any]:
