@@ -32,6 +32,7 @@ from phi_sip.errors import (
     UnsupportedError,
 )
 from phi_sip.plugins.manager import get_plugin_manager
+from phi_sip.states import trees
 from phi_sip.training import (
     Callback,
     EarlyStopping,
@@ -132,6 +133,19 @@ def test_where_there_is_no_inverse_nothing_is_compared(physics, solver):
         warnings.simplefilter("error")
         record, *_ = run(TORCH, physics=physics, data=by_step(lambda _: y), validation=y, steps=1, solver=solver)
     assert record.error_alone("y_l2") is None
+
+
+def test_data_may_be_of_another_framework_than_the_network(tmp_path):
+    """Training converts its batches, and so does validation, with the same errors and samples."""
+    found = []
+    for name in ("torch", "jax"):
+        given = Batch(*(trees.to_backend(tree, ROWS[name].backend) for tree in sample(1000)))
+        data = by_step(lambda step, name=name: trees.to_backend(sample(step).y_target, ROWS[name].backend))
+        note = Note()
+        record, *_ = run(TORCH, steps=2, validation=given, data=data, callbacks=[note])
+        found.append((record.validations[-1].x_l2, record.validations[-1].y_l2, note.samples["x_target"]))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_samples_of_the_validation_are_kept(tmp_path):

@@ -85,32 +85,6 @@ class Operations(Protocol):
         Where it is compiled, it is compiled as a loop, in a time that does not depend on `count`.
         """
 
-    def repeated_one_of(
-        self, step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
-    ) -> Any:
-        """
-        Computes what `repeated` does, `counts[which]` times, where `which`, a native integer, is known only when what
-        is compiled runs. It need not have derivatives if it is not `differentiable`, and may be compiled sooner then.
-        """
-
-    def scan(
-        self, step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
-    ) -> tuple[list[Any], list[Any]]:
-        """
-        Computes (state, outputs_i) = step(state, inputs_i) for i < count, of lists of native tensors; it can be
-        differentiated. Where it is compiled, it is compiled as a loop, in a time that does not depend on `count`.
-
-        Args:
-            step: Returns the next state, of the same shapes and types, and what is kept of the step, like `first`.
-            state: Before these steps.
-            first: What was kept of a step before these.
-            inputs: inputs_i is row i of each of them.
-            count: Number of steps.
-
-        Returns:
-            The state after the last step, and what was kept, each with one row for each step; `first` is row 0.
-        """
-
     def eigh(self, matrices: Any) -> tuple[Any, Any]:
         """Returns eigenvalues (…, n) and eigenvectors (…, n, n), in columns, of symmetric matrices."""
 
@@ -133,3 +107,33 @@ class Operations(Protocol):
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function of native tensors of certain sizes and types, compiled where that pays."""
+
+
+class CompilingOperations(Operations, Protocol):
+    """Operations of frameworks that compile, `COMPILES`: loops within what is being compiled."""
+
+    def repeated_one_of(
+        self, step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
+    ) -> Any:
+        """
+        Computes what `repeated` does, `counts[which]` times, where `which`, a native integer, is known only when what
+        is compiled runs. It need not have derivatives if it is not `differentiable`, and may be compiled sooner then.
+        """
+
+    def scan(
+        self, step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
+    ) -> tuple[list[Any], list[Any]]:
+        """
+        Computes (state, outputs_i) = step(state, inputs_i) for i < count, of lists of native tensors, as a loop that
+        takes no longer to compile for more steps; it can be differentiated.
+
+        Args:
+            step: Returns the next state, of the same shapes and types, and what is kept of the step, like `first`.
+            state: Before these steps.
+            first: What was kept of a step before these.
+            inputs: inputs_i is row i of each of them.
+            count: Number of steps.
+
+        Returns:
+            The state after the last step, and what was kept, each with one row for each step; `first` is row 0.
+        """

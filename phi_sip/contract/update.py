@@ -21,7 +21,7 @@ class SipUpdate:
     """
     What one update did. Losses are ½ Σ over cells, per batch entry, as PhiFlow's `l2_loss`; `float(loss.mean)` is the
     mean over the batch. Those of states are in their norm, see `InvertiblePhysics.x_scale`: where states have parts of
-    different sizes or units, the terms of each part are divided by its number of values and by the square of its unit.
+    different sizes or units, each part counts by its mean square in its own unit, times the size of the largest part.
 
     Attributes:
         loss: Proxy loss ½ ‖x − x̃‖², without losses that layers of a Keras network add.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from phiml import math
 from phiml.backend import choose_backend
@@ -11,9 +11,10 @@ from phiml.math import Tensor, channel
 
 from ..compilation import keys
 from ..compilation.objects import NoKeyError
+from ..contract.operations import CompilingOperations
 from ..errors import GridMismatchError
 from ..frameworks import operations_of
-from ..spectral.substeps import COUNTS, Substeps
+from ..spectral.substeps import Substeps
 from ..states import order, trees
 
 WORTH_A_LOOP = 3  # fewer steps are compiled one by one
@@ -56,16 +57,12 @@ def repeated_in_parts(advance: Callable[[Tensor], Tensor], state: Tensor, steps:
         steps: How many steps, at least 1.
         parts: In how many parts each is taken.
     """
-    if isinstance(parts.which, int):
-        return repeated(advance, state, steps * COUNTS[parts.which])
     shape = state.shape
 
     def step(native: Any) -> Any:
         return order.native(advance(math.reshaped_tensor(native, [*shape], convert=False)), shape)
 
-    counts = [steps * count for count in COUNTS]
-    framework = operations_of(state.default_backend)
-    end = framework.repeated_one_of(step, order.native(state, shape), counts, parts.which.native(), True)
+    end = parts.repeated(operations_of(state.default_backend), step, order.native(state, shape), steps)
     return math.reshaped_tensor(end, [*shape], convert=False)
 
 
@@ -145,7 +142,7 @@ def _scanned(step: TimeStep, state: Any, inputs: Any, count: int) -> tuple[Any, 
         return trees.natives(following), trees.natives(output)
 
     remaining = [row[1:] for row in rows]
-    framework = operations_of(backend)
+    framework = cast("CompilingOperations", operations_of(backend))
     end, outputs = framework.scan(native_step, trees.natives(state), trees.natives(kept), remaining, count - 1)
     time = channel(**{TIME: count})
     stacked = [

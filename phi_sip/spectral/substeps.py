@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 from phiml import math
 from phiml.math import Tensor
 
+from ..contract.operations import CompilingOperations, Operations
 from ..errors import ParameterError
 from .derivatives import STABLE_COURANT
 
@@ -29,6 +32,30 @@ class Substeps:
 
     which: int | Tensor
     count: int | Tensor
+
+    def repeated(
+        self,
+        framework: Operations,
+        step: Callable[[Any], Any],
+        state: Any,
+        steps: int,
+        differentiable: bool = True,
+    ) -> Any:
+        """
+        Takes so many time steps, each in n parts.
+
+        Args:
+            framework: Operations for the native tensors.
+            step: Takes one part of a time step, of a native tensor.
+            state: First state.
+            steps: How many time steps.
+            differentiable: Whether derivatives are taken through it; if not, JAX compiles it sooner.
+        """
+        counts = [steps * count for count in COUNTS]
+        if isinstance(self.which, Tensor):
+            loops = cast("CompilingOperations", framework)
+            return loops.repeated_one_of(step, state, counts, self.which.native(), differentiable)
+        return framework.repeated(step, state, counts[self.which])
 
     @staticmethod
     def of(owner: str, courant: Tensor) -> Substeps:

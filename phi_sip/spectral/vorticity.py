@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 from phiml import math
 from phiml.math import Shape, Tensor, channel, rename_dims, stack
 
-from ..contract.operations import Operations
 from ..frameworks import operations_of
 from .derivatives import PeriodicDerivatives, runge_kutta_4
-from .substeps import COUNTS, ONE, Substeps
+from .substeps import ONE, Substeps
 
 Q = "quantity"
 
@@ -107,13 +106,11 @@ class VorticityTransport:
         if isinstance(viscosity, Tensor) or viscosity != 0:
             damping = math.exp(-0.5 * viscosity * dt * self.space.k_squared)
             decay = self._per_mode(math.cast(math.convert(damping, backend), c.dtype), batch)
-        counts = [steps * count for count in COUNTS]
-        end = _repeated(
+        end = substeps.repeated(
             operations_of(backend),
             lambda native: runge_kutta_4(rate, native, step, decay),
             c.native(groups),
-            counts,
-            substeps.which,
+            steps,
             differentiable,
         )
         return math.reshaped_tensor(end, groups, convert=False)
@@ -177,16 +174,3 @@ class VorticityTransport:
     @cached_property
     def _resolved_nabla(self) -> Tensor:
         return self.space.nabla * self.space.resolved
-
-
-def _repeated(
-    framework: Operations,
-    step: Callable[[Any], Any],
-    state: Any,
-    counts: Sequence[int],
-    which: int | Tensor,
-    differentiable: bool,
-) -> Any:
-    if isinstance(which, Tensor):
-        return framework.repeated_one_of(step, state, counts, which.native(), differentiable)
-    return framework.repeated(step, state, counts[which])

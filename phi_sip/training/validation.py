@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from phi.field import Field
 from phiml import math
+from phiml.backend import choose_backend
 from phiml.math import Tensor
 
 from ..compilation.inputs import part_of
@@ -85,7 +86,7 @@ class Validation:
         states = self._predictions.states()
         for batch, x in zip(self._batches, states, strict=True):
             with math.precision(trees.precision_of(batch.y_target)):
-                y_errors += _losses(batch.physics.forward(x), batch.y_target)
+                y_errors += _losses(batch.physics.forward(x), _beside(x, batch.y_target))
                 known = x_errors is not None and batch.x_true is not None
                 x_errors = [*(x_errors or []), *_x_losses(batch, x)] if known else None
         x_l2 = None if x_errors is None else _mean("x_l2", x_errors)
@@ -118,7 +119,7 @@ class Validation:
         first = self._batches[0]
         if not _is_grid(first.y_target):
             return {}
-        y_target, x_true = _first(first.y_target, SHOWN), _first_states(first.x_true)
+        y_target, x_true = _beside(x, _first(first.y_target, SHOWN)), _first_states(first.x_true)
         physics = part_of(first.physics, _places(first.y_target, SHOWN))
         with math.precision(trees.precision_of(y_target)):
             x = _first_states(x)
@@ -161,9 +162,14 @@ def _mean(quantity: str, errors: list[float]) -> float:
     return float(np.mean(errors))
 
 
+def _beside(x: Any, tree: Any) -> Any:
+    """Returns data on the framework of a prediction: they may have been made on another."""
+    return trees.to_backend(tree, choose_backend(*trees.natives(x)))
+
+
 def _x_losses(batch: PhysicsBatch, x: Any) -> list[float]:
     """Computes ½ ‖x − x_true‖² in the norm of states."""
-    return _values(StateScales(batch.physics.x_scale).loss(trees.subtract(x, batch.x_true)))
+    return _values(StateScales(batch.physics.x_scale).loss(trees.subtract(x, _beside(x, batch.x_true))))
 
 
 def _losses(a: Any, b: Any) -> list[float]:

@@ -105,14 +105,8 @@ def repeated_one_of(
 def scan(
     step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
 ) -> tuple[list[Any], list[Any]]:
-    if any(isinstance(value, jax.core.Tracer) for value in (*state, *first, *inputs)):
-        end, rows = jax.lax.scan(lambda now, row: step(now, row), state, inputs, length=count)
-        return end, [jnp.concatenate([one[None], more]) for one, more in zip(first, rows, strict=True)]
-    outputs = [first]
-    for i in range(count):
-        state, output = step(state, [values[i] for values in inputs])
-        outputs.append(output)
-    return state, [jnp.stack(rows) for rows in zip(*outputs, strict=True)]
+    end, rows = jax.lax.scan(step, state, inputs, length=count)
+    return end, [jnp.concatenate([one[None], more]) for one, more in zip(first, rows, strict=True)]
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import scipy.fft
 
-from ...contract.operations import ScanStep, SymmetricSystem
+from ...contract.operations import SymmetricSystem
 from ...errors import UnsupportedError
 
 COMPILES = False
@@ -58,22 +58,6 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     for _ in range(count):
         state = step(state)
     return state
-
-
-def repeated_one_of(
-    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
-) -> Any:
-    return repeated(step, state, counts[int(which)])
-
-
-def scan(
-    step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
-) -> tuple[list[Any], list[Any]]:
-    outputs = [first]
-    for i in range(count):
-        state, output = step(state, [values[i] for values in inputs])
-        outputs.append(output)
-    return state, [np.stack(rows) for rows in zip(*outputs, strict=True)]
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:

@@ -142,12 +142,6 @@ def repeated_one_of(
 def scan(
     step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
 ) -> tuple[list[Any], list[Any]]:
-    if not tf.inside_function():
-        outputs = [first]
-        for i in range(count):
-            state, output = step(state, [values[i] for values in inputs])
-            outputs.append(output)
-        return state, [tf.stack(rows) for rows in zip(*outputs, strict=True)]
     arrays = [tf.TensorArray(one.dtype, count + 1, element_shape=one.shape).write(0, one) for one in first]
     inputs = [tf.convert_to_tensor(values) for values in inputs]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...contract.operations import ScanStep, SymmetricSystem
+from ...contract.operations import SymmetricSystem
 
 COMPILES = False
 COMPILES_OPERATIONS = False
@@ -146,22 +146,6 @@ def repeated(step: Callable[[Any], Any], state: Any, count: int) -> Any:
     for _ in range(count):
         state = step(state)
     return state
-
-
-def repeated_one_of(
-    step: Callable[[Any], Any], state: Any, counts: Sequence[int], which: Any, differentiable: bool
-) -> Any:
-    return repeated(step, state, counts[int(which)])
-
-
-def scan(
-    step: ScanStep, state: list[Any], first: list[Any], inputs: list[Any], count: int
-) -> tuple[list[Any], list[Any]]:
-    outputs = [first]
-    for i in range(count):
-        state, output = step(state, [values[i] for values in inputs])
-        outputs.append(output)
-    return state, [torch.stack(rows) for rows in zip(*outputs, strict=True)]
 
 
 def eigh(matrices: Any) -> tuple[Any, Any]:
